@@ -1,0 +1,26 @@
+"""What can go wrong between a model's name and its picture.
+
+    ModelError
+    ├── ModelNotFoundError   no such preset, folder or hub id (names the nearest presets)
+    ├── ModelFormatError     a folder that is there but cannot be used (missing part, pickle, …)
+    └── ModelMemoryError     the device ran out of memory (says what to make smaller)
+
+Argument mistakes are ``ValueError``/``TypeError``; these classes are for the outside world.
+Every message is one sentence that says what to do next.
+"""
+
+
+class ModelError(Exception):
+    """Base of everything that `models` raises about the outside world."""
+
+
+class ModelNotFoundError(ModelError):
+    """The name is neither a preset nor a folder, and the hub has no such model or is away."""
+
+
+class ModelFormatError(ModelError):
+    """The model was found but a part of it is missing, damaged or of a kind that is refused."""
+
+
+class ModelMemoryError(ModelError):
+    """The device has too little memory for this model at this size."""

@@ -1,0 +1,26 @@
+"""What can go wrong with frames in time.
+
+    StreamError
+    ├── SourceError   an input cannot be opened, read or understood
+    ├── SinkError     an output cannot be created or written
+    └── Closed        a channel was closed while somebody waited on it
+
+Argument mistakes are ``ValueError``/``TypeError``. Every message is one sentence that names the
+thing and says what to do next.
+"""
+
+
+class StreamError(Exception):
+    """Base of everything that `stream` raises about the outside world."""
+
+
+class SourceError(StreamError):
+    """An input cannot be opened, read or understood."""
+
+
+class SinkError(StreamError):
+    """An output cannot be created or written."""
+
+
+class Closed(StreamError):  # noqa: N818 - a state, not an error, to whoever waits
+    """The channel is closed and has nothing left to give."""

@@ -1,0 +1,66 @@
+"""Frame: one picture and its place in time. RGB uint8 everywhere; BGR exists only inside the
+adapters that meet OpenCV. No input or output in here.
+"""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Size = tuple[int, int]
+"""(width, height), in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture and its place in time, in FFmpeg's words.
+
+    Attributes:
+        data: uint8 RGB, shape (H, W, 3), C-contiguous. Never written to by a reader.
+        pts: Presentation time stamp, in `time_base` units.
+        time_base: Seconds per unit of `pts`.
+        duration: How long it is shown, in `time_base` units; ``None`` where the source cannot say.
+        captured_at_s: When it was read, in seconds of the session's monotonic clock; stamped by
+            the session, 0.0 before.
+
+    Raises:
+        ValueError: `data` is not uint8 (H, W, 3).
+    """
+
+    data: NDArray[np.uint8]
+    pts: int
+    time_base: Fraction
+    duration: int | None = None
+    captured_at_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.data.dtype != np.uint8 or self.data.ndim != 3 or self.data.shape[2] != 3:
+            raise ValueError(
+                f"got data of {self.data.dtype} {self.data.shape}, expected uint8 (H, W, 3)"
+            )
+
+    @property
+    def time_s(self) -> float:
+        """`pts` in seconds."""
+        return float(self.pts * self.time_base)
+
+    @property
+    def width(self) -> int:
+        return int(self.data.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.data.shape[0])
+
+    @property
+    def size(self) -> Size:
+        return self.width, self.height
+
+    def replace(self, data: NDArray[np.uint8], **changes: Any) -> "Frame":
+        """The same place in time with another picture (of any size)."""
+        return replace(self, data=data, **changes)
+
+    def __repr__(self) -> str:
+        return f"<Frame {self.width}x{self.height} pts={self.pts} time={self.time_s:.3f} s>"
