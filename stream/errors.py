@@ -22,5 +22,5 @@ class SinkError(StreamError):
     """An output cannot be created or written."""
 
 
-class Closed(StreamError):  # noqa: N818 - a state, not an error, to whoever waits
+class Closed(StreamError):
     """The channel is closed and has nothing left to give."""
