@@ -1,0 +1,26 @@
+"""ExitCode: what the command `allaprima` says to the shell when it ends. Plain data; the table in the
+README is held equal to this one by a test.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """One number for each way to end. `meaning` is the line that `--help` and the README show."""
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> "ExitCode":
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    DONE = 0, "everything asked for was done"
+    UNEXPECTED = 1, "a fault of the program itself (please report it; --debug shows where)"
+    USAGE = 2, "an option or its value cannot be used"
+    INPUT = 3, "the input cannot be found, opened or read"
+    OUTPUT = 4, "the output is in the way, cannot be written, or the disk is full"
+    MODEL = 5, "the model cannot be found, loaded or run"
+    PARTIAL = 6, "finished, but something of the input was lost (the report says what)"
+    INTERRUPTED = 130, "stopped by Ctrl-C or SIGTERM; what was done until then is kept"
