@@ -1,5 +1,5 @@
-"""ExitCode: what the command `allaprima` says to the shell when it ends. Plain data; the table in the
-README is held equal to this one by a test.
+"""ExitCode: what the command `allaprima` says to the shell when it ends. Plain data; the table in
+the README is held equal to this one by a test.
 """
 
 from enum import IntEnum

@@ -14,7 +14,8 @@ from stream.errors import SinkError, SourceError
 
 NULL = "null"
 GENERATED = "testsrc"
-WRITABLE = frozenset(".mp4 .m4v .mov .mkv .webm .png .jpg .jpeg .webp .bmp .tif .tiff".split())
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 DEFAULT_CONTAINER = ".mp4"
 
 
@@ -63,7 +64,7 @@ def _name_in_folder(spec: str) -> str:
     if path.is_dir():
         return path.resolve().name + "/"
     suffix = path.suffix.lower()
-    return path.stem + (suffix if suffix in WRITABLE else DEFAULT_CONTAINER)
+    return path.stem + (suffix if suffix in VIDEO_SUFFIXES + IMAGE_SUFFIXES else DEFAULT_CONTAINER)
 
 
 def is_generated(spec: str) -> bool:
