@@ -3,19 +3,36 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test lint setup system bench clean help
+
+help:
+	@echo "make demo    set up, restyle a clip that ships, write demo/"
+	@echo "make test    set up, lint, check types, run the whole test suite"
+	@echo "make bench   set up, measure speed and memory on this machine"
+	@echo "make system  install the system libraries of apt.txt (Debian, Ubuntu)"
+	@echo "make clean   remove everything that the others made"
 
 setup: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt apt.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -c 'import cv2' 2>/dev/null || $(MAKE) system
 	touch $@
+
+# OpenCV's wheel needs libraries that a minimal system image lacks.
+system:
+	$(AS_ROOT) apt-get update -qq
+	$(AS_ROOT) apt-get install -qq --yes --no-install-recommends $(shell cat apt.txt)
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/throughput.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
