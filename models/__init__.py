@@ -1,0 +1,54 @@
+"""Pixels in, pixels out: latent consistency models for img2img. The only door of this package.
+
+    engine = load_engine("bundled")
+    style = Style(prompt="oil painting")
+
+Importing this is cheap: torch and diffusers come with the first name that needs them.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from models.errors import ModelError, ModelFormatError, ModelMemoryError, ModelNotFoundError
+from models.presets import PRESETS, Preset
+from models.style import Style
+
+if TYPE_CHECKING:
+    from models.conditioning import Conditioning
+    from models.engine import Engine
+    from models.loading import load_engine
+    from models.schedule import Schedule
+
+__all__ = [
+    "PRESETS",
+    "Conditioning",
+    "Engine",
+    "ModelError",
+    "ModelFormatError",
+    "ModelMemoryError",
+    "ModelNotFoundError",
+    "Preset",
+    "Schedule",
+    "Style",
+    "load_engine",
+]
+
+_HEAVY = {
+    "Conditioning": "models.conditioning",
+    "Engine": "models.engine",
+    "Schedule": "models.schedule",
+    "load_engine": "models.loading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HEAVY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HEAVY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

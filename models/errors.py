@@ -9,6 +9,9 @@ Argument mistakes are ``ValueError``/``TypeError``; these classes are for the ou
 Every message is one sentence that says what to do next.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class ModelError(Exception):
     """Base of everything that `models` raises about the outside world."""
@@ -24,3 +27,18 @@ class ModelFormatError(ModelError):
 
 class ModelMemoryError(ModelError):
     """The device has too little memory for this model at this size."""
+
+
+@contextmanager
+def explained_memory_errors(device: object) -> Iterator[None]:
+    """Turn the allocators' errors (GPU: out of memory; CPU: can't allocate) into ours."""
+    try:
+        yield
+    except RuntimeError as err:
+        text = str(err)
+        if "out of memory" not in text and "can't allocate memory" not in text:
+            raise
+        raise ModelMemoryError(
+            f"{device} ran out of memory; use a smaller size, a tiny VAE or a smaller model, "
+            "or close other programs that use it."
+        ) from err

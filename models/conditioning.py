@@ -1,0 +1,125 @@
+"""What the UNet is told besides the latents: prompt embeddings, pooled text, guidance.
+
+`PromptEncoder` holds the tokenizers and text encoders of a checkpoint (one for SD 1.5 and 2.1, two
+for SDXL); `Engine.encode_prompt` calls it once a style, never per frame.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditioning:
+    """All that the UNet needs for one style, on the engine's device; immutable, replaced whole.
+
+    Attributes:
+        prompt_embeds: (1, tokens, width) hidden states of the text encoder(s).
+        text_embeds: (1, width) pooled text of SDXL's second encoder, else ``None``.
+        timestep_cond: (1, width) embedding of guidance w - 1 for full LCMs, else ``None``.
+        notes: What was left out or ignored (a prompt too long, guidance without effect).
+    """
+
+    prompt_embeds: Tensor
+    text_embeds: Tensor | None = None
+    timestep_cond: Tensor | None = None
+    notes: tuple[str, ...] = ()
+
+
+class TextStage(NamedTuple):
+    """A tokenizer and the text encoder it feeds (transformers' own classes)."""
+
+    tokenizer: Any
+    text_encoder: Any
+
+
+class EncodedText(NamedTuple):
+    """Hidden states (1, tokens, width), pooled (1, width) or ``None``, and what was cut off."""
+
+    prompt_embeds: Tensor
+    text_embeds: Tensor | None
+    notes: tuple[str, ...]
+
+
+class PromptEncoder:
+    """Turns text into embeddings as diffusers' pipelines do. Not thread-safe.
+
+    Args:
+        stages: One stage (SD): last hidden state. Two stages (SDXL): the hidden states before the
+            last layer of both, side by side, and the second encoder's pooled projection. One stage
+            with `pooled` (SDXL's refiner and the like): the same of that one.
+        pooled: Whether the UNet wants the pooled text (``addition_embed_type`` is "text_time").
+    """
+
+    def __init__(self, stages: tuple[TextStage, ...], *, pooled: bool) -> None:
+        if not stages:
+            raise ValueError("got no text encoder, expected one or two")
+        self.stages = stages
+        self.pooled = pooled
+
+    def encode(self, text: str) -> EncodedText:
+        """Embed one prompt; what passes the tokenizer's length is cut off and noted."""
+        states: list[Tensor] = []
+        notes: tuple[str, ...] = ()
+        pooled: Tensor | None = None
+        for tokenizer, text_encoder in self.stages:
+            notes += _overlong(tokenizer, text)
+            tokens = tokenizer(
+                text,
+                padding="max_length",
+                max_length=tokenizer.model_max_length,
+                truncation=True,
+                return_tensors="pt",
+            )
+            output = text_encoder(
+                tokens.input_ids.to(text_encoder.device),
+                attention_mask=_attention_mask(tokens, text_encoder),
+                output_hidden_states=self.pooled,
+            )
+            if self.pooled:
+                states.append(output.hidden_states[-2])
+                pooled = output[0]
+            else:
+                states.append(output[0])
+        return EncodedText(torch.cat(states, dim=-1), pooled, notes)
+
+
+def guidance_embedding(guidance_scale: float, width: int) -> Tensor:
+    """Sinusoidal embedding (1, width) of w = guidance_scale - 1 (2310.04378, section 4.3).
+
+    The formula of the timestep embedding (arXiv 1706.03762, section 3.5) at 1000 w.
+    """
+    w = torch.tensor([[guidance_scale - 1]], dtype=torch.float32) * 1000.0
+    half = width // 2
+    frequencies = torch.exp(
+        torch.arange(half, dtype=torch.float32) * (-math.log(10000.0) / (half - 1))
+    )
+    angles = w * frequencies  # (1, width / 2)
+    embedding = torch.cat([angles.sin(), angles.cos()], dim=1)
+    return torch.nn.functional.pad(embedding, (0, width % 2))
+
+
+def mix(parts: list[tuple[float, Tensor]]) -> Tensor:
+    """The linear mixture of tensors of one shape."""
+    if len(parts) == 1:
+        return parts[0][1]
+    return torch.stack([weight * tensor for weight, tensor in parts]).sum(dim=0)
+
+
+def _attention_mask(tokens: Any, text_encoder: Any) -> Tensor | None:
+    # the same test as diffusers': only text encoders that say so in their config see the mask
+    if not getattr(text_encoder.config, "use_attention_mask", False):
+        return None
+    mask: Tensor = tokens.attention_mask.to(text_encoder.device)
+    return mask
+
+
+def _overlong(tokenizer: Any, text: str) -> tuple[str, ...]:
+    limit = tokenizer.model_max_length
+    count = len(tokenizer(text, truncation=False, verbose=False).input_ids)
+    if count <= limit:
+        return ()
+    return (f"the prompt {text[:40]!r}… has {count} tokens; the model reads the first {limit}",)

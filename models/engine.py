@@ -1,0 +1,257 @@
+"""Engine: one frame through a latent consistency model, image in, image out.
+
+    data ──to_image──► image ──encode──► latents ──denoise──► latents ──decode──► image ──to_data──►
+
+The plain path: every fast path is held against it. It follows diffusers' own pipeline number for
+number (tests/test_parity.py) without its per-call host syncs. It knows no time and no thread.
+"""
+
+import logging
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.conditioning import Conditioning, PromptEncoder, guidance_embedding, mix
+from models.errors import explained_memory_errors
+from models.networks import Networks
+from models.prompt import parse_prompt
+from models.schedule import Schedule, ScheduleConfig, add_noise, consistency, make_schedule
+from models.style import Style
+
+logger = logging.getLogger(__name__)
+
+Size = tuple[int, int]
+SEED_RANGE = 2**64
+"""What torch's generator takes; larger seeds are folded into it."""
+
+
+class Engine:
+    """A loaded model. Not thread-safe: load it, warm it up and call it in one thread.
+
+    *Image* is float32 (B, 3, H, W) in [-1, 1], *latents* float32 (B, C, h, w), scaled as the UNet
+    wants them; both on `device`. `dtype` is what the networks compute in.
+
+    Attributes:
+        name: What it was loaded by.
+        device, dtype: Where and in what the networks compute.
+        default_style: How this model likes to be used.
+        native_size: Short side in px that it was trained for.
+        size_multiple: The sides of an image must be multiples of it.
+        notes: What was assumed, raised or ignored, each sentence once; grows in use.
+        networks: The three calls of a frame; a fast path puts others here.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        prompt_encoder: PromptEncoder,
+        schedule_config: ScheduleConfig,
+        *,
+        name: str,
+        device: torch.device,
+        dtype: torch.dtype,
+        default_style: Style,
+        native_size: int,
+        frame_is_scaled: bool = True,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.networks = networks
+        self.prompt_encoder = prompt_encoder
+        self.schedule_config = schedule_config
+        self.name = name
+        self.device = device
+        self.dtype = dtype
+        self.default_style = default_style
+        self.native_size = native_size
+        self.size_multiple = networks.size_multiple
+        self.frame_is_scaled = frame_is_scaled
+        self.notes: list[str] = []
+        self._time_ids: dict[Size, Tensor] = {}
+        for note in notes:
+            self._note(note)
+
+    def __repr__(self) -> str:
+        return f"<Engine {self.name!r} device={self.device} dtype={self.dtype}>"
+
+    def latent_shape(self, size: Size) -> tuple[int, int, int]:
+        """(C, h, w) of the latents of an image of size (width, height).
+
+        Raises:
+            ValueError: A side is not a multiple of `size_multiple`.
+        """
+        width, height = size
+        for side in size:
+            if side <= 0 or side % self.size_multiple:
+                raise ValueError(f"got size={size}, expected multiples of {self.size_multiple}")
+        factor = self.networks.spatial_factor
+        return self.networks.latent_channels, height // factor, width // factor
+
+    def schedule(self, style: Style) -> Schedule:
+        """The steps of a style; a strength too small for one is raised and noted."""
+        schedule = make_schedule(
+            self.schedule_config, style.num_inference_steps, style.strength, self.device
+        )
+        if schedule.note is not None:
+            self._note(schedule.note)
+        return schedule
+
+    @torch.inference_mode()
+    def noise(self, style: Style, size: Size) -> Tensor:
+        """The fixed noise of a style, (num_inference_steps, C, h, w), from its seed.
+
+        Drawn step by step with a CPU generator in float32, so every device has the same and the
+        noise of one step does not depend on how many follow.
+        """
+        shape = self.latent_shape(size)
+        generator = torch.Generator("cpu").manual_seed(style.seed % SEED_RANGE)
+        steps = range(style.num_inference_steps)
+        noise = torch.stack([torch.randn(shape, generator=generator) for _ in steps])
+        return noise.to(self.device)
+
+    @torch.inference_mode()
+    def encode_prompt(self, style: Style) -> Conditioning:
+        """Embed a style's prompt and guidance; once a style, not per frame.
+
+        Raises:
+            ValueError: The weights in the prompt make no sense.
+        """
+        parts = [(p.weight, self.prompt_encoder.encode(p.text)) for p in parse_prompt(style.prompt)]
+        pooled = [(weight, text.text_embeds) for weight, text in parts]
+        notes = tuple(note for _, text in parts for note in text.notes)
+        timestep_cond: Tensor | None = None
+        if self.networks.guidance_width is not None:
+            timestep_cond = guidance_embedding(style.guidance_scale, self.networks.guidance_width)
+            timestep_cond = timestep_cond.to(self.device, self.dtype)
+        elif style.guidance_scale != 1:
+            notes += (f"guidance_scale {style.guidance_scale:g} is ignored: this model takes none",)
+        for note in notes:
+            self._note(note)
+        return Conditioning(
+            prompt_embeds=mix([(w, t.prompt_embeds) for w, t in parts]).to(self.device, self.dtype),
+            text_embeds=_mix_pooled(pooled, self.device, self.dtype),
+            timestep_cond=timestep_cond,
+            notes=notes,
+        )
+
+    @torch.inference_mode()
+    def encode(self, image: Tensor) -> Tensor:
+        """The image's latents: the mode of the posterior, never a sample."""
+        self.latent_shape((image.shape[-1], image.shape[-2]))
+        with explained_memory_errors(self.device):
+            return self.networks.encode(image)
+
+    @torch.inference_mode()
+    def denoise(
+        self,
+        latents: Tensor,
+        noise: Tensor,
+        conditioning: Conditioning,
+        schedule: Schedule,
+        *,
+        frame_latents: Tensor | None = None,
+    ) -> Tensor:
+        """Noise the latents to the first timestep and paint them back in LCM steps.
+
+        Args:
+            latents: (B, C, h, w), where the painting starts.
+            noise: (num_inference_steps or more, C, h, w); one fixed tensor a step.
+            conditioning: From `encode_prompt`.
+            schedule: From `schedule`.
+            frame_latents: The frame's own clean latents, for a UNet that sees them too; ``None``
+                takes `latents`. Others than `latents` where history was mixed into those.
+        """
+        frame = self._frame(latents if frame_latents is None else frame_latents)
+        added = self._added(conditioning, latents)
+        prompt_embeds = _for_batch(conditioning.prompt_embeds, latents.shape[0])
+        denoised = latents
+        with explained_memory_errors(self.device):
+            for index, step in enumerate(schedule.steps):
+                z_t = add_noise(denoised, noise[index], step)
+                prediction = self.networks.predict(
+                    z_t if frame is None else torch.cat([z_t, frame], dim=1),
+                    schedule.timesteps[index : index + 1],
+                    prompt_embeds,
+                    conditioning.timestep_cond,
+                    added,
+                )
+                denoised = consistency(prediction, z_t, step, schedule)
+        return denoised
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Tensor:
+        """The image of latents; values may pass [-1, 1] a little (`to_data` clamps)."""
+        with explained_memory_errors(self.device):
+            return self.networks.decode(latents)
+
+    @torch.inference_mode()
+    def to_image(self, data: NDArray[np.uint8]) -> Tensor:
+        """uint8 RGB (H, W, 3) -> image (1, 3, H, W) on the device; one upload, of bytes."""
+        if data.dtype != np.uint8 or data.ndim != 3 or data.shape[2] != 3:
+            raise ValueError(
+                f"got data of {data.dtype} {data.shape}, expected uint8 (height, width, 3)"
+            )
+        # torch refuses read-only and negatively strided memory, which frames often are
+        safe = data if data.flags.writeable and data.flags.c_contiguous else data.copy()
+        pixels = torch.from_numpy(safe).to(self.device)
+        return pixels.permute(2, 0, 1).unsqueeze(0).float() / 127.5 - 1
+
+    @torch.inference_mode()
+    def to_data(self, image: Tensor) -> NDArray[np.uint8]:
+        """image (1, 3, H, W) -> uint8 RGB (H, W, 3) on the host; rounded, clamped, one download."""
+        pixels = ((image[0].float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        data: NDArray[np.uint8] = pixels.permute(1, 2, 0).contiguous().cpu().numpy()
+        return data
+
+    def warm_up(self, size: Size) -> None:
+        """Run one whole frame of size (width, height), so that the first real one is no slower.
+
+        Raises:
+            ModelMemoryError: The device has too little memory for this size.
+        """
+        style = self.default_style
+        image = self.to_image(np.zeros((size[1], size[0], 3), dtype=np.uint8))
+        conditioning, schedule = self.encode_prompt(style), self.schedule(style)
+        latents = self.denoise(self.encode(image), self.noise(style, size), conditioning, schedule)
+        self.to_data(self.decode(latents))
+
+    def _frame(self, latents: Tensor) -> Tensor | None:
+        """What a UNet that sees the frame is fed: instruct-pix2pix takes it without the scaling."""
+        if not self.networks.sees_frame:
+            return None
+        return latents if self.frame_is_scaled else self.networks.unscale(latents)
+
+    def _added(self, conditioning: Conditioning, latents: Tensor) -> dict[str, Tensor] | None:
+        if not self.networks.wants_text_time or conditioning.text_embeds is None:
+            return None
+        batch, _, height, width = latents.shape
+        factor = self.networks.spatial_factor
+        return {
+            "text_embeds": _for_batch(conditioning.text_embeds, batch),
+            "time_ids": _for_batch(self._size_ids((width * factor, height * factor)), batch),
+        }
+
+    def _size_ids(self, size: Size) -> Tensor:
+        """SDXL's time ids (1, 6): original size, crop, target size; uploaded once a size."""
+        if size not in self._time_ids:
+            width, height = size
+            ids = [height, width, 0, 0, height, width]
+            self._time_ids[size] = torch.tensor([ids], dtype=self.dtype, device=self.device)
+        return self._time_ids[size]
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+            logger.warning("%s: %s", self.name, note)
+
+
+def _for_batch(tensor: Tensor, batch: int) -> Tensor:
+    return tensor if batch == 1 else tensor.expand(batch, *tensor.shape[1:])
+
+
+def _mix_pooled(
+    parts: list[tuple[float, Tensor | None]], device: torch.device, dtype: torch.dtype
+) -> Tensor | None:
+    present = [(weight, tensor) for weight, tensor in parts if tensor is not None]
+    return mix(present).to(device, dtype) if present else None

@@ -1,0 +1,155 @@
+"""The three network calls of a frame, behind three plain functions that a fast path can replace.
+
+    image ──encode──► latents ──predict, each LCM step──► prediction … latents ──decode──► image
+
+`make_networks` builds them from diffusers modules and reads from their configs all that the engine
+has to know. The plain modules are the reference; an accelerated path builds another `Networks`
+with `dataclasses.replace` and the same signatures.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from torch import Tensor
+
+from models.errors import ModelFormatError
+
+ADDITION_EMBED_TYPES = (None, "text", "text_time")
+TIME_ID_COUNT = 6
+"""SDXL's micro-conditioning: original size, crop, target size (arXiv 2307.01952, section 2.2)."""
+
+Encode = Callable[[Tensor], Tensor]
+Decode = Callable[[Tensor], Tensor]
+Predict = Callable[[Tensor, Tensor, Tensor, Tensor | None, dict[str, Tensor] | None], Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Networks:
+    """The calls and what their configs say.
+
+    Attributes:
+        encode: image (B, 3, H, W) in [-1, 1] -> scaled latents (B, C, h, w), the posterior's mode.
+        predict: (latents (B, C or 2 C, h, w), timestep (1,), prompt_embeds, timestep_cond,
+            added conditions) -> prediction (B, C, h, w).
+        decode: scaled latents -> image.
+        unscale: Scaled latents -> the VAE's own.
+        latent_channels: C.
+        spatial_factor: Pixels per latent cell, a side.
+        size_multiple: What the sides of an image must be multiples of.
+        sees_frame: The UNet also takes the frame's clean latents, on channels C to 2 C.
+        wants_text_time: The UNet wants pooled text and time ids (SDXL).
+        guidance_width: Width of the guidance embedding, ``None`` for a model that takes none.
+        sample_size: The UNet's own latent side, ``None`` where its config names none.
+    """
+
+    encode: Encode
+    predict: Predict
+    decode: Decode
+    unscale: Callable[[Tensor], Tensor]
+    latent_channels: int
+    spatial_factor: int
+    size_multiple: int
+    sees_frame: bool
+    wants_text_time: bool
+    guidance_width: int | None
+    sample_size: int | None
+
+
+def make_networks(unet: Any, vae: Any) -> Networks:
+    """Wrap a diffusers UNet and VAE.
+
+    Raises:
+        ModelFormatError: The two do not fit each other or the UNet is of a kind not served.
+    """
+    channels = int(vae.config.latent_channels)
+    _check_unet(unet.config, channels)
+    scale = _LatentScale(vae)
+    spatial_factor = vae_spatial_factor(vae)
+    sample_size = unet.config.sample_size
+    return Networks(
+        encode=lambda image: scale.apply(_encode(vae, image)),
+        predict=lambda *args: _predict(unet, *args),
+        decode=lambda latents: _decode(vae, scale.undo(latents)),
+        unscale=scale.undo,
+        latent_channels=channels,
+        spatial_factor=spatial_factor,
+        size_multiple=spatial_factor * 2 ** (len(unet.config.block_out_channels) - 1),
+        sees_frame=unet.config.in_channels == 2 * channels,
+        wants_text_time=unet.config.addition_embed_type == "text_time",
+        guidance_width=unet.config.time_cond_proj_dim,
+        sample_size=sample_size if isinstance(sample_size, int) else None,
+    )
+
+
+def vae_spatial_factor(vae: Any) -> int:
+    """Pixels per latent cell: named by our own autoencoder, else one halving a level but one."""
+    factor = vae.config.get("spatial_factor")
+    return int(factor) if factor else int(2 ** (len(vae.config.block_out_channels) - 1))
+
+
+class _LatentScale:
+    """z = (z_vae - shift) * scale, with the numbers of a VAE's config, on its device once."""
+
+    def __init__(self, vae: Any) -> None:
+        config = vae.config
+        self.scale: float | Tensor = float(config.get("scaling_factor") or 1.0)
+        self.shift: float | Tensor = float(config.get("shift_factor") or 0.0)
+        mean, std = config.get("latents_mean"), config.get("latents_std")
+        if mean is not None and std is not None:
+            self.shift = torch.tensor(mean, device=vae.device).view(1, -1, 1, 1)
+            self.scale = self.scale / torch.tensor(std, device=vae.device).view(1, -1, 1, 1)
+
+    def apply(self, latents: Tensor) -> Tensor:
+        return (latents - self.shift) * self.scale
+
+    def undo(self, latents: Tensor) -> Tensor:
+        return latents / self.scale + self.shift
+
+
+def _check_unet(config: Any, channels: int) -> None:
+    if config.in_channels not in (channels, 2 * channels) or config.out_channels != channels:
+        raise ModelFormatError(
+            f"The UNet takes {config.in_channels} and gives {config.out_channels} channels and the "
+            f"VAE's latents have {channels}; use a VAE made for this UNet, and a UNet for img2img "
+            "or instruct-pix2pix (inpainting UNets are not served)."
+        )
+    if config.addition_embed_type not in ADDITION_EMBED_TYPES:
+        raise ModelFormatError(
+            f"The UNet wants added conditions of type {config.addition_embed_type!r}; "
+            "use a model of the SD 1.5, SD 2.1 or SDXL kind."
+        )
+
+
+def _encode(vae: Any, image: Tensor) -> Tensor:
+    output = vae.encode(image.to(vae.dtype))
+    # AutoencoderKL gives a distribution, of which the mode is taken; the tiny ones give latents
+    kl = isinstance(output, AutoencoderKLOutput)
+    latents: Tensor = output.latent_dist.mode() if kl else output.latents
+    return latents.float()
+
+
+def _decode(vae: Any, latents: Tensor) -> Tensor:
+    image: Tensor = vae.decode(latents.to(vae.dtype)).sample
+    return image.float()
+
+
+def _predict(
+    unet: Any,
+    latents: Tensor,
+    timestep: Tensor,
+    prompt_embeds: Tensor,
+    timestep_cond: Tensor | None,
+    added: dict[str, Tensor] | None,
+) -> Tensor:
+    prediction: Tensor = unet(
+        latents.to(unet.dtype),
+        timestep,
+        encoder_hidden_states=prompt_embeds,
+        timestep_cond=timestep_cond,
+        added_cond_kwargs=added,
+        return_dict=False,
+    )[0]
+    return prediction.float()

@@ -1,0 +1,47 @@
+"""Prompts with weights: ``"oil painting:0.7 | neon:0.3"``. Text only; knows no tokens, no torch.
+
+`Engine.encode_prompt` embeds each part and mixes the embeddings linearly with the weights.
+"""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedPrompt:
+    """One part of a prompt; the weights of all the parts sum to 1."""
+
+    text: str
+    weight: float
+
+
+def parse_prompt(prompt: str) -> tuple[WeightedPrompt, ...]:
+    """Split at ``|``; a part may end in ``:weight`` (1 without one). Weights are scaled to sum 1.
+
+    A colon that no number follows belongs to the text (``"style: oil"``). Empty parts are left
+    out; a prompt with none but empty parts is the one prompt ``""``.
+
+    Raises:
+        ValueError: A weight is negative or not finite, or all of them are zero.
+    """
+    parts = [_split_weight(part) for part in prompt.split("|")]
+    parts = [part for part in parts if part.text] or [WeightedPrompt("", 1.0)]
+    for part in parts:
+        if not (math.isfinite(part.weight) and part.weight >= 0):
+            raise ValueError(
+                f"got weight {part.weight} for {part.text!r} in the prompt, expected 0 or more"
+            )
+    total = math.fsum(part.weight for part in parts)
+    if not (math.isfinite(total) and total > 0):
+        raise ValueError(f"got weights with sum {total} in {prompt!r}, expected more than 0")
+    return tuple(WeightedPrompt(part.text, part.weight / total) for part in parts)
+
+
+def _split_weight(part: str) -> WeightedPrompt:
+    text, colon, number = part.rpartition(":")
+    if colon and "_" not in number:  # float("1_0") is 10, no user means that
+        try:
+            return WeightedPrompt(text.strip(), float(number))
+        except ValueError:
+            pass
+    return WeightedPrompt(part.strip(), 1.0)

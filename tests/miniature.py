@@ -1,0 +1,177 @@
+"""Miniature pipelines of the true Stable Diffusion classes, randomly initialised, a few kB each.
+
+Their pictures mean nothing; their arithmetic is that of the real checkpoints. No network.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    DDIMScheduler,
+    LatentConsistencyModelImg2ImgPipeline,
+    LCMScheduler,
+    PNDMScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInstructPix2PixPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+SIZE = (64, 48)
+"""(width, height) in px; a multiple of every miniature's `size_multiple`."""
+
+TOKENS = 16
+TEXT_WIDTH = 16
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+SCHEDULER = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+
+
+def make_tokenizer(length: int = TOKENS) -> CLIPTokenizer:
+    """Bytes as tokens, as CLIP's vocabulary begins, and one merge."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789,.:"
+    words = [START, END, *letters, *(f"{letter}</w>" for letter in letters), "oi"]
+    vocabulary = {word: index for index, word in enumerate(words)}
+    return CLIPTokenizer(
+        vocab=vocabulary,
+        merges=[("o", "i")],
+        model_max_length=length,
+        unk_token=END,
+        pad_token=END,
+    )
+
+
+def make_text_encoder(seed: int = 0, *, projection: bool = False) -> Any:
+    torch.manual_seed(seed)
+    config = CLIPTextConfig(
+        vocab_size=len(make_tokenizer()),
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=24,
+        projection_dim=TEXT_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=TOKENS,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
+    kind = CLIPTextModelWithProjection if projection else CLIPTextModel
+    return kind(config).eval()
+
+
+def make_unet(seed: int = 1, **changes: Any) -> UNet2DConditionModel:
+    torch.manual_seed(seed)
+    config: dict[str, Any] = {
+        "sample_size": 8,
+        "block_out_channels": (8, 16),
+        "layers_per_block": 1,
+        "norm_num_groups": 4,
+        "attention_head_dim": 4,
+        "cross_attention_dim": TEXT_WIDTH,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    }
+    return UNet2DConditionModel(**{**config, **changes}).eval()
+
+
+def make_vae(kind: Literal["kl", "tiny"] = "kl", seed: int = 2) -> Any:
+    """A VAE of factor 8, with 4 latent channels and SD's scaling factor (tiny: 1)."""
+    torch.manual_seed(seed)
+    if kind == "tiny":
+        return AutoencoderTiny(
+            encoder_block_out_channels=(8, 8, 8, 8),
+            decoder_block_out_channels=(8, 8, 8, 8),
+            num_encoder_blocks=(1, 1, 1, 1),
+            num_decoder_blocks=(1, 1, 1, 1),
+        ).eval()
+    return AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        norm_num_groups=4,
+        latent_channels=4,
+        scaling_factor=0.18215,
+        sample_size=64,
+    ).eval()
+
+
+def make_lcm(
+    *,
+    guidance_width: int | None = 8,
+    prediction_type: str = "epsilon",
+    vae: Literal["kl", "tiny"] = "kl",
+) -> LatentConsistencyModelImg2ImgPipeline:
+    """A full LCM; `guidance_width` is that of the w embedding (``None`` = fused LCM-LoRA)."""
+    pipeline = LatentConsistencyModelImg2ImgPipeline(
+        vae=make_vae(vae),
+        text_encoder=make_text_encoder(),
+        tokenizer=make_tokenizer(),
+        unet=make_unet(time_cond_proj_dim=guidance_width),
+        scheduler=LCMScheduler(**SCHEDULER, prediction_type=prediction_type),
+        safety_checker=None,
+        feature_extractor=None,
+        image_encoder=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def make_sd15() -> StableDiffusionImg2ImgPipeline:
+    """Plain SD 1.5 with the scheduler its repository names, before any LCM-LoRA."""
+    return StableDiffusionImg2ImgPipeline(
+        vae=make_vae(),
+        text_encoder=make_text_encoder(),
+        tokenizer=make_tokenizer(),
+        unet=make_unet(),
+        scheduler=PNDMScheduler(**SCHEDULER, skip_prk_steps=True, steps_offset=1),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def make_instruct_pix2pix() -> StableDiffusionInstructPix2PixPipeline:
+    return StableDiffusionInstructPix2PixPipeline(
+        vae=make_vae(),
+        text_encoder=make_text_encoder(),
+        tokenizer=make_tokenizer(),
+        unet=make_unet(in_channels=8),
+        scheduler=DDIMScheduler(**SCHEDULER, clip_sample=False),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def make_sdxl() -> StableDiffusionXLImg2ImgPipeline:
+    unet = make_unet(
+        cross_attention_dim=2 * TEXT_WIDTH,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=4,
+        projection_class_embeddings_input_dim=6 * 4 + TEXT_WIDTH,
+        transformer_layers_per_block=(1, 2),
+        use_linear_projection=True,
+    )
+    pipeline = StableDiffusionXLImg2ImgPipeline(
+        vae=make_vae(),
+        text_encoder=make_text_encoder(),
+        text_encoder_2=make_text_encoder(3, projection=True),
+        tokenizer=make_tokenizer(),
+        tokenizer_2=make_tokenizer(),
+        unet=unet,
+        scheduler=LCMScheduler(**SCHEDULER),
+        add_watermarker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def save(pipeline: Any, folder: Path) -> str:
+    """`save_pretrained`, safetensors; returns the folder as `load_engine` takes it."""
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return str(folder)
