@@ -1,0 +1,124 @@
+"""Geometry: at which size the model paints, at which size the result goes out, and the resizing.
+
+    frame (source size) ──resize──► model size ──paint──► model size ──resize──► output size
+
+Sizes are (width, height) in pixels. Pure functions; no state, no I/O.
+"""
+
+from fractions import Fraction
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.frame import Size
+
+MAX_AREA_RATIO = 4
+"""The model never paints more pixels than this many squares of the short side: wider pictures
+are painted with a smaller short side."""
+
+MAX_LONG_RATIO = 8
+"""Nor is its long side more than this many short sides; beyond, the picture is squeezed."""
+
+MAX_SIDE_PX = 16384
+"""Longest side that is taken for an output."""
+
+OutputSize = Literal["model", "source"] | Size
+"""What the user may ask: the model's size, the source's, or a size of their own."""
+
+
+def model_size(
+    source_size: Size,
+    short_side_px: int,
+    multiple_px: int,
+    sample_aspect_ratio: Fraction = Fraction(1),
+) -> Size:
+    """The size the model paints at: the picture's display aspect ratio, as near as can be.
+
+    The model sees square pixels: a source of 720x576 whose pixels are 16/15 wide is painted as a
+    4:3 picture. Both sides are multiples of `multiple_px`, at least one of it.
+
+    Args:
+        source_size: The frame's size in its own pixels.
+        short_side_px: The short side asked for; rounded to a multiple.
+        multiple_px: What the model's sides must be multiples of.
+        sample_aspect_ratio: Width of a source pixel over its height.
+
+    Raises:
+        ValueError: A value is not positive.
+    """
+    if min(source_size) < 1 or short_side_px < 1 or multiple_px < 1 or sample_aspect_ratio <= 0:
+        raise ValueError(
+            f"got source_size={source_size}, short_side_px={short_side_px}, "
+            f"multiple_px={multiple_px}, sample_aspect_ratio={sample_aspect_ratio}, "
+            "expected positive numbers"
+        )
+    aspect = float(source_size[0] * sample_aspect_ratio / source_size[1])
+    is_wide, aspect = aspect >= 1, max(aspect, 1 / aspect)
+    wished = max(multiple_px, _nearest(short_side_px, multiple_px))
+    area = MAX_AREA_RATIO * wished**2
+    short = max(multiple_px, _nearest(min(wished, (area / aspect) ** 0.5), multiple_px))
+    most = MAX_LONG_RATIO * wished
+    long = max(multiple_px, _nearest(min(short * aspect, most), multiple_px))
+    return (long, short) if is_wide else (short, long)
+
+
+def parse_output_size(text: str) -> OutputSize:
+    """Read ``model``, ``source`` or ``WxH`` as the command line gives it.
+
+    Raises:
+        ValueError: It is none of them, or a side is outside 1 to 16384.
+    """
+    if text == "model":
+        return "model"
+    if text == "source":
+        return "source"
+    width, times, height = text.lower().partition("x")
+    if not (
+        times and width.isascii() and width.isdigit() and height.isascii() and height.isdigit()
+    ):
+        raise ValueError(f"got output size {text!r}, expected model, source or WxH, e.g. 1280x720")
+    size = int(width), int(height)
+    if not all(1 <= side <= MAX_SIDE_PX for side in size):
+        raise ValueError(f"got output size {text!r}, expected sides of 1 to {MAX_SIDE_PX} pixels")
+    return size
+
+
+def output_size(wish: OutputSize, source: Size, model: Size) -> Size:
+    """The size that leaves: the source's own, the model's, or the one asked for."""
+    if wish == "source":
+        return source
+    if wish == "model":
+        return model
+    return wish
+
+
+def output_sample_aspect_ratio(source: Size, sample_aspect_ratio: Fraction, out: Size) -> Fraction:
+    """The pixel shape that shows `out` with the source's display aspect ratio (as ffmpeg's scale).
+
+    A source that is only resized in proportion keeps its own; one whose display aspect is met by
+    square pixels to within a hundredth gets square pixels.
+    """
+    if out == source:
+        return sample_aspect_ratio
+    exact = sample_aspect_ratio * Fraction(source[0] * out[1], source[1] * out[0])
+    return Fraction(1) if abs(exact - 1) < Fraction(1, 100) else exact.limit_denominator(1000)
+
+
+def resize(data: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """Resize uint8 (H, W, 3) to `size`; the same array where it already fits.
+
+    A side that shrinks is averaged over areas (no moiré), a side that grows is cubic. The result
+    depends on nothing but the pixels.
+    """
+    height, width = data.shape[:2]
+    smaller = min(width, size[0]), min(height, size[1])
+    for step, interpolation in ((smaller, cv2.INTER_AREA), (size, cv2.INTER_CUBIC)):
+        if (data.shape[1], data.shape[0]) != step:
+            data = np.asarray(cv2.resize(data, step, interpolation=interpolation), dtype=np.uint8)
+    return data
+
+
+def _nearest(value: float, multiple: int) -> int:
+    return int(value / multiple + 0.5) * multiple

@@ -1,0 +1,262 @@
+"""Session: one source through one stylizer into one sink. The only file that starts threads.
+
+    capture ──inbox──► the caller's thread: stylizer ──outbox──► writer
+
+thread        touches only               is woken by             on an error
+------------  -------------------------  ----------------------  --------------------------------
+capture       the source                 closing the inbox       what was read is still painted
+the caller's  torch, engine, stylizer    either channel closing  both channels are discarded
+writer        the sink                   closing the outbox      the loop's next `put` ends it
+
+The channels are bounded and block, so that a file loses no frame; for a live source they keep the
+newest only. A sink that must be written from the main thread has no writer: the loop writes.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+
+from stream.channel import Channel
+from stream.clock import Clock, Pacer
+from stream.errors import Closed, StreamError
+from stream.frame import Frame
+from stream.sink import Sink
+from stream.source import Source
+from stream.stats import Stats
+from stream.stylizer import Stylizer
+
+Step = Callable[[], object]
+
+CAPACITY = 4
+"""Frames that wait in each channel: enough to hide the other threads' jitter, 24 MB of 1080p."""
+
+JOIN_LIMIT_S = 60.0
+"""A thread that has not ended after this is named in an error (a long file's index may be
+written, an encoder's look-ahead emptied, in that time)."""
+
+
+class Session:
+    """Runs a stream from end to end, once.
+
+    `run` belongs to the thread that may use torch (and the window, if the sink is one); `stop` to
+    any. Source and sink are closed by the session, in the threads that used them.
+
+    Args:
+        source: Read until its end.
+        stylizer: Paints; its history is reset at the end.
+        sink: Closed at the end, at a stop and at Ctrl-C; aborted when anything failed.
+        clock: Where time comes from.
+        stats: What is counted; ``None`` takes the stylizer's.
+        pacer: Lets each frame wait until it is due; ``None`` writes as fast as frames come.
+        on_frame: Called after each frame that was written, in the thread that wrote it.
+        capacity: Frames in each of the two channels; 1, newest only, for a live source.
+        join_limit_s: How long to wait for a thread to end.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        stylizer: Stylizer,
+        sink: Sink,
+        *,
+        clock: Clock | None = None,
+        stats: Stats | None = None,
+        pacer: Pacer | None = None,
+        on_frame: Callable[[Frame], None] | None = None,
+        capacity: int = CAPACITY,
+        join_limit_s: float = JOIN_LIMIT_S,
+    ) -> None:
+        self.stats = stats or stylizer.stats
+        self._source = source
+        self._stylizer = stylizer
+        self._sink = sink
+        self._clock = clock or Clock()
+        self._pacer = pacer
+        self._on_frame = on_frame
+        self._join_limit_s = join_limit_s
+        live = source.is_live
+        self._inbox: Channel[Frame] = Channel(1 if live else capacity, leaky=live)
+        self._outbox: Channel[Frame] = Channel(1 if live else capacity, leaky=live)
+        self._stopped = threading.Event()
+        self._failures = Failures()
+        self._has_run = False
+
+    def run(self) -> Stats:
+        """Run to the end of the source, or to a `stop`, and return what was counted.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the frames painted until then are written and the sink is
+                closed first. `stats` holds what was counted.
+            SourceError, SinkError, ModelError, …: The first thing that failed, in whichever
+                thread; what failed after it is in its notes. The sink is aborted.
+            StreamError: A thread did not end.
+            RuntimeError: It has run before.
+        """
+        if self._has_run:
+            raise RuntimeError("this session has run: make a new one for another run")
+        self._has_run = True
+        failures = self._failures
+        capture: list[Step] = [self._capture, self._source.close, self._inbox.close]
+        drop_rest = partial(self._outbox.close, discard=True)
+        write: list[Step] = [partial(feed, self._outbox, self._write), drop_rest, self._finish_sink]
+        workers = [Worker("capture", capture, failures)]
+        if not self._sink.main_thread:
+            workers.append(Worker("writer", write, failures))
+        shut_down = partial(self._shut_down, workers)
+        try:
+            for worker in workers:
+                worker.start()
+            failures.guard(self._paint)
+        finally:
+            # the first Ctrl-C ends the output properly, even here; the second leaves at once
+            if failures.interrupted or not failures.guard(shut_down):
+                shut_down()
+        cause = "newer frame" if self._source.is_live else "interrupted"
+        self.stats.count_dropped(cause, self._inbox.dropped + self._outbox.dropped)
+        self.stats.note(*self._source.notes, *self._sink.notes)
+        failures.raise_first()
+        return self.stats
+
+    def stop(self) -> None:
+        """End early but properly: what was read is painted and written, and the sink is closed.
+
+        From any thread, or a signal handler. Returns at once; `run` returns when all is done.
+        """
+        self._stopped.set()
+        self._inbox.close()
+
+    def _capture(self) -> None:
+        """The capture thread: source to inbox."""
+        while not self._stopped.is_set():
+            start_s = self._clock.now_s()
+            frame = self._source.read()
+            if frame is None:
+                break
+            now_s = self._clock.now_s()
+            self.stats.record("read", now_s - start_s)
+            with suppress(Closed):
+                self._inbox.put(frame.replace(frame.data, captured_at_s=now_s))
+                self.stats.count_in(now_s)
+
+    def _paint(self) -> None:
+        """The caller's thread: inbox to outbox, or to a sink of the main thread."""
+        hand_over = self._write if self._sink.main_thread else self._outbox.put
+        with suppress(Closed):  # the writer has failed: its error is the one to raise
+            for frame in self._inbox:
+                feed(self._stylizer.process(frame), hand_over)
+            feed(self._stylizer.process(None), hand_over)
+
+    def _write(self, frame: Frame) -> None:
+        """The writer thread, or the caller's: one frame into the sink, when it is due."""
+        if self._pacer is not None:
+            delay_s = self._pacer.delay_s(frame.time_s, self._clock.now_s())
+            self._clock.wait(self._stopped, delay_s)
+        start_s = self._clock.now_s()
+        self._sink.write(frame)
+        self.stats.record("write", self._clock.now_s() - start_s)
+        self.stats.count_out(frame.captured_at_s, start_s)
+        if self._on_frame is not None:
+            self._on_frame(frame)
+
+    def _finish_sink(self) -> None:
+        if self._failures.failed:
+            self._sink.abort()
+        else:
+            self._sink.close()
+
+    def _shut_down(self, workers: list["Worker"]) -> None:
+        """Wake everybody and wait for them. May be repeated."""
+        failures = self._failures
+        if failures.failed or failures.interrupted:
+            self._stopped.set()  # but at a plain end the last frames still wait until they are due
+        self._inbox.close(discard=True)
+        self._outbox.close()
+        if self._sink.main_thread:
+            failures.guard(self._finish_sink)
+        late = [worker.name for worker in workers if not worker.join(self._join_limit_s)]
+        if late:
+            failures.add(
+                StreamError(
+                    f"the {' and '.join(late)} thread did not end within {self._join_limit_s:g} s: "
+                    "the input or the output hangs; start the program again"
+                )
+            )
+
+
+class Worker:
+    """A thread that takes its steps in order, each whatever became of the one before.
+
+    Started once, and joined, by the session. It is a daemon: one that hangs in a driver is named
+    in an error, and must not keep the process from ending after that.
+    """
+
+    def __init__(self, name: str, steps: Iterable[Step], failures: "Failures") -> None:
+        self.name = name
+        self._steps = tuple(steps)
+        self._failures = failures
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, limit_s: float) -> bool:
+        """Wait for the end; say whether it came within `limit_s` seconds."""
+        if self._thread.ident is not None:
+            self._thread.join(limit_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        for step in self._steps:
+            self._failures.guard(step)
+
+
+class Failures:
+    """What went wrong, in order, in whichever thread. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._errors: list[BaseException] = []
+
+    @property
+    def failed(self) -> bool:
+        """Something broke. A Ctrl-C alone breaks nothing."""
+        with self._lock:
+            return any(not isinstance(error, KeyboardInterrupt) for error in self._errors)
+
+    @property
+    def interrupted(self) -> bool:
+        with self._lock:
+            return any(isinstance(error, KeyboardInterrupt) for error in self._errors)
+
+    def add(self, error: BaseException) -> None:
+        with self._lock:
+            self._errors.append(error)
+
+    def guard(self, step: Step) -> bool:
+        """Take a step and keep what it raises; say whether it came to its end."""
+        try:
+            step()
+        except BaseException as error:  # carried to the caller of `run`, who gets it re-raised
+            self.add(error)
+            return False
+        return True
+
+    def raise_first(self) -> None:
+        """Re-raise the first error with its traceback; the later ones become its notes.
+
+        A Ctrl-C comes last: an output that could not be finished is the news.
+        """
+        with self._lock:
+            errors, self._errors = self._errors, []  # an error holds its frames' memory
+        errors.sort(key=lambda error: isinstance(error, KeyboardInterrupt))
+        for later in errors[1:]:
+            errors[0].add_note(f"after which: {later!r}")
+        if errors:
+            raise errors[0]
+
+
+def feed(frames: Iterable[Frame], take: Callable[[Frame], None]) -> None:
+    """Hand over frames one by one."""
+    for frame in frames:
+        take(frame)

@@ -1,0 +1,182 @@
+"""Stats: what a session counted and timed. Thread-safe, cheap to feed, read at any time.
+
+The capture thread counts frames in, the stylizer records its stages, the writer counts frames
+out; the command line and the benchmarks read. Prints nothing.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from stream.clock import Clock
+
+SAMPLES = 8192
+"""Times kept per stage for the percentiles (the newest); the counters count everything."""
+
+PERCENTILES = (50, 95, 99)
+
+
+class Stats:
+    """Counters, stage times and notes of one run.
+
+    Thread-safe.
+
+    Args:
+        fps_target: Frames a second that were wished for, or ``None``.
+        clock: What times are read from.
+    """
+
+    def __init__(self, *, fps_target: float | None = None, clock: Clock | None = None) -> None:
+        self.fps_target = fps_target
+        self._clock = clock or Clock()
+        self._lock = threading.Lock()
+        self._frames_in = 0
+        self._frames_out = 0
+        self._dropped: dict[str, int] = {}
+        self._events: dict[str, int] = {}
+        self._stages_s: dict[str, deque[float]] = {}
+        self._latency_s: deque[float] = deque(maxlen=SAMPLES)
+        self._notes: dict[str, None] = {}  # a set that keeps its order
+        self._first_in_s: float | None = None
+        self._last_out_s: float | None = None
+
+    # What is counted
+
+    def count_in(self, captured_at_s: float) -> None:
+        """One frame was read at `captured_at_s` (clock seconds) and taken in."""
+        with self._lock:
+            self._frames_in += 1
+            if self._first_in_s is None:
+                self._first_in_s = captured_at_s
+
+    def count_out(self, captured_at_s: float, now_s: float) -> None:
+        """One frame, read at `captured_at_s`, was handed to the sink at `now_s`."""
+        with self._lock:
+            self._frames_out += 1
+            self._last_out_s = now_s
+            self._latency_s.append(now_s - captured_at_s)
+
+    def count_dropped(self, cause: str, count: int = 1) -> None:
+        """`count` frames were read and will not be seen, because of `cause`."""
+        if count:
+            with self._lock:
+                self._dropped[cause] = self._dropped.get(cause, 0) + count
+
+    def count_event(self, name: str) -> None:
+        """Something worth a number happened once more (a cut, a style change)."""
+        with self._lock:
+            self._events[name] = self._events.get(name, 0) + 1
+
+    def record(self, stage: str, duration_s: float) -> None:
+        """`stage` took `duration_s` seconds for one frame."""
+        with self._lock:
+            times_s = self._stages_s.get(stage)
+            if times_s is None:
+                times_s = self._stages_s[stage] = deque(maxlen=SAMPLES)
+            times_s.append(duration_s)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Record how long the block takes, unless it raises.
+
+        On a GPU this is the time to queue the work, but for the stage that downloads: nothing
+        here waits for the device.
+        """
+        start_s = self._clock.now_s()
+        yield
+        self.record(name, self._clock.now_s() - start_s)
+
+    def note(self, *sentences: str) -> None:
+        """Keep sentences that the user should read at the end; each is kept once."""
+        with self._lock:
+            self._notes.update(dict.fromkeys(sentences))
+
+    # What is read
+
+    @property
+    def frames_in(self) -> int:
+        return self._frames_in
+
+    @property
+    def frames_out(self) -> int:
+        return self._frames_out
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were read and not shown, for whatever cause."""
+        with self._lock:
+            return sum(self._dropped.values())
+
+    @property
+    def dropped_by_cause(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._dropped)
+
+    @property
+    def events(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._events)
+
+    @property
+    def notes(self) -> list[str]:
+        with self._lock:
+            return list(self._notes)
+
+    @property
+    def duration_s(self) -> float:
+        """From the first frame read to the last one handed over, in seconds."""
+        with self._lock:
+            if self._first_in_s is None or self._last_out_s is None:
+                return 0.0
+            return max(0.0, self._last_out_s - self._first_in_s)
+
+    @property
+    def fps(self) -> float:
+        """Frames handed over per second of `duration_s`; 0.0 before there are any."""
+        duration_s = self.duration_s
+        return self._frames_out / duration_s if duration_s > 0 else 0.0
+
+    @property
+    def latency_ms(self) -> dict[str, float]:
+        """p50, p95, p99 of the time from a frame's capture to its hand-over, in ms."""
+        with self._lock:
+            latency_s = tuple(self._latency_s)
+        return percentiles_ms(latency_s)
+
+    @property
+    def stages(self) -> dict[str, dict[str, float]]:
+        """p50, p95, p99 of every stage's time, in ms, in the order they first ran."""
+        with self._lock:
+            stages_s = {name: tuple(times_s) for name, times_s in self._stages_s.items()}
+        return {name: percentiles_ms(times_s) for name, times_s in stages_s.items()}
+
+    def as_dict(self) -> dict[str, object]:
+        """Everything as plain values for JSON."""
+        return {
+            "fps": self.fps,
+            "fps_target": self.fps_target,
+            "frames_in": self.frames_in,
+            "frames_out": self.frames_out,
+            "dropped": self.dropped,
+            "dropped_by_cause": self.dropped_by_cause,
+            "duration_s": self.duration_s,
+            "latency_ms": self.latency_ms,
+            "stages": self.stages,
+            "events": self.events,
+            "notes": self.notes,
+        }
+
+    def __repr__(self) -> str:
+        return f"<Stats {self.frames_in} in, {self.frames_out} out, {self.fps:.1f} fps>"
+
+
+def percentiles_ms(times_s: Iterable[float]) -> dict[str, float]:
+    """p50, p95 and p99 of times in seconds, as milliseconds; zeros where there are none."""
+    values = np.fromiter(times_s, dtype=np.float64)
+    if not values.size:
+        return {f"p{percent}": 0.0 for percent in PERCENTILES}
+    found = np.percentile(values, PERCENTILES) * 1e3
+    return {f"p{percent}": float(value) for percent, value in zip(PERCENTILES, found, strict=True)}

@@ -1,0 +1,45 @@
+"""Shots: is this frame the first of a new shot? Causal; pure functions.
+
+The measure is the classic content difference: the mean change of hue, saturation and value
+between two thumbnails (as in PySceneDetect's content detector, https://scenedetect.com/docs/), at
+its usual threshold of 27 of 255. Two things differ: hue is a circle (red to red is no change), and
+it counts only where both pictures have colour, so that the noise of a grey picture is no cut.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+THUMBNAIL_PX = 128
+"""Long side of the thumbnail: 0.2 ms, and grain is averaged away."""
+
+CUT_DIFFERENCE = 27.0
+"""Content difference (0 to 255) above which a frame starts a new shot; moving pictures without a
+cut stay below 10."""
+
+COLOURFUL = 32
+"""Saturation (0 to 255) below which hue says nothing."""
+
+
+def thumbnail(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Shrink uint8 RGB (H, W, 3) to at most 128 px and turn it into hue, saturation, value.
+
+    All three run over 0 to 255.
+    """
+    height, width = data.shape[:2]
+    scale = min(1.0, THUMBNAIL_PX / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(data, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2HSV_FULL), dtype=np.uint8)
+
+
+def content_difference(now: NDArray[np.uint8], then: NDArray[np.uint8]) -> float:
+    """Mean over hue, saturation and value of the mean absolute change; 0 (the same) to 255.
+
+    Args:
+        now, then: Thumbnails of one shape, from `thumbnail`.
+    """
+    change = cv2.absdiff(now, then)
+    hue = np.minimum(change[..., 0], 255 - change[..., 0])
+    hue[np.minimum(now[..., 1], then[..., 1]) < COLOURFUL] = 0
+    return float(hue.mean() + change[..., 1].mean() + change[..., 2].mean()) / 3
