@@ -9,10 +9,37 @@ null                        stream.sinks.null.NullSink
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
 from stream.frame import Frame
+from stream.source import IMAGE_SUFFIXES, VideoInfo
+
+NULL = "null"
+"""The spec of a sink that keeps nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoEncoding:
+    """How a video is encoded, in ffmpeg's words; ``None`` leaves it to the codec or container.
+
+    Attributes:
+        codec: libx264 (default; libvpx-vp9 in .webm), libx265, libsvtav1, libvpx-vp9, ffv1,
+            prores_ks, or any other video encoder of FFmpeg's.
+        crf: Quality, 0 is best; the scale is the codec's.
+        preset: Speed against size, by the codec's own names.
+        pix_fmt: Pixel format, e.g. ``yuv420p10le``; yuv420p by default where the codec has it.
+        options: Any further options of the encoder's.
+    """
+
+    codec: str | None = None
+    crf: int | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sink(ABC):
@@ -46,6 +73,13 @@ class Sink(ABC):
             SinkError: The output could not be finished; no half file stands under the final name.
         """
 
+    def end_early(self) -> None:
+        """Said before `close`: the frames stopped before the source did (the user interrupted).
+
+        What is copied beside them then stops where they do.
+        """
+        return
+
     def abort(self) -> None:
         """Give up: let go of everything and publish nothing. May follow or precede `close`."""
         self.close()
@@ -59,7 +93,43 @@ class Sink(ABC):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exc_type is None or issubclass(exc_type, KeyboardInterrupt):
+        if exc_type is None:
+            self.close()
+        elif issubclass(exc_type, KeyboardInterrupt):
+            self.end_early()
             self.close()
         else:
             self.abort()
+
+
+def open_sink(
+    spec: str | Path,
+    *,
+    info: VideoInfo,
+    encoding: VideoEncoding | None = None,
+    overwrite: bool = False,
+) -> Sink:
+    """The sink that a spec names (see the table above).
+
+    Args:
+        spec: A video file, a picture, a folder (ending in a slash, or existing), or ``null``.
+        info: The source's; the output is tagged by it and copies its file's other streams.
+        encoding: For a video: codec and quality.
+        overwrite: Whether what exists may be replaced.
+
+    Raises:
+        SinkError: It exists, or cannot be written there or like that.
+        ValueError: A quality or preset that the codec does not have.
+    """
+    if str(spec) == NULL:
+        from stream.sinks.null import NullSink
+
+        return NullSink()
+    path = Path(spec)
+    if str(spec).endswith(("/", "\\")) or path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+        from stream.sinks.images import ImageSink
+
+        return ImageSink(spec, overwrite=overwrite)
+    from stream.sinks.video import VideoSink
+
+    return VideoSink(path, info=info, encoding=encoding, overwrite=overwrite)

@@ -4,10 +4,11 @@ spec                         source
 ---------------------------  ------------------------------
 clip.mp4, any video file     stream.sources.video.VideoSource
 testsrc[=size=640x360:...]   the same, from a lavfi generator
-folder/ of pictures          stream.sources.images.ImageSource
+folder/ of pictures, *.png   stream.sources.images.ImageSource
 picture.png                  the same, one frame
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,12 @@ from types import TracebackType
 from typing import Self
 
 from stream.frame import Frame, Size
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+"""What a file must be called to be read or written as a picture."""
+
+GENERATOR = re.compile(r"testsrc2?(=|$)")
+"""The test patterns of lavfi that are offered as a source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,8 @@ class VideoInfo:
         sample_aspect_ratio: Width of a pixel over its height; 1 for square pixels.
         color_primaries, color_trc, colorspace: The source's H.273 code points (2 = unspecified).
         path: The file that holds further streams (sound, subtitles) to copy, else ``None``.
+        start_s: When the file's first picture or sound is due; a sink takes it off all times, so
+            that its output starts at zero.
     """
 
     size: Size
@@ -45,6 +54,7 @@ class VideoInfo:
     color_trc: int = 2
     colorspace: int = 2
     path: Path | None = None
+    start_s: Fraction = Fraction(0)
 
 
 class Source(ABC):
@@ -88,3 +98,37 @@ class Source(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def open_source(spec: str | Path, *, rate: Fraction | float | None = None) -> Source:
+    """The source that a spec names (see the table above).
+
+    Args:
+        spec: A video file, a folder of pictures, a pattern such as ``shots/*.png``, a picture, or
+            ``testsrc``/``testsrc2`` with lavfi's options.
+        rate: Frames a second of a folder of pictures, 24 by default; a video has its own.
+
+    Raises:
+        SourceError: There is nothing of that name, or nothing that can be read.
+        ValueError: `rate` is not positive, or the spec names a video, which has its own.
+    """
+    text = str(spec)
+    path = Path(spec)
+    if rate is not None and rate <= 0:
+        raise ValueError(f"got rate={rate}, expected more than 0")
+    pictures = path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES or _is_pattern(path)
+    if pictures:
+        from stream.sources.images import ImageSource
+
+        return ImageSource(path, rate=rate)
+    if rate is not None:
+        raise ValueError(f"got rate={rate} for {text}, expected none: a video has its own")
+    from stream.sources.video import VideoSource
+
+    if GENERATOR.match(text) and not path.exists():
+        return VideoSource(generator=text)
+    return VideoSource(path)
+
+
+def _is_pattern(path: Path) -> bool:
+    return any(sign in str(path) for sign in "*?[") and not path.exists()

@@ -1,0 +1,143 @@
+"""Publishing: a file is written under a temporary name and gets its own only when it is whole.
+
+    out.mp4   written as   .out.1f0c.part.mp4   fsync, then   link or rename   out.mp4
+
+The temporary file lies beside the target, so that the rename is atomic, and keeps the suffix, so
+that what a crash leaves behind can be played.
+"""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from stream.errors import SinkError
+
+NEW_FILE_MODE = 0o666
+"""Before the user's umask, as every program creates its files."""
+
+NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
+"""How file systems without hard links answer to one."""
+
+ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space or choose another folder",
+    errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
+    errno.EFBIG: "the file would be larger than is allowed here; choose another folder",
+    errno.EACCES: "the folder may not be written to; choose another one",
+    errno.EPERM: "the folder may not be written to; choose another one",
+    errno.EROFS: "the folder is read-only; choose another one",
+    errno.ENOENT: "the folder does not exist; create it first",
+    errno.ENOTDIR: "its folder is not a folder; choose another name",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+"""What to do about the failures of a file system."""
+
+
+@contextmanager
+def sink_errors(path: Path) -> Iterator[None]:
+    """Failures of the file system and of FFmpeg become a SinkError that says what to do."""
+    import av
+
+    try:
+        yield
+    except (OSError, av.FFmpegError) as err:
+        reason = ADVICE.get(err.errno or 0)
+        if reason is None:
+            reason = f"{err.strerror or err}; try another --codec or container"
+        raise SinkError(f"{path} cannot be written: {reason}.") from err
+
+
+class PartFile:
+    """A file in the making beside its target. Made at once, so that bad places show early.
+
+    Args:
+        target: The name that the whole file gets.
+        overwrite: Whether a file of that name may be replaced.
+        source: The input, which is never replaced.
+
+    Attributes:
+        path: Where to write.
+
+    Raises:
+        SinkError: The target exists or cannot be written.
+    """
+
+    def __init__(self, target: Path, *, overwrite: bool, source: Path | None = None) -> None:
+        self.target = target
+        self._overwrite = overwrite
+        self._refuse(source)
+        token = secrets.token_hex(4)
+        self.path = target.with_name(f".{target.stem}.{token}.part{target.suffix}")
+        with sink_errors(target):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, NEW_FILE_MODE))
+
+    def _refuse(self, source: Path | None) -> None:
+        if self.target.is_dir():
+            raise SinkError(f"{self.target} is a folder; give the name of a file.")
+        if not self.target.exists():
+            return
+        if source is not None and source.exists() and self.target.samefile(source):
+            raise SinkError(f"{self.target} is the input itself; choose another output.")
+        if not self._overwrite:
+            raise SinkError(
+                f"{self.target} exists already; choose another name or allow it with --overwrite."
+            )
+
+    def publish(self) -> None:
+        """Give the whole file its name.
+
+        Raises:
+            SinkError: It cannot be done; the file keeps its temporary name if only that is taken.
+        """
+        with sink_errors(self.target):
+            _sync(self.path)
+            if self._overwrite:
+                os.replace(self.path, self.target)
+            else:
+                self._publish_new()
+            _sync_folder(self.target.parent)
+
+    def _publish_new(self) -> None:
+        try:
+            # Unlike a rename, a link never replaces a file that came up in the meantime.
+            os.link(self.path, self.target)
+        except FileExistsError as err:
+            raise SinkError(
+                f"{self.target} was created by somebody else meanwhile; the result is kept as "
+                f"{self.path}."
+            ) from err
+        except OSError as err:
+            if err.errno not in NO_HARD_LINKS:
+                raise
+            self._rename_new(err)
+        else:
+            self.path.unlink()
+
+    def _rename_new(self, cause: OSError) -> None:
+        if self.target.exists():
+            raise SinkError(
+                f"{self.target} was created by somebody else meanwhile; the result is kept as "
+                f"{self.path}."
+            ) from cause
+        os.replace(self.path, self.target)
+
+    def discard(self) -> None:
+        """Remove what was written; nothing is left. May be called twice."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Some file systems (network, Windows) cannot sync a folder; the rename stands all the same.
+    with suppress(OSError):
+        _sync(folder)

@@ -1,0 +1,197 @@
+"""Encoding: from what the user asks to a checked plan for one encoder and one container.
+
+Knows the codecs that are worth offering by name; any other video encoder of FFmpeg's is passed on
+with FFmpeg's own defaults.
+"""
+
+import difflib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+
+from stream.errors import SinkError
+from stream.frame import Size
+from stream.sink import VideoEncoding
+
+CRASH_SAFE = {"movflags": "hybrid_fragmented+delay_moov"}
+"""MP4 that can be played up to the last fragment after a crash, and is an ordinary one when closed.
+Without delay_moov no edit list is written, and every time stamp shifts."""
+
+KEYFRAMES_S = 2
+"""Seconds between key frames: also what a crash can cost, as a fragment ends at each."""
+
+X26X_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A file format: FFmpeg's name for it, the codec used unless asked, the muxer's options."""
+
+    format: str
+    codec: str = "libx264"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """An encoder worth offering.
+
+    Attributes:
+        pix_fmt: Written unless asked otherwise.
+        crf: Quality unless asked otherwise; ``None`` where the codec has no such scale.
+        crf_max: The scale's end (0 is best).
+        presets: What `preset` may be; empty where there are none.
+        options: Set always.
+        takes_odd_sizes: Whether odd sides work with halved chroma.
+    """
+
+    pix_fmt: str = "yuv420p"
+    crf: int | None = None
+    crf_max: int = 0
+    presets: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    takes_odd_sizes: bool = False
+
+
+CONTAINERS = {
+    ".mp4": Container("mp4", options=CRASH_SAFE),
+    ".m4v": Container("mp4", options=CRASH_SAFE),
+    ".mov": Container("mov", options=CRASH_SAFE),
+    ".mkv": Container("matroska"),
+    ".webm": Container("webm", codec="libvpx-vp9"),
+}
+
+CODECS = {
+    "libx264": Codec(crf=18, crf_max=51, presets=X26X_PRESETS),
+    "libx265": Codec(
+        crf=21, crf_max=51, presets=X26X_PRESETS, options={"x265-params": "log-level=none"}
+    ),
+    "libsvtav1": Codec(crf=28, crf_max=63, presets=tuple(str(number) for number in range(14))),
+    "libvpx-vp9": Codec(
+        crf=28,
+        crf_max=63,
+        options={"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
+        takes_odd_sizes=True,
+    ),
+    "ffv1": Codec(pix_fmt="bgr0", options={"level": "3"}, takes_odd_sizes=True),
+    "prores_ks": Codec(pix_fmt="yuv422p10le", options={"profile": "hq"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingPlan:
+    """Everything about an output but its pictures.
+
+    Attributes:
+        format, muxer_options: FFmpeg's container and its options.
+        codec, pix_fmt, codec_options: FFmpeg's encoder, pixel format and options.
+        takes_odd_sizes: Whether odd sides work with halved chroma.
+    """
+
+    format: str
+    codec: str
+    pix_fmt: str
+    codec_options: Mapping[str, str] = field(default_factory=dict)
+    muxer_options: Mapping[str, str] = field(default_factory=dict)
+    takes_odd_sizes: bool = False
+
+    def size(self, size: Size) -> Size:
+        """The (width, height) that can be encoded: odd sides lose a pixel where they must."""
+        if self.takes_odd_sizes:
+            return size
+        pix_fmt = av.VideoFormat(self.pix_fmt, 2, 2)
+        halved = pix_fmt.chroma_width(2) == 1, pix_fmt.chroma_height(2) == 1
+        width, height = (
+            side - side % 2 if half else side for side, half in zip(size, halved, strict=True)
+        )
+        return max(width, 2), max(height, 2)
+
+    def options(self, rate: Fraction) -> dict[str, str]:
+        """The encoder's options for a video of so many frames a second."""
+        return {"g": str(max(1, round(KEYFRAMES_S * rate)))} | dict(self.codec_options)
+
+
+def plan_encoding(suffix: str, encoding: VideoEncoding) -> EncodingPlan:
+    """Check what is asked and fill in what is not.
+
+    Raises:
+        SinkError: No such container or codec, or they do not go together.
+        ValueError: A quality or preset that the codec does not have.
+    """
+    container = CONTAINERS.get(suffix.lower())
+    if container is None:
+        raise SinkError(
+            f"Videos are not written to {suffix or 'names without a suffix'}; name the output "
+            f"{', '.join(CONTAINERS)}."
+        )
+    name = encoding.codec or container.codec
+    codec = CODECS.get(name, Codec())
+    _check_codec(name)
+    _check_pair(name, container, suffix)
+    pix_fmt = encoding.pix_fmt or codec.pix_fmt
+    _check_pix_fmt(name, pix_fmt)
+    return EncodingPlan(
+        format=container.format,
+        codec=name,
+        pix_fmt=pix_fmt,
+        codec_options={
+            **codec.options,
+            **_crf(name, codec, encoding.crf),
+            **_preset(name, codec, encoding.preset),
+            **encoding.options,
+        },
+        muxer_options={**container.options, "flush_packets": "1"},
+        takes_odd_sizes=codec.takes_odd_sizes,
+    )
+
+
+def _check_codec(name: str) -> None:
+    try:
+        found = av.Codec(name, "w")
+    except av.codec.codec.UnknownCodecError as err:
+        near = difflib.get_close_matches(name, CODECS, n=1, cutoff=0.4) or list(CODECS)
+        raise SinkError(f"There is no encoder {name!r}; try {', '.join(near)}.") from err
+    if found.type != "video":
+        raise SinkError(f"{name!r} does not encode video; try {', '.join(CODECS)}.")
+
+
+def _check_pair(name: str, container: Container, suffix: str) -> None:
+    with av.open(io.BytesIO(), "w", format=container.format) as scratch:
+        try:
+            scratch.add_stream(name, rate=1)
+        except ValueError as err:
+            raise SinkError(
+                f"{suffix} cannot hold {name}; use {container.codec}, or name the output .mkv."
+            ) from err
+
+
+def _check_pix_fmt(name: str, pix_fmt: str) -> None:
+    formats = [known.name for known in av.Codec(name, "w").video_formats or []]
+    if formats and pix_fmt not in formats:
+        near = difflib.get_close_matches(pix_fmt, formats, n=3, cutoff=0.5) or formats[:3]
+        raise SinkError(f"{name} does not write pix_fmt {pix_fmt!r}; try {', '.join(near)}.")
+
+
+def _crf(name: str, codec: Codec, asked: int | None) -> dict[str, str]:
+    if asked is None:
+        return {} if codec.crf is None else {"crf": str(codec.crf)}
+    if name in CODECS and codec.crf is None:
+        raise ValueError(f"got crf={asked}, expected none: {name} has no such scale")
+    if codec.crf is not None and not 0 <= asked <= codec.crf_max:
+        raise ValueError(f"got crf={asked}, expected 0 (best) to {codec.crf_max} for {name}")
+    return {"crf": str(asked)}
+
+
+def _preset(name: str, codec: Codec, asked: str | None) -> dict[str, str]:
+    if asked is None:
+        return {}
+    if name in CODECS and asked not in codec.presets:
+        expected = ", ".join(codec.presets) or "none"
+        raise ValueError(f"got preset={asked!r}, expected {expected} for {name}")
+    return {"preset": asked}

@@ -1,0 +1,92 @@
+"""ImageSink: frames as numbered pictures in a folder, or as one; each is whole or not there."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stream.errors import SinkError
+from stream.frame import Frame
+from stream.media.publishing import PartFile, sink_errors
+from stream.sink import Sink
+from stream.source import IMAGE_SUFFIXES
+
+DEFAULT_SUFFIX = ".png"
+
+DIGITS = 6
+"""Enough for eleven hours at 24 frames a second; more simply make the names longer."""
+
+FORMAT_OPTIONS = {
+    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
+    ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
+    ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101],
+}
+"""OpenCV's words for good quality; a WebP above 100 is lossless."""
+
+
+class ImageSink(Sink):
+    """Writes ``000001.png`` and so on into a folder, or a single picture. Not thread-safe.
+
+    Args:
+        path: A folder (made if need be) or the name of a picture, which takes exactly one frame.
+        overwrite: Whether pictures that are there may be replaced.
+
+    Raises:
+        SinkError: The picture exists, the folder has pictures in it, or cannot be made.
+    """
+
+    def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
+        self.notes: list[str] = []
+        self._path = Path(path)
+        self._overwrite = overwrite
+        self._count = 0
+        self._single = not _names_folder(path)
+        if self._single:
+            PartFile(self._path, overwrite=overwrite).discard()
+        else:
+            self._make_folder()
+
+    def _make_folder(self) -> None:
+        with sink_errors(self._path):
+            self._path.mkdir(parents=False, exist_ok=True)
+        taken = any(one.suffix.lower() in IMAGE_SUFFIXES for one in self._path.iterdir())
+        if taken and not self._overwrite:
+            raise SinkError(
+                f"The folder {self._path} has pictures in it already; choose another one or allow "
+                "it with --overwrite."
+            )
+
+    def write(self, frame: Frame) -> None:
+        if self._single and self._count:
+            raise SinkError(
+                f"{self._path} takes one frame, but more came; give a folder ending in a slash."
+            )
+        self._count += 1
+        target = self._path if self._single else self._path / self._numbered()
+        part = PartFile(target, overwrite=self._overwrite)
+        try:
+            with sink_errors(target):
+                part.path.write_bytes(_encode(frame, target.suffix.lower()))
+            part.publish()
+        except BaseException:
+            part.discard()
+            raise
+
+    def _numbered(self) -> str:
+        return f"{self._count:0{DIGITS}d}{DEFAULT_SUFFIX}"
+
+    def close(self) -> None:
+        """Nothing to finish: each picture was finished when it was written."""
+
+
+def _names_folder(path: str | Path) -> bool:
+    is_picture = Path(path).suffix.lower() in IMAGE_SUFFIXES
+    return Path(path).is_dir() or str(path).endswith(("/", "\\")) or not is_picture
+
+
+def _encode(frame: Frame, suffix: str) -> bytes:
+    bgr = cv2.cvtColor(frame.data, cv2.COLOR_RGB2BGR)
+    ok, encoded = cv2.imencode(suffix, bgr, FORMAT_OPTIONS.get(suffix, []))
+    if not ok:
+        raise SinkError(f"A picture cannot be written as {suffix}; use .png or .jpg.")
+    return np.asarray(encoded).tobytes()

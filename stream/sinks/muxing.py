@@ -1,0 +1,177 @@
+"""Muxing: RGB frames through the encoder, and beside them everything else that the input holds.
+
+    Frame -> YUV of the tagged matrix -> encoder -> container <- StreamCopier <- the input, again
+
+Knows nothing of the file's final name; `stream.sinks.video` does.
+"""
+
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+
+from stream.frame import Frame, Size
+from stream.media import colour
+from stream.media.copying import StreamCopier
+from stream.sinks.encoding import EncodingPlan
+from stream.source import VideoInfo
+
+DEFAULT_RATE = Fraction(24)
+"""Frames a second of a source that has none, such as a single picture."""
+
+SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+"""Chroma averaged from all pixels, exact rounding."""
+
+HEVC_TAG = "hvc1"
+"""The only code under which Apple's players know HEVC in MP4 and MOV."""
+
+
+class Muxer:
+    """One output container, opened for frames of one size. Not thread-safe.
+
+    Args:
+        path: Where to write.
+        plan: How.
+        info: What the source says; its file's other streams are copied.
+        size: (width, height) of the frames to come.
+        time_base: Seconds per unit of their pts.
+        notes: Where to say what was and was not carried over.
+
+    Raises:
+        av.FFmpegError: The encoder or the container cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        plan: EncodingPlan,
+        info: VideoInfo,
+        size: Size,
+        time_base: Fraction,
+        notes: list[str],
+    ) -> None:
+        self._plan = plan
+        self._rate = info.rate or DEFAULT_RATE
+        self._shift = round(info.start_s / time_base)
+        self._size = plan.size(size)
+        self._end_s = Fraction(0)
+        self._reformatter = VideoReformatter()
+        self._container = av.open(
+            f"file:{path}",
+            "w",
+            format=plan.format,
+            options=dict(plan.muxer_options),
+            metadata_errors="surrogateescape",
+        )
+        try:
+            self._video = self._add_video(info, time_base)
+            self._copier = StreamCopier(
+                info.path, self._container, self._video, self._shift * time_base, notes
+            )
+        except BaseException:
+            self.abandon()
+            raise
+        if self._size != size:
+            notes.append(
+                f"The size {size[0]}x{size[1]} was cropped to {self._size[0]}x{self._size[1]}, "
+                f"because {plan.codec} needs even sides with {plan.pix_fmt}."
+            )
+
+    def _add_video(self, info: VideoInfo, time_base: Fraction) -> VideoStream:
+        stream = self._container.add_stream(
+            self._plan.codec, rate=self._rate, options=self._plan.options(self._rate)
+        )
+        assert isinstance(stream, VideoStream)
+        context = stream.codec_context
+        context.width, context.height = self._size
+        context.pix_fmt = self._plan.pix_fmt
+        # The stream's own time base has no effect: only the encoder's keeps every pts as it is.
+        context.time_base = time_base
+        context.flags |= Flags.frame_duration
+        context.sample_aspect_ratio = info.sample_aspect_ratio
+        self._tag_colour(stream, info)
+        if self._plan.codec == "libx265" and self._plan.format in ("mp4", "mov"):
+            context.codec_tag = HEVC_TAG
+        return stream
+
+    def _tag_colour(self, stream: VideoStream, info: VideoInfo) -> None:
+        tags = colour.complete_tags(
+            info.size,
+            color_primaries=info.color_primaries,
+            color_trc=info.color_trc,
+            colorspace=info.colorspace,
+        )
+        is_rgb = av.VideoFormat(self._plan.pix_fmt).is_rgb
+        self._matrix = colour.RGB if is_rgb else tags.colorspace
+        self._range = colour.FULL_RANGE if is_rgb else colour.LIMITED_RANGE
+        context = stream.codec_context
+        context.color_primaries = tags.color_primaries
+        context.color_trc = tags.color_trc
+        context.colorspace = self._matrix
+        context.color_range = self._range
+
+    def write(self, frame: Frame) -> None:
+        """Encode one frame, and copy what belongs beside it.
+
+        Raises:
+            av.FFmpegError: The container cannot take it.
+        """
+        duration = frame.duration or max(1, round(1 / (self._rate * frame.time_base)))
+        picture = self._to_picture(frame)
+        picture.pts = frame.pts - self._shift
+        picture.time_base = frame.time_base
+        picture.duration = duration
+        self._end_s = max(self._end_s, (picture.pts + duration) * frame.time_base)
+        self._mux(self._video.encode(picture))
+
+    def _to_picture(self, frame: Frame) -> VideoFrame:
+        width, height = self._size
+        data = np.ascontiguousarray(frame.data[:height, :width])
+        picture = VideoFrame.from_ndarray(data, format="rgb24")
+        if self._matrix == colour.RGB:
+            return self._reformatter.reformat(picture, format=self._plan.pix_fmt, threads=1)
+        return self._reformatter.reformat(
+            picture,
+            format=self._plan.pix_fmt,
+            dst_colorspace=colour.SWSCALE_MATRICES[self._matrix],
+            dst_color_range=self._range,
+            interpolation=SCALING,
+            threads=1,
+        )
+
+    def _mux(self, packets: "list[Packet[VideoStream]]") -> None:
+        for packet in packets:
+            due_s = packet.dts * packet.time_base if packet.dts is not None else None
+            self._container.mux(packet)
+            if due_s is not None:
+                self._copier.advance(due_s)
+
+    def finish(self, *, early: bool) -> None:
+        """Flush the encoder, copy the rest and complete the container.
+
+        Args:
+            early: The frames stopped before the source did, and so does what is copied.
+
+        Raises:
+            av.FFmpegError: The container cannot be completed.
+        """
+        self._mux(self._video.encode(None))
+        self._copier.finish(self._end_s if early else None)
+        self._copier.close()
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Let go of the container in whatever state it is. May be called twice."""
+        with suppress(av.FFmpegError, OSError, ValueError):
+            self._container.close()
+        copier = getattr(self, "_copier", None)
+        if copier is not None:
+            copier.close()

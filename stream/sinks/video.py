@@ -1,0 +1,103 @@
+"""VideoSink: a video file, with everything else that the source's file holds.
+
+Whatever happens, no half file stands under the final name; what a crash leaves under the temporary
+one can be played up to its last key frame.
+"""
+
+from pathlib import Path
+
+from stream.errors import SinkError
+from stream.frame import Frame, Size
+from stream.media.publishing import PartFile, sink_errors
+from stream.sink import Sink, VideoEncoding
+from stream.sinks.encoding import plan_encoding
+from stream.sinks.muxing import Muxer
+from stream.source import VideoInfo
+
+
+class VideoSink(Sink):
+    """Encodes frames at their own times. Not thread-safe.
+
+    The encoder opens on the first frame and takes its size; the colours are tagged as the source's
+    are, or as players would take them, in limited range. Codecs that need even sides get odd ones
+    cropped by a pixel, which is noted.
+
+    Args:
+        path: The file; its suffix tells the container.
+        info: What the source says of itself.
+        encoding: Codec and quality.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        SinkError: The file cannot be written there, or not in that codec.
+        ValueError: A quality or preset that the codec does not have.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        info: VideoInfo,
+        encoding: VideoEncoding | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self.notes: list[str] = []
+        self._info = info
+        self._plan = plan_encoding(Path(path).suffix, encoding or VideoEncoding())
+        self._part = PartFile(Path(path), overwrite=overwrite, source=info.path)
+        self._muxer: Muxer | None = None
+        self._size: Size | None = None
+        self._early = False
+        self._done = False
+
+    def write(self, frame: Frame) -> None:
+        if self._done:
+            raise ValueError(f"{self._part.target} is closed and takes no more frames")
+        if self._size not in (None, frame.size):
+            raise ValueError(f"got a frame of {frame.size}, expected {self._size} as the first")
+        try:
+            with sink_errors(self._part.target):
+                if self._muxer is None:
+                    self._muxer = self._open(frame)
+                self._muxer.write(frame)
+        except SinkError:
+            self.abort()
+            raise
+
+    def _open(self, frame: Frame) -> Muxer:
+        self._size = frame.size
+        return Muxer(
+            self._part.path,
+            plan=self._plan,
+            info=self._info,
+            size=frame.size,
+            time_base=frame.time_base,
+            notes=self.notes,
+        )
+
+    def end_early(self) -> None:
+        self._early = True
+
+    def close(self) -> None:
+        if self._done:
+            return
+        if self._muxer is None:
+            self.notes.append(f"No frame came, so {self._part.target} was not written.")
+            self.abort()
+            return
+        try:
+            with sink_errors(self._part.target):
+                self._muxer.finish(early=self._early)
+        except SinkError:
+            self.abort()
+            raise
+        self._done = True
+        self._part.publish()
+
+    def abort(self) -> None:
+        if self._done:
+            return
+        self._done = True
+        if self._muxer is not None:
+            self._muxer.abandon()
+        self._part.discard()

@@ -1,0 +1,193 @@
+"""VideoSource: the pictures of a video file, or of a test pattern, by PyAV.
+
+    packets -> decoder -> deinterlacer (if need be) -> timeline -> upright RGB -> Frame
+
+Memory does not grow with the length: one picture is held back, so that each frame's duration is
+the distance to the next one. FFmpeg decodes in threads of its own.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any, cast
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from stream.errors import SourceError
+from stream.frame import Frame
+from stream.media import colour
+from stream.media.orientation import Orientation
+from stream.media.timeline import Timeline
+from stream.source import Source, VideoInfo
+from stream.sources.conversion import RgbConverter, refuse_hdr
+from stream.sources.decoding import CODECS_WITH_HIDDEN_FRAMES, Damage, decoded_frames
+from stream.sources.deinterlacing import Deinterlacer
+from stream.sources.opening import best_video_stream, open_generator, open_video
+from stream.sources.probing import promised_end, promised_frames, stream_start_s
+
+DEFAULT_RATE = Fraction(25)
+"""Frames a second where neither the container nor the codec says."""
+
+EARLY_END_S = 0.5
+"""An end this much before the promised one is worth a note."""
+
+
+class VideoSource(Source):
+    """Every frame of a video file exactly once, upright, as RGB. Not thread-safe.
+
+    Args:
+        path: The file.
+        generator: Instead of a file: a lavfi graph that generates pictures.
+
+    Raises:
+        SourceError: There is no such file, it is no video, or nothing in it decodes.
+    """
+
+    def __init__(self, path: str | Path | None = None, *, generator: str | None = None) -> None:
+        if (path is None) == (generator is None):
+            raise ValueError(f"got {path=} and {generator=}, expected exactly one of them")
+        self.notes: list[str] = []
+        self._name = str(path) if path is not None else str(generator)
+        self._container: InputContainer | None = None
+        container = open_video(Path(path)) if path is not None else open_generator(self._name)
+        try:
+            self._start(container, Path(path) if path is not None else None)
+        except BaseException:
+            container.close()
+            raise
+        self._container = container
+
+    def _start(self, container: InputContainer, path: Path | None) -> None:
+        stream = best_video_stream(container, self._name, self.notes)
+        stream.thread_type = "AUTO"
+        time_base = stream.time_base or Fraction(1, 1000)
+        rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
+        interval = max(1, round(1 / (rate * time_base)))
+        self._stream = stream
+        self._damage = Damage(time_base, counts_packets=_each_packet_shows(stream))
+        self._timeline = Timeline(time_base, interval)
+        self._deinterlacer = Deinterlacer(time_base)
+        decoded = decoded_frames(container, stream, self._damage)
+        first = next(decoded, None)
+        if first is None:
+            raise SourceError(
+                f"Not one frame of {self._name} could be decoded; check that it plays, or make it "
+                "anew."
+            )
+        self._converter = self._make_converter(first)
+        self.info = self._describe(container, first, rate, time_base, path)
+        self._frames = self._timed(self._deinterlacer.process(chain([first], decoded)))
+
+    def _make_converter(self, first: VideoFrame) -> RgbConverter:
+        refuse_hdr(first.color_trc)
+        if first.colorspace not in (colour.RGB, colour.UNSPECIFIED, *colour.SWSCALE_MATRICES):
+            raise SourceError(
+                f"The colour matrix of {self._name} (H.273 code {first.colorspace}) cannot be "
+                "converted; convert it to BT.709 first."
+            )
+        matrix = colour.usual_matrix((first.width, first.height))
+        return RgbConverter(first, self._orientation(first), matrix)
+
+    def _orientation(self, first: VideoFrame) -> Orientation:
+        # PyAV's stub calls this a dictionary; it is a sequence of buffers.
+        side_data = cast(Iterable[Any], first.side_data)
+        matrix = next((data for data in side_data if data.type.name == "DISPLAYMATRIX"), None)
+        if matrix is None:
+            return Orientation()
+        try:
+            return Orientation.from_matrix(bytes(matrix))
+        except ValueError:
+            self.notes.append("The video is tagged as turned by an odd angle; that was ignored.")
+            return Orientation()
+
+    def _describe(
+        self,
+        container: InputContainer,
+        first: VideoFrame,
+        rate: Fraction,
+        time_base: Fraction,
+        path: Path | None,
+    ) -> VideoInfo:
+        orientation = self._orientation(first)
+        aspect = self._stream.sample_aspect_ratio or Fraction(1)
+        self._end = promised_end(container, self._stream)
+        start_s = stream_start_s(container)
+        duration_s = None if self._end is None else float(self._end * time_base - start_s)
+        return VideoInfo(
+            size=self._converter.size,
+            time_base=time_base,
+            rate=rate,
+            frame_count=promised_frames(self._stream, duration_s, rate),
+            duration_s=duration_s,
+            sample_aspect_ratio=orientation.aspect_ratio(aspect),
+            color_primaries=int(first.color_primaries),
+            color_trc=int(first.color_trc),
+            colorspace=int(first.colorspace),
+            path=path,
+            start_s=start_s,
+        )
+
+    def _timed(self, decoded: Iterator[VideoFrame]) -> Generator[Frame, None, None]:
+        """Frames with their times; each waits for the next one, which ends it."""
+        held: Frame | None = None
+        duration = 0
+        for picture in decoded:
+            duration = int(picture.duration or 0)
+            pts = self._timeline.place(picture.pts, duration)
+            if held is not None:
+                yield held.replace(held.data, duration=pts - held.pts)
+            held = Frame(self._converter.convert(picture), pts, self._timeline.time_base)
+        if held is not None:
+            yield held.replace(held.data, duration=self._last_duration(held.pts, duration))
+        self._report_end(held)
+
+    def _last_duration(self, pts: int, duration: int) -> int:
+        """How long the last frame shows: to the stream's end, or its own, or the usual time."""
+        if not self._timeline.jumps and self._end is not None and self._end > pts:
+            longest_s = max(EARLY_END_S, float(2 * duration * self._timeline.time_base))
+            if (self._end - pts) * self._timeline.time_base <= longest_s:
+                return self._end - pts
+        return duration or self._timeline.interval
+
+    def _report_end(self, last: Frame | None) -> None:
+        self.notes += self._damage.notes()
+        self.notes += self._timeline.notes()
+        self.notes += self._deinterlacer.notes()
+        if self._converter.resized:
+            width, height = self._converter.size
+            self.notes.append(
+                f"{self._converter.resized} frames came in another size and were scaled to "
+                f"{width}x{height}, that of the first."
+            )
+        if last is None or self._end is None or self._timeline.jumps:
+            return
+        end_s = float(self._end * self._timeline.time_base - self.info.start_s)
+        stopped_s = last.time_s - float(self.info.start_s)
+        if end_s - stopped_s > max(EARLY_END_S, 2 / float(self.info.rate or DEFAULT_RATE)):
+            self.notes.append(
+                f"The video stops at {stopped_s:.2f} s of the {end_s:.2f} s that its file promises."
+            )
+
+    def read(self) -> Frame | None:
+        if self._container is None:
+            return None
+        try:
+            return next(self._frames, None)
+        except av.FFmpegError as err:
+            raise SourceError(
+                f"Reading {self._name} failed ({err.strerror or err}); check that it plays."
+            ) from err
+
+    def close(self) -> None:
+        if self._container is not None:
+            self._frames.close()
+            self._container.close()
+            self._container = None
+
+
+def _each_packet_shows(stream: VideoStream) -> bool:
+    return stream.codec_context.name not in CODECS_WITH_HIDDEN_FRAMES
