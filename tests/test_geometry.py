@@ -1,0 +1,151 @@
+"""Geometry: model and output sizes, and the resizing between them."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.geometry import (
+    MAX_AREA_RATIO,
+    model_size,
+    output_sample_aspect_ratio,
+    output_size,
+    parse_output_size,
+    resize,
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "short_side", "expected"),
+    [
+        ((512, 512), 512, (512, 512)),
+        ((1920, 1080), 512, (912, 512)),  # 16:9 is 910.2 wide
+        ((1080, 1920), 512, (512, 912)),
+        ((640, 480), 256, (344, 256)),  # 4:3 is 341.3 wide
+        ((64, 48), 512, (680, 512)),  # smaller than the model: painted larger
+        ((1, 1), 512, (512, 512)),
+        ((1920, 1080), 500, (896, 504)),  # the short side is rounded to a multiple, too
+    ],
+)
+def test_model_size_keeps_the_aspect_ratio(
+    source: tuple[int, int], short_side: int, expected: tuple[int, int]
+) -> None:
+    assert model_size(source, short_side, 8) == expected
+
+
+def test_model_size_follows_the_display_aspect_ratio() -> None:
+    """PAL 4:3 is stored as 720x576 with pixels 16/15 wide."""
+    assert model_size((720, 576), 576, 8, Fraction(16, 15)) == (768, 576)
+
+
+def test_anamorphic_pixels_can_turn_the_short_side() -> None:
+    assert model_size((400, 500), 64, 8, Fraction(2)) == (104, 64)
+
+
+@pytest.mark.parametrize("source", [(10_000, 1), (1, 10_000), (4000, 100), (100, 4000)])
+def test_extreme_pictures_stay_affordable(source: tuple[int, int]) -> None:
+    width, height = model_size(source, 512, 8)
+
+    assert width * height <= 1.1 * MAX_AREA_RATIO * 512**2
+    assert min(width, height) >= 8
+    assert (width > height) == (source[0] > source[1])
+
+
+@given(
+    source=st.tuples(st.integers(1, 8000), st.integers(1, 8000)),
+    short_side=st.integers(1, 1200),
+    multiple=st.sampled_from([8, 16, 64]),
+    sample_aspect_ratio=st.fractions(Fraction(1, 3), Fraction(3), max_denominator=100),
+)
+def test_model_size_is_always_one_the_model_takes(
+    source: tuple[int, int], short_side: int, multiple: int, sample_aspect_ratio: Fraction
+) -> None:
+    width, height = model_size(source, short_side, multiple, sample_aspect_ratio)
+
+    assert width >= multiple and height >= multiple
+    assert width % multiple == height % multiple == 0
+    aspect = float(source[0] * sample_aspect_ratio / source[1])
+    if max(aspect, 1 / aspect) <= 4 and short_side >= 4 * multiple:
+        assert width / height == pytest.approx(aspect, rel=0.13)
+
+
+def test_model_size_refuses_what_is_not_positive() -> None:
+    with pytest.raises(ValueError, match=r"got source_size=\(0, 5\).*expected positive"):
+        model_size((0, 5), 512, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("model", "model"), ("source", "source"), ("1280x720", (1280, 720)), ("1X1", (1, 1))],
+)
+def test_output_size_is_read(text: str, expected: object) -> None:
+    assert parse_output_size(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "12", "12x", "x12", "-1x5", "1.5x2", "1 x2", "big", "²x2"]
+)
+def test_wrong_output_size_says_what_is_expected(text: str) -> None:
+    with pytest.raises(ValueError, match="expected model, source or WxH"):
+        parse_output_size(text)
+
+
+@pytest.mark.parametrize("text", ["0x5", "5x0", "99999x5"])
+def test_output_size_out_of_range_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected sides of 1 to 16384"):
+        parse_output_size(text)
+
+
+def test_output_size_is_chosen() -> None:
+    source, model = (641, 359), (640, 360)
+
+    assert output_size("source", source, model) == source
+    assert output_size("model", source, model) == model
+    assert output_size((9, 7), source, model) == (9, 7)
+
+
+@pytest.mark.parametrize(
+    ("source", "pixel", "out", "expected"),
+    [
+        ((720, 576), Fraction(16, 15), (720, 576), Fraction(16, 15)),
+        ((720, 576), Fraction(16, 15), (768, 576), Fraction(1)),
+        ((1920, 1080), Fraction(1), (640, 480), Fraction(4, 3)),
+        ((1920, 1080), Fraction(1), (912, 512), Fraction(1)),  # 0.2 % off: square
+    ],
+)
+def test_output_keeps_the_display_aspect_ratio(
+    source: tuple[int, int], pixel: Fraction, out: tuple[int, int], expected: Fraction
+) -> None:
+    assert output_sample_aspect_ratio(source, pixel, out) == expected
+
+
+def test_resize_to_the_same_size_is_the_same_array() -> None:
+    data = np.zeros((6, 8, 3), np.uint8)
+
+    assert resize(data, (8, 6)) is data
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 3), (16, 12), (4, 12), (16, 3), (7, 5)])
+def test_resize_gives_the_size_and_keeps_flat_colour(size: tuple[int, int]) -> None:
+    data = np.full((6, 8, 3), (200, 30, 90), np.uint8)
+
+    small = resize(data, size)
+
+    assert small.shape == (size[1], size[0], 3)
+    assert small.dtype == np.uint8
+    assert (small == (200, 30, 90)).all()
+
+
+def test_shrinking_averages_over_areas() -> None:
+    stripes = np.zeros((8, 8, 3), np.uint8)
+    stripes[:, ::2] = 200
+
+    assert (resize(stripes, (4, 4)) == 100).all()
+
+
+def test_resize_is_repeatable() -> None:
+    data = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+
+    assert resize(data, (100, 30)).tobytes() == resize(data.copy(), (100, 30)).tobytes()
