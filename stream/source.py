@@ -65,11 +65,13 @@ class Source(ABC):
     Attributes:
         info: What is known before the first frame.
         is_live: True where a frame not read in time is lost (camera, stream), False for files.
+        damaged: True once something of the input turned out to be lost; final at the end.
         notes: Sentences about what was met on the way (damage, assumptions); grows while reading.
     """
 
     info: VideoInfo
     is_live: bool = False
+    damaged: bool = False
     notes: list[str]
 
     @abstractmethod

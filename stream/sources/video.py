@@ -7,6 +7,7 @@ the distance to the next one. FFmpeg decodes in threads of its own.
 """
 
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -54,11 +55,10 @@ class VideoSource(Source):
         self._name = str(path) if path is not None else str(generator)
         self._container: InputContainer | None = None
         container = open_video(Path(path)) if path is not None else open_generator(self._name)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(container.close)
             self._start(container, Path(path) if path is not None else None)
-        except BaseException:
-            container.close()
-            raise
+            on_failure.pop_all()
         self._container = container
 
     def _start(self, container: InputContainer, path: Path | None) -> None:
@@ -154,7 +154,9 @@ class VideoSource(Source):
         return duration or self._timeline.interval
 
     def _report_end(self, last: Frame | None) -> None:
-        self.notes += self._damage.notes()
+        damage = self._damage.notes()
+        self.damaged = bool(damage)
+        self.notes += damage
         self.notes += self._timeline.notes()
         self.notes += self._deinterlacer.notes()
         if self._converter.resized:
@@ -168,6 +170,7 @@ class VideoSource(Source):
         end_s = float(self._end * self._timeline.time_base - self.info.start_s)
         stopped_s = last.time_s - float(self.info.start_s)
         if end_s - stopped_s > max(EARLY_END_S, 2 / float(self.info.rate or DEFAULT_RATE)):
+            self.damaged = True
             self.notes.append(
                 f"The video stops at {stopped_s:.2f} s of the {end_s:.2f} s that its file promises."
             )
