@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from models.conditioning import Conditioning
     from models.engine import Engine
     from models.loading import load_engine
+    from models.presence import is_present
     from models.schedule import Schedule
+    from models.styles import STYLES, BundledStyle
 
 __all__ = [
     "PRESETS",
+    "STYLES",
+    "BundledStyle",
     "Conditioning",
     "Engine",
     "ModelError",
@@ -29,13 +33,17 @@ __all__ = [
     "Preset",
     "Schedule",
     "Style",
+    "is_present",
     "load_engine",
 ]
 
 _HEAVY = {
+    "STYLES": "models.styles",
+    "BundledStyle": "models.styles",
     "Conditioning": "models.conditioning",
     "Engine": "models.engine",
     "Schedule": "models.schedule",
+    "is_present": "models.presence",
     "load_engine": "models.loading",
 }
 

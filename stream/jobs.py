@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from stream.errors import SinkError, SourceError
+from stream.sink import NULL
+from stream.source import GENERATOR, IMAGE_SUFFIXES
 
-NULL = "null"
-GENERATED = "testsrc"
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 DEFAULT_CONTAINER = ".mp4"
 
 
@@ -28,53 +27,44 @@ class Job:
 
 
 def plan_jobs(inputs: Sequence[str], output: str, *, overwrite: bool) -> list[Job]:
-    """Pair every input with its output.
+    """Pair every input with its output; for several, make the folder that they go to.
 
     Raises:
         SourceError: An input is not there.
         SinkError: An output would be written over an input, is there already (and `overwrite` is
-            not set), or would have to go into a folder that is a file.
+            not set), or its folder cannot be made.
         ValueError: Two inputs would be written to one name.
     """
     for spec in inputs:
         _check_present(spec)
-    jobs = [Job(inputs[0], output)] if len(inputs) == 1 else _into_folder(inputs, output)
+    jobs = [Job(inputs[0], output)]
+    if len(inputs) > 1:
+        jobs = [Job(spec, _in_folder(output, spec)) for spec in inputs]
     _check_distinct(jobs)
     for job in jobs:
-        _check_not_an_input(job.sink, inputs)
-        _check_free(job.sink, overwrite)
+        _check_free(job.sink, inputs, overwrite)
+    if len(jobs) > 1 and output != NULL:
+        _make_folder(Path(output))
     return jobs
 
 
-def _into_folder(inputs: Sequence[str], output: str) -> list[Job]:
-    folder = Path(output)
-    if output == NULL:
-        return [Job(spec, NULL) for spec in inputs]
-    if folder.exists() and not folder.is_dir():
-        raise SinkError(
-            f"{output} is a file, but {len(inputs)} inputs need a folder: give one with -o FOLDER"
-        )
-    return [Job(spec, f"{folder}/{_name_in_folder(spec)}") for spec in inputs]
-
-
-def _name_in_folder(spec: str) -> str:
-    if is_generated(spec):
-        return GENERATED + DEFAULT_CONTAINER
+def _in_folder(folder: str, spec: str) -> str:
+    if folder == NULL:
+        return NULL
     path = Path(spec)
     if path.is_dir():
-        return path.resolve().name + "/"
+        return f"{Path(folder, path.resolve().name)}/"
+    if not path.exists():
+        return str(Path(folder, spec.partition("=")[0] + DEFAULT_CONTAINER))
     suffix = path.suffix.lower()
-    return path.stem + (suffix if suffix in VIDEO_SUFFIXES + IMAGE_SUFFIXES else DEFAULT_CONTAINER)
-
-
-def is_generated(spec: str) -> bool:
-    """True for a source that is no file: a test pattern."""
-    return spec == GENERATED or spec.startswith(GENERATED + "=")
+    kept = suffix in VIDEO_SUFFIXES or suffix in IMAGE_SUFFIXES
+    return str(Path(folder, path.name if kept else path.stem + DEFAULT_CONTAINER))
 
 
 def _check_present(spec: str) -> None:
-    if not is_generated(spec) and not Path(spec).exists():
-        raise SourceError(f"there is no file or folder {spec}: check the name and the folder")
+    is_pattern = any(sign in spec for sign in "*?[")
+    if not (Path(spec).exists() or is_pattern or GENERATOR.match(spec)):
+        raise SourceError(f"There is no file or folder {spec}; check the name.")
 
 
 def _check_distinct(jobs: Sequence[Job]) -> None:
@@ -85,22 +75,32 @@ def _check_distinct(jobs: Sequence[Job]) -> None:
         other = taken.setdefault(PurePath(job.sink), job.source)
         if other is not job.source:
             raise ValueError(
-                f"got {other} and {job.source}, which would both become {job.sink}: "
-                "restyle them one by one, each with its own -o"
+                f"got {other} and {job.source}, which would both become {job.sink}, expected "
+                "different names; restyle them one by one, each with its own -o"
             )
 
 
-def _check_not_an_input(sink: str, inputs: Sequence[str]) -> None:
+def _check_free(sink: str, inputs: Sequence[str], overwrite: bool) -> None:
     path = Path(sink)
     if sink == NULL or not path.exists():
         return
     for spec in inputs:
-        if not is_generated(spec) and path.samefile(spec):
-            raise SinkError(f"{sink} is an input: give the output another name with -o")
-
-
-def _check_free(sink: str, overwrite: bool) -> None:
-    if sink != NULL and Path(sink).is_file() and not overwrite:
+        if Path(spec).exists() and path.samefile(spec):
+            raise SinkError(f"{sink} is an input; give the output another name with -o.")
+    if path.is_file() and not overwrite:
         raise SinkError(
-            f"{sink} is already there: add --overwrite to replace it, or give another name with -o"
+            f"{sink} is already there; add --overwrite to replace it, or give another name with -o."
         )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError as err:
+        raise SinkError(
+            f"{folder} is a file, but several inputs need a folder; give one with -o FOLDER."
+        ) from err
+    except OSError as err:
+        raise SinkError(
+            f"The folder {folder} cannot be made ({err.strerror}); choose another one."
+        ) from err

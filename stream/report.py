@@ -3,15 +3,15 @@ console that it is given; computes nothing but what it shows.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
 from stream.jobs import Job
+from stream.stats import Stats
 
 PERCENTILES = ("p50", "p95", "p99")
 INDENT = 2
@@ -23,34 +23,34 @@ class Outcome:
 
     Attributes:
         job: The input and its output.
-        stats: `Stats.as_dict()` of the run.
+        stats: What the run counted and timed.
         frames_expected: Frames that the input said it holds, ``None`` where it cannot say.
         interrupted: The user stopped the run before the end of the input.
         damaged: Something of the input could not be read and is missing in the output.
     """
 
     job: Job
-    stats: Mapping[str, Any]
+    stats: Stats
     frames_expected: int | None = None
     interrupted: bool = False
     damaged: bool = False
 
 
-def print_report(console: Console, outcome: Outcome, fps_target: float) -> None:
+def print_report(console: Console, outcome: Outcome) -> None:
     """Show one outcome: where it went, frames, speed, time of each stage, notes."""
     stats = outcome.stats
     console.print(headline(outcome), soft_wrap=True, markup=False, highlight=False)
-    console.print(Padding(_facts(stats, fps_target), (0, 0, 0, INDENT)))
-    if stats["stages"]:
+    console.print(Padding(_facts(stats), (0, 0, 0, INDENT)))
+    if stats.stages:
         console.print(Padding(_stages(stats), (0, 0, 0, INDENT)))
-    for note in stats["notes"]:
+    for note in stats.notes:
         line = f"{' ' * INDENT}note: {note}"
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def headline(outcome: Outcome) -> str:
     """One sentence: what was written where, and how far it got if that is not the end."""
-    done = outcome.stats["frames_out"]
+    done = outcome.stats.frames_out
     if not outcome.interrupted:
         return f"{outcome.job.source} -> {outcome.job.sink}"
     of = f" of {outcome.frames_expected}" if outcome.frames_expected else ""
@@ -58,41 +58,46 @@ def headline(outcome: Outcome) -> str:
     return f"{outcome.job.source}: stopped after {done}{of} frames{kept}"
 
 
-def _facts(stats: Mapping[str, Any], fps_target: float) -> Table:
+def _facts(stats: Stats) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    frames = f"{stats['frames_in']} in, {stats['frames_out']} out, {stats['dropped']} dropped"
-    fps = stats["fps"]
-    verdict = "reached" if fps >= fps_target else "not reached"
-    table.add_row("frames", frames)
-    table.add_row("speed", f"{fps:.1f} fps (target {fps_target:g}: {verdict})")
-    table.add_row("latency", f"{_percentiles(stats['latency_ms'])} ms (p50, p95, p99)")
+    table.add_row("frames", f"{stats.frames_in} in, {stats.frames_out} out, {_dropped(stats)}")
+    table.add_row("speed", f"{stats.fps:.1f} fps{_verdict(stats)}")
+    latency = ", ".join(f"{stats.latency_ms[name]:.1f}" for name in PERCENTILES)
+    table.add_row("latency", f"{latency} ms (p50, p95, p99)")
     return table
 
 
-def _stages(stats: Mapping[str, Any]) -> Table:
+def _dropped(stats: Stats) -> str:
+    causes = ", ".join(f"{count} {cause}" for cause, count in stats.dropped_by_cause.items())
+    return f"{stats.dropped} dropped" + (f" ({causes})" if causes else "")
+
+
+def _verdict(stats: Stats) -> str:
+    if stats.fps_target is None:
+        return ""
+    reached = "reached" if stats.fps >= stats.fps_target else "not reached"
+    return f" (target {stats.fps_target:g}: {reached})"
+
+
+def _stages(stats: Stats) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("stage, ms")
     for name in PERCENTILES:
         table.add_column(name, justify="right")
-    for stage, times in stats["stages"].items():
+    for stage, times in stats.stages.items():
         table.add_row(stage, *(f"{times[name]:.1f}" for name in PERCENTILES))
     return table
 
 
-def _percentiles(times: Mapping[str, float]) -> str:
-    return ", ".join(f"{times[name]:.1f}" for name in PERCENTILES)
-
-
-def as_json(outcomes: Sequence[Outcome], fps_target: float) -> str:
+def as_json(outcomes: Sequence[Outcome]) -> str:
     """One JSON object for one input; a list of them, in order, for several."""
     rows = [
         {
             "input": outcome.job.source,
             "output": outcome.job.sink,
-            "fps_target": fps_target,
             "interrupted": outcome.interrupted,
             "damaged": outcome.damaged,
-            **outcome.stats,
+            **outcome.stats.as_dict(),
         }
         for outcome in outcomes
     ]

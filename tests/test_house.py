@@ -12,7 +12,7 @@ LIBRARY = sorted([*ROOT.glob("models/**/*.py"), *ROOT.glob("stream/**/*.py")])
 EVERYTHING = sorted(
     [*LIBRARY, *(p for d in ("tests", "examples", "benchmarks") for p in ROOT.glob(f"{d}/**/*.py"))]
 )
-PRINTING = {"stream/cli.py", "stream/report.py", "stream/progress.py"}
+PRINTING = {f"stream/{name}.py" for name in ("cli", "listing", "progress", "report")}
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 LONGEST_EXAMPLE = 50

@@ -1,0 +1,42 @@
+"""The lists that `allaprima models` and `allaprima styles` show, printed through rich."""
+
+from rich.console import Console
+from rich.table import Table
+
+from models import PRESETS, STYLES, is_present
+
+OTHER_MODELS = "--model also takes a folder of a diffusers pipeline, or a hub id (owner/name)."
+MIXTURES = 'Two looks are mixed by weight: --prompt "oil painting:0.7 | neon:0.3".'
+SYNONYMS = 4
+"""Other names shown of each look; the model knows more."""
+
+
+def print_models(console: Console) -> None:
+    """The models known by name: whether they are on this machine, size, licence."""
+    table = _table("name", "here", "size", "GPU memory", "what it is, licence")
+    for preset in PRESETS.values():
+        table.add_row(
+            preset.name,
+            "yes" if is_present(preset) else "no",
+            "-" if preset.native_size is None else f"{preset.native_size} px",
+            "-" if preset.vram_gb is None else f"{preset.vram_gb:g} GB",
+            f"{preset.title}\n{preset.licence}",
+        )
+    console.print(table)
+    console.print(OTHER_MODELS, soft_wrap=True, markup=False, highlight=False)
+
+
+def print_styles(console: Console) -> None:
+    """The looks that the bundled model was taught."""
+    table = _table("prompt", "what it looks like", "also known as")
+    for style in STYLES:
+        table.add_row(style.prompt, style.description, ", ".join(style.synonyms[:SYNONYMS]))
+    console.print(table)
+    console.print(MIXTURES, soft_wrap=True, markup=False, highlight=False)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0)
+    return table

@@ -1,0 +1,207 @@
+"""The options of `allaprima restyle`: how they are declared to typer, the record that they end up
+in, and the checks that need no model. Imports nothing heavy at the top: `--help` passes through.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from models import Style
+
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+FPS_TARGET = 24.0
+STDOUT = "-"
+STYLE_OPTIONS = {
+    "prompt": "prompt",
+    "strength": "strength",
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "seed": "seed",
+}
+"""Field of `Style` -> the option's name."""
+
+PAINT = "What to paint"
+OUT = "What comes out"
+MACHINE = "Model and machine"
+TALK = "What is said"
+
+
+def option(panel: str, *names: str, metavar: str, help: str) -> Any:
+    """An option that is None unless given."""
+    return typer.Option(
+        *names, metavar=metavar, help=help, rich_help_panel=panel, show_default=False
+    )
+
+
+def flag(panel: str, name: str, help: str) -> Any:
+    """An option without a value."""
+    return typer.Option(name, help=help, rich_help_panel=panel)
+
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="IN...", help="Video files, folders of pictures, pictures, or testsrc."),
+]
+Output = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="A video file, picture, folder/ of pictures or null; a folder for several inputs.",
+    ),
+]
+Prompt = Annotated[
+    str | None,
+    option(PAINT, "--prompt", metavar="TEXT", help='The look, such as "oil painting".'),
+]
+Strength = Annotated[
+    float | None,
+    option(PAINT, "--strength", metavar="0..1", help="How far from the frame, above 0 to 1."),
+]
+Steps = Annotated[
+    int | None, option(PAINT, "--steps", metavar="N", help="LCM steps a frame, 1 to 8.")
+]
+Guidance = Annotated[
+    float | None,
+    option(PAINT, "--guidance", metavar="W", help="Guidance scale, for models that take one."),
+]
+Seed = Annotated[int | None, option(PAINT, "--seed", metavar="N", help="Of the fixed noise.")]
+Stability = Annotated[
+    float | None,
+    option(PAINT, "--stability", metavar="0..1", help="How much the paint clings; 0 is off."),
+]
+ModelName = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="A name of `allaprima models`, a diffusers folder, or a hub id.",
+        rich_help_panel=MACHINE,
+    ),
+]
+Loras = Annotated[
+    list[str] | None,
+    option(MACHINE, "--lora", metavar="LORA[:W]", help="A LoRA and its weight; may be repeated."),
+]
+Vae = Annotated[
+    str | None, option(MACHINE, "--vae", metavar="VAE", help="Another autoencoder, folder or id.")
+]
+Device = Annotated[
+    str,
+    typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE),
+]
+ShortSide = Annotated[
+    int | None,
+    option(MACHINE, "--size", metavar="PX", help="Short side that the model works at."),
+]
+OutputSize = Annotated[
+    str,
+    typer.Option(metavar="SIZE", help="model, source or WxH.", rich_help_panel=OUT),
+]
+FpsTarget = Annotated[
+    float,
+    typer.Option(metavar="FPS", help="The speed to measure against.", rich_help_panel=TALK),
+]
+Codec = Annotated[
+    str | None, option(OUT, "--codec", metavar="NAME", help="Video encoder, by FFmpeg's name.")
+]
+Crf = Annotated[
+    int | None, option(OUT, "--crf", metavar="N", help="Constant quality; lower is better.")
+]
+EncoderPreset = Annotated[
+    str | None, option(OUT, "--preset", metavar="NAME", help="The encoder's speed preset.")
+]
+Overwrite = Annotated[bool, flag(OUT, "--overwrite", "Replace an output that is already there.")]
+JsonFile = Annotated[
+    str | None,
+    option(TALK, "--json", metavar="FILE", help="Write the report as JSON; - is standard output."),
+]
+Debug = Annotated[bool, flag(TALK, "--debug", "Log more, and show where an error came from.")]
+Quiet = Annotated[bool, flag(TALK, "--quiet", "Say nothing but errors.")]
+
+
+class OptionError(ValueError):
+    """A value that the user typed cannot be used; the message names the option."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestyleOptions:
+    """Everything that `allaprima restyle` was asked; ``None`` = the model's own default."""
+
+    inputs: Sequence[str]
+    output: str
+    prompt: str | None
+    strength: float | None
+    steps: int | None
+    guidance: float | None
+    seed: int | None
+    stability: float | None
+    model: str
+    loras: Sequence[str]
+    vae: str | None
+    device: str
+    size: int | None
+    output_size: str
+    fps_target: float
+    codec: str | None
+    crf: int | None
+    encoder_preset: str | None
+    overwrite: bool
+    json: str | None
+    quiet: bool
+
+    def style(self, default: Style) -> Style:
+        """`default` with everything that was given put in its place.
+
+        Raises:
+            ValueError: A value is outside its range.
+        """
+        given = {field: getattr(self, name) for field, name in STYLE_OPTIONS.items()}
+        return replace(default, **{k: v for k, v in given.items() if v is not None})
+
+    def check(self) -> None:
+        """Refuse what no model and no input could make right.
+
+        Raises:
+            ValueError: A value cannot be used (got and expected).
+        """
+        self.style(Style())
+        if self.stability is not None and not 0 <= self.stability <= 1:
+            raise ValueError(f"got --stability {self.stability:g}, expected 0 to 1")
+        if self.fps_target <= 0:
+            raise ValueError(f"got --fps-target {self.fps_target:g}, expected more than 0")
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"got --size {self.size}, expected a short side such as 512")
+        if not DEVICE.fullmatch(self.device):
+            raise ValueError(f"got --device {self.device}, expected auto, cpu, mps, cuda or cuda:N")
+        if self.json is not None and self.json != STDOUT:
+            _check_report_path(Path(self.json), [*self.inputs, self.output])
+
+
+def _check_report_path(path: Path, taken: Sequence[str]) -> None:
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError(f"got --json {path}, expected a file name in a folder that exists")
+    if path.resolve() in {Path(other).resolve() for other in taken}:
+        raise ValueError(f"got --json {path}, which is also an input or the output")
+
+
+@contextmanager
+def option_names() -> Iterator[None]:
+    """Turn an argument error into one that speaks of the option that the user typed.
+
+    Raises:
+        OptionError: Instead of a ValueError.
+    """
+    try:
+        yield
+    except ValueError as err:
+        text = str(err)
+        for field, name in (*STYLE_OPTIONS.items(), ("device", "device")):
+            text = text.replace(f"got {field}=", f"got --{name} ")
+        raise OptionError(text) from err

@@ -1,0 +1,111 @@
+"""Restyler: from the options of the command line to finished outputs, one input after the other,
+with one engine. Prints nothing and installs nothing; `stream.cli` does both around it.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stream.frame import Size
+from stream.geometry import output_sample_aspect_ratio, parse_output_size
+from stream.jobs import Job
+from stream.options import RestyleOptions, option_names
+from stream.report import Outcome
+from stream.session import Session
+from stream.sink import Sink, VideoEncoding, open_sink
+from stream.source import Source, VideoInfo, open_source
+from stream.stats import Stats
+from stream.stylizer import DEFAULT_STABILITY, Stylizer
+
+if TYPE_CHECKING:
+    from models import Engine
+
+Advance = Callable[[], None]
+"""Told of each finished frame."""
+
+Watch = Callable[[Job, VideoInfo], AbstractContextManager[Advance]]
+"""What is to be told of a job's frames, for as long as it runs."""
+
+
+class Restyler:
+    """Restyles inputs as the options say. Not thread-safe, but for `stop`.
+
+    The engine is loaded when the first input and output have been opened.
+    """
+
+    def __init__(self, options: RestyleOptions, watch: Watch) -> None:
+        self._options = options
+        self._watch = watch
+        self._engine: Engine | None = None
+        self._session: Session | None = None
+        self.stopped = False
+
+    def restyle(self, job: Job) -> Outcome:
+        """Restyle one input to its end, or to a `stop`.
+
+        Raises:
+            SourceError, SinkError, ModelError: The outside world.
+            OptionError: An option's value cannot be used.
+        """
+        with ExitStack() as stack:
+            source = stack.enter_context(open_source(job.source))
+            with option_names():
+                stylizer = self._make_stylizer(job, source)
+                sizes = stylizer.sizes(source.info.size)
+                sink = stack.enter_context(self._open_sink(job, source.info, sizes.output))
+            advance = stack.enter_context(self._watch(job, source.info))
+            session = Session(source, stylizer, sink, on_frame=lambda _: advance())
+            self._session = session
+            try:
+                stats = session.run()
+            finally:
+                self._session = None
+        return Outcome(job, stats, source.info.frame_count, self.stopped, source.damaged)
+
+    def stop(self) -> bool:
+        """End the running job early but properly; False if there is none to end, or it ends
+        already. May be called from a signal handler.
+        """
+        session, first = self._session, not self.stopped
+        self.stopped = True
+        if session is None or not first:
+            return False
+        session.stop()
+        return True
+
+    def _make_stylizer(self, job: Job, source: Source) -> Stylizer:
+        options = self._options
+        output_size = parse_output_size(options.output_size)
+        if self._engine is None:
+            # A bad place or codec is said before anybody waits for a model.
+            self._open_sink(job, source.info, source.info.size).abort()
+            self._engine = self._load_engine()
+            # A prompt that makes no sense is said here, as an option's fault and not the run's.
+            self._engine.encode_prompt(options.style(self._engine.default_style))
+        return Stylizer(
+            self._engine,
+            options.style(self._engine.default_style),
+            short_side_px=options.size,
+            output_size=output_size,
+            stability=DEFAULT_STABILITY if options.stability is None else options.stability,
+            sample_aspect_ratio=source.info.sample_aspect_ratio,
+            stats=Stats(fps_target=options.fps_target),
+        )
+
+    def _load_engine(self) -> "Engine":
+        from models import load_engine
+
+        options = self._options
+        device = None if options.device == "auto" else options.device
+        return load_engine(options.model, device=device, loras=options.loras, vae=options.vae)
+
+    def _open_sink(self, job: Job, info: VideoInfo, size: Size) -> Sink:
+        options = self._options
+        aspect = output_sample_aspect_ratio(info.size, info.sample_aspect_ratio, size)
+        return open_sink(
+            job.sink,
+            info=replace(info, sample_aspect_ratio=aspect),
+            encoding=VideoEncoding(options.codec, options.crf, options.encoder_preset),
+            overwrite=options.overwrite,
+        )
