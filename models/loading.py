@@ -18,10 +18,11 @@ import torch
 from models.conditioning import PromptEncoder, TextStage
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError, explained_memory_errors
+from models.lora import fuse_lora, parse_lora, read_lora
 from models.networks import TIME_ID_COUNT, Networks, make_networks
 from models.presets import BUNDLED_FOLDER, PRESETS, Preset, nearest_presets
 from models.schedule import ScheduleConfig
-from models.sources import Part, explained_load_errors, load_module
+from models.sources import Part, load_module, loading
 from models.style import Style
 
 logger = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ class _Loader:
     def engine(self) -> Engine:
         preset = self.preset
         unet, vae, stages = self._load_unet(), self._load_vae(), self._load_text()
+        self._fuse_loras(unet, stages)
         networks = make_networks(unet, vae)
         _check_text_time(unet, stages, networks)
         schedule_config = self._load_schedule_config()
@@ -159,7 +161,7 @@ class _Loader:
                 f"{preset.source} has no {INDEX_NAME}; give the folder of a whole diffusers "
                 "pipeline, as `save_pretrained` writes it."
             )
-        with explained_load_errors(Part(preset.source, revision=preset.revision)):
+        with loading(Part(preset.source, revision=preset.revision)):
             index: dict[str, Any] = DiffusionPipeline.load_config(
                 preset.source, revision=preset.revision
             )
@@ -198,7 +200,7 @@ class _Loader:
             if class_name is None:
                 continue
             part = self._own(f"tokenizer{suffix}")
-            with explained_load_errors(part):
+            with loading(part):
                 tokenizer = CLIPTokenizer.from_pretrained(
                     part.source, subfolder=part.subfolder, revision=part.revision
                 )
@@ -213,11 +215,20 @@ class _Loader:
             raise ModelFormatError(f"{self.preset.name} has no text encoder; use a whole pipeline.")
         return tuple(stages)
 
+    def _fuse_loras(self, unet: Any, stages: tuple[TextStage, ...]) -> None:
+        roles = ("text_encoder", "text_encoder_2")
+        encoders = zip(roles, (stage.text_encoder for stage in stages), strict=False)
+        modules = {"unet": unet, **dict(encoders)}
+        for spec in self.preset.loras:
+            source, weight = parse_lora(spec)
+            count = fuse_lora(read_lora(source), modules, weight)
+            logger.info("fused %d layers of %s with weight %g", count, source, weight)
+
     def _load_schedule_config(self) -> ScheduleConfig:
         from diffusers import LCMScheduler
 
         part = self._own("scheduler")
-        with explained_load_errors(part):
+        with loading(part):
             config = LCMScheduler.load_config(
                 part.source, subfolder=part.subfolder, revision=part.revision
             )
@@ -232,7 +243,7 @@ class _Loader:
 def _vae_class(part: Part) -> Any:
     from diffusers import AutoencoderKL, AutoencoderTiny
 
-    with explained_load_errors(part):
+    with loading(part):
         config = AutoencoderKL.load_config(
             part.source, subfolder=part.subfolder, revision=part.revision
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import Tensor
 
@@ -85,9 +86,10 @@ def make_networks(unet: Any, vae: Any) -> Networks:
 
 
 def vae_spatial_factor(vae: Any) -> int:
-    """Pixels per latent cell: named by our own autoencoder, else one halving a level but one."""
-    factor = vae.config.get("spatial_factor")
-    return int(factor) if factor else int(2 ** (len(vae.config.block_out_channels) - 1))
+    """Pixels per latent cell: diffusers' VAEs halve at every level but one, ours names it."""
+    if isinstance(vae, AutoencoderKL | AutoencoderTiny):
+        return int(2 ** (len(vae.config.block_out_channels) - 1))
+    return int(vae.spatial_factor)
 
 
 class _LatentScale:

@@ -5,6 +5,7 @@ the disk and the file formats can do wrong becomes one sentence.
 """
 
 import errno
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,10 +56,10 @@ def load_module(cls: Any, part: Part, device: torch.device, dtype: torch.dtype) 
     """Load a network by its library's `from_pretrained`, in evaluation mode, on the device.
 
     Raises:
-        ModelNotFoundError, ModelFormatError, ModelError: As `explained_load_errors` says.
+        ModelNotFoundError, ModelFormatError, ModelError: As `loading` says.
     """
     refuse_pickle(part)
-    with explained_load_errors(part):
+    with loading(part):
         module, info = cls.from_pretrained(
             part.source,
             subfolder=part.subfolder or "",
@@ -95,8 +96,10 @@ def refuse_pickle(part: Part) -> None:
 
 
 @contextmanager
-def explained_load_errors(part: Part) -> Iterator[None]:
-    """Turn what a loader raises into one sentence of ours; the cause stays attached.
+def loading(part: Part) -> Iterator[None]:
+    """Around a library's loader: its errors become one sentence of ours, the cause attached.
+
+    Local parts load without progress bars; a download shows the hub's.
 
     Raises:
         ModelNotFoundError: The hub has no such model, guards it, or is out of reach.
@@ -104,9 +107,27 @@ def explained_load_errors(part: Part) -> Iterator[None]:
         ModelError: The disk is full.
     """
     try:
-        yield
+        with _quiet(part):
+            yield
     except (OSError, ValueError, KeyError, SafetensorError, EntryNotFoundError) as err:
         raise _explain(err, part) from err
+
+
+@contextmanager
+def _quiet(part: Part) -> Iterator[None]:
+    from transformers.utils import logging as transformers_logging
+
+    hide = part.folder is not None and transformers_logging.is_progress_bar_enabled()
+    with warnings.catch_warnings():
+        # diffusers 0.42 passes huggingface_hub 2 an argument that it no longer has
+        warnings.filterwarnings("ignore", message=".*local_dir_use_symlinks.*")
+        if hide:
+            transformers_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            if hide:
+                transformers_logging.enable_progress_bar()
 
 
 def _explain(err: BaseException, part: Part) -> ModelError:

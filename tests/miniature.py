@@ -21,6 +21,11 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from models import Engine, Style
+from models.conditioning import PromptEncoder, TextStage
+from models.networks import make_networks
+from models.schedule import ScheduleConfig
+
 SIZE = (64, 48)
 """(width, height) in px; a multiple of every miniature's `size_multiple`."""
 
@@ -175,3 +180,24 @@ def save(pipeline: Any, folder: Path) -> str:
     """`save_pretrained`, safetensors; returns the folder as `load_engine` takes it."""
     pipeline.save_pretrained(folder, safe_serialization=True)
     return str(folder)
+
+
+def make_engine(pipeline: Any, dtype: torch.dtype = torch.float32, **changes: Any) -> Engine:
+    """An engine on a pipeline's own modules, not loaded from files."""
+    stages = [TextStage(pipeline.tokenizer, pipeline.text_encoder.to(dtype))]
+    if "tokenizer_2" in pipeline.components:
+        stages.append(TextStage(pipeline.tokenizer_2, pipeline.text_encoder_2.to(dtype)))
+    networks = make_networks(pipeline.unet.to(dtype), pipeline.vae.to(dtype))
+    settings: dict[str, Any] = {
+        "name": "miniature",
+        "device": torch.device("cpu"),
+        "dtype": dtype,
+        "default_style": Style(),
+        "native_size": min(SIZE),
+    }
+    return Engine(
+        networks,
+        PromptEncoder(tuple(stages), pooled=networks.wants_text_time),
+        ScheduleConfig.from_config(pipeline.scheduler.config),
+        **{**settings, **changes},
+    )

@@ -1,0 +1,275 @@
+"""LoRA files fused into the weights: W += weight * alpha / rank * up @ down (arXiv 2106.09685).
+
+What ``load_lora_weights`` + ``fuse_lora`` do in the classic LCM-LoRA snippet, done here in place,
+because diffusers needs the `peft` package for it: a further core dependency, adapter layers around
+every linear and a second copy of the weights, all to add one matrix product. The tests hold it to
+peft's own result. Served: the kohya and diffusers/peft key layouts (also SDXL files with the
+original repository's block names), linear and convolution layers. DoRA and LyCORIS are refused.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.errors import ModelFormatError
+from models.sources import PICKLE_SUFFIXES, Part, loading
+
+WEIGHTS_NAME = "pytorch_lora_weights.safetensors"
+
+_PREFIXES = {
+    "unet": ("lora_unet_", "unet."),
+    "text_encoder": ("lora_te_", "lora_te1_", "text_encoder."),
+    "text_encoder_2": ("lora_te2_", "text_encoder_2."),
+}
+_SUFFIXES = {
+    "down": re.compile(
+        r"(\.lora_down|[._]lora\.down|\.lora_linear_layer\.down|\.lora_A(\.\w+)?)\.weight$"
+    ),
+    "up": re.compile(r"(\.lora_up|[._]lora\.up|\.lora_linear_layer\.up|\.lora_B(\.\w+)?)\.weight$"),
+    "alpha": re.compile(r"\.alpha$"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoraFile:
+    """A LoRA as read.
+
+    Attributes:
+        name: For messages.
+        tensors: The file's own keys.
+        alphas: Network role -> alpha for layers without one of their own; the rank where absent.
+    """
+
+    name: str
+    tensors: Mapping[str, Tensor]
+    alphas: Mapping[str, float] = field(default_factory=dict)
+
+
+def parse_lora(spec: str) -> tuple[str, float]:
+    """Split "ID[:weight]" into (ID, weight); the weight is 1 without one.
+
+    Raises:
+        ValueError: The weight is not finite.
+    """
+    head, colon, tail = spec.rpartition(":")
+    try:
+        weight = float(tail) if colon else 1.0
+    except ValueError:  # a colon of the path's own
+        return spec, 1.0
+    if not math.isfinite(weight):
+        raise ValueError(f"got LoRA weight {tail} in {spec!r}, expected a finite number")
+    return (head, weight) if colon else (spec, weight)
+
+
+def read_lora(source: str) -> LoraFile:
+    """Read a LoRA: a .safetensors file, a folder with one, or a hub id.
+
+    Raises:
+        ModelNotFoundError: Neither here nor on the hub.
+        ModelFormatError: It is pickled, damaged, or there are several to choose from.
+    """
+    from safetensors import safe_open
+
+    path = Path(source).expanduser()
+    if path.suffix in PICKLE_SUFFIXES:
+        raise ModelFormatError(
+            f"{source} is pickled, which is never loaded because it can run code; "
+            "use a .safetensors file of this LoRA."
+        )
+    with loading(Part(source)):
+        if path.is_dir():
+            path = _only_file(path)
+        elif not path.is_file():
+            from huggingface_hub import hf_hub_download
+
+            path = Path(hf_hub_download(source, WEIGHTS_NAME))
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            metadata: Mapping[str, str] = file.metadata() or {}
+    return LoraFile(source, tensors, _metadata_alphas(metadata, source))
+
+
+def fuse_lora(lora: LoraFile, modules: Mapping[str, nn.Module], weight: float) -> int:
+    """Add a LoRA to the weights of the networks it is for, in place; returns the layers changed.
+
+    Args:
+        lora: From `read_lora`.
+        modules: "unet", "text_encoder", "text_encoder_2" -> network.
+        weight: How strongly; 1 is as trained.
+
+    Raises:
+        ModelFormatError: It is of another kind, or made for another model.
+    """
+    layers = {
+        f"{role}:{_flat(path)}": layer
+        for role, module in modules.items()
+        for path, layer in module.named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv2d)
+    }
+    groups = {
+        key: group
+        for key, group in _collect(lora, modules["unet"].config).items()
+        if key.partition(":")[0] in modules
+    }
+    for key, group in groups.items():
+        if key not in layers:
+            raise ModelFormatError(
+                f"The LoRA {lora.name} changes a layer that this model has not ({key}); "
+                "use a LoRA made for this kind of model."
+            )
+        alpha = lora.alphas.get(key.partition(":")[0])
+        _add(layers[key], group, weight, default_alpha=alpha, name=f"{lora.name}, {key}")
+    if not groups:
+        raise ModelFormatError(f"The LoRA {lora.name} changes nothing in this model; use another.")
+    return len(groups)
+
+
+def _metadata_alphas(metadata: Mapping[str, str], name: str) -> dict[str, float]:
+    """alpha per network from the peft settings that diffusers writes into a file's header."""
+    settings = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+    for option in ("alpha_pattern", "use_dora", "use_rslora"):
+        if any(settings.get(f"{role}.{option}") for role in _PREFIXES):
+            raise ModelFormatError(f"The LoRA {name} uses {option}, which is not served.")
+    found = {role: settings.get(f"{role}.lora_alpha") for role in _PREFIXES}
+    return {role: float(alpha) for role, alpha in found.items() if alpha is not None}
+
+
+def _collect(lora: LoraFile, unet_config: Any) -> dict[str, dict[str, Tensor]]:
+    """Group a file's tensors: "role:flat layer path" -> "down", "up", "alpha" -> tensor."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in lora.tensors.items():
+        role, path = _split_role(key)
+        for kind, pattern in _SUFFIXES.items():
+            if not pattern.search(path):
+                continue
+            flat = _flat(pattern.sub("", path))
+            if role == "unet":
+                flat = _from_original_names(flat, unet_config)
+            found.setdefault(f"{role}:{flat}", {})[kind] = tensor
+            break
+        else:
+            raise ModelFormatError(
+                f"{lora.name} is not a plain LoRA (it has {key!r}); "
+                "DoRA and LyCORIS are not served."
+            )
+    return found
+
+
+def _split_role(key: str) -> tuple[str, str]:
+    for role, prefixes in _PREFIXES.items():
+        for prefix in prefixes:
+            if key.startswith(prefix):
+                return role, key[len(prefix) :]
+    return "unet", key.removeprefix("base_model.model.")  # a file for a UNet alone
+
+
+def _flat(path: str) -> str:
+    """One spelling for all layouts: kohya's underscores, no wrappers' names."""
+    flat = path.replace(".", "_").removeprefix("text_model_").replace("_processor_", "_")
+    return re.sub(r"_to_out$", "_to_out_0", flat)
+
+
+def _add(
+    layer: nn.Linear | nn.Conv2d,
+    group: Mapping[str, Tensor],
+    weight: float,
+    *,
+    default_alpha: float | None,
+    name: str,
+) -> None:
+    if "down" not in group or "up" not in group:
+        raise ModelFormatError(f"Half a layer is missing in the LoRA {name}; fetch it again.")
+    parameter = layer.weight
+    down, up = (group[kind].to(parameter.device, torch.float32) for kind in ("down", "up"))
+    rank = down.shape[0]
+    alpha = group["alpha"].item() if "alpha" in group else default_alpha
+    scale = weight * (rank if alpha is None else alpha) / rank
+    if up.shape[1] != rank or up.shape[0] * down[0].numel() != parameter.numel():
+        raise ModelFormatError(
+            f"A layer has another shape in the model than in the LoRA {name}; "
+            "use a LoRA made for this kind of model."
+        )
+    # a k x k convolution after down, 1 x 1 after up: together one k x k convolution
+    delta = (up.flatten(1) @ down.flatten(1)).reshape(parameter.shape)
+    with torch.no_grad():
+        parameter.copy_(parameter.float() + scale * delta)
+
+
+def _only_file(folder: Path) -> Path:
+    files = sorted(folder.glob("*.safetensors"))
+    if folder / WEIGHTS_NAME in files:
+        return folder / WEIGHTS_NAME
+    if len(files) != 1:
+        raise ModelFormatError(
+            f"{folder} has {len(files)} .safetensors files, expected one; name the file itself."
+        )
+    return files[0]
+
+
+_ORIGINAL = re.compile(r"(input_blocks|middle_block|output_blocks)_(\d+)_(?:(\d+)_)?(.*)")
+_ORIGINAL_RESNET = {
+    "in_layers_2": "conv1",
+    "out_layers_3": "conv2",
+    "emb_layers_1": "time_emb_proj",
+    "skip_connection": "conv_shortcut",
+}
+_ORIGINAL_HEAD = {
+    "input_blocks_0_0": "conv_in",
+    "out_2": "conv_out",
+    "time_embed_0": "time_embedding_linear_1",
+    "time_embed_2": "time_embedding_linear_2",
+    "label_emb_0_0": "add_embedding_linear_1",
+    "label_emb_0_2": "add_embedding_linear_2",
+}
+
+
+def _from_original_names(flat: str, config: Any) -> str:
+    """Block names of the original SD/SDXL code -> diffusers' (others pass through).
+
+    The original counts the blocks of a side in one list: input block 0 is the first convolution,
+    then every level has `layers_per_block` layers and a down-sampler; output levels have one layer
+    more, with the up-sampler at the end of the last.
+    """
+    if flat in _ORIGINAL_HEAD:
+        return _ORIGINAL_HEAD[flat]
+    match = _ORIGINAL.fullmatch(flat)
+    if match is None or config is None:
+        return flat
+    side, block, inner, rest = match[1], int(match[2]), match[3], match[4]
+    if side == "middle_block":
+        head = ("mid_block_resnets_0", "mid_block_attentions_0", "mid_block_resnets_1")[block]
+    elif inner is None:
+        return flat
+    elif side == "input_blocks":
+        head = _input_head(block - 1, int(inner), config.layers_per_block)
+    else:
+        level = block // (config.layers_per_block + 1)
+        attends = "CrossAttn" in config.up_block_types[level]
+        head = _output_head(block, int(inner), config.layers_per_block, attends)
+    if "resnets" in head:
+        rest = _ORIGINAL_RESNET.get(rest, rest)
+    elif "samplers" in head:
+        rest = "conv"
+    return f"{head}_{rest}"
+
+
+def _input_head(block: int, inner: int, layers: int) -> str:
+    level, layer = divmod(block, layers + 1)
+    if layer == layers:
+        return f"down_blocks_{level}_downsamplers_0"
+    return f"down_blocks_{level}_{'attentions' if inner else 'resnets'}_{layer}"
+
+
+def _output_head(block: int, inner: int, layers: int, attends: bool) -> str:
+    level, layer = divmod(block, layers + 1)
+    kinds = ["resnets", "attentions"] if attends else ["resnets"]
+    if inner < len(kinds):
+        return f"up_blocks_{level}_{kinds[inner]}_{layer}"
+    return f"up_blocks_{level}_upsamplers_0"

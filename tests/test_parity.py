@@ -1,0 +1,175 @@
+"""Our plain path equals diffusers' own pipelines, number for number, in float32, for ever.
+
+The pipelines draw their noise from a generator, one tensor per step: with the same seed that is
+`Engine.noise`. They sample the posterior, so they are given latents; `encode` is held to the
+posterior's mode in test_engine.py.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+from diffusers import LatentConsistencyModelImg2ImgPipeline, LCMScheduler
+from miniature import SIZE, make_engine, make_instruct_pix2pix, make_lcm, make_sdxl
+from torch import Tensor
+
+from models import Engine, Style, load_engine
+from models.presets import BUNDLED_FOLDER
+
+TOLERANCE = 1e-4
+PROMPT = "oil painting, 1890"
+
+
+class _NoEmbedding:
+    def to(self, **_: Any) -> None:
+        return None
+
+
+class _PipelineWithoutGuidance(LatentConsistencyModelImg2ImgPipeline):
+    """diffusers' pipeline insists on a w embedding; this one gives none, as for LCM-LoRA."""
+
+    def get_guidance_scale_embedding(self, *_: Any, **__: Any) -> _NoEmbedding:
+        return _NoEmbedding()
+
+
+def paint(engine: Engine, style: Style, latents: Tensor) -> Tensor:
+    return engine.denoise(
+        latents, engine.noise(style, SIZE), engine.encode_prompt(style), engine.schedule(style)
+    )
+
+
+def start_latents(channels: int = 4) -> Tensor:
+    return torch.randn(1, channels, SIZE[1] // 8, SIZE[0] // 8)
+
+
+def assert_close(ours: Tensor, theirs: Tensor) -> None:
+    assert theirs.abs().max() > 0.1  # a picture, not zeros
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("guided", [True, False], ids=["w-embedding", "no-embedding"])
+@pytest.mark.parametrize("strength", [0.3, 0.6, 1.0])
+@pytest.mark.parametrize("num_inference_steps", [1, 2, 4])
+def test_latents_and_image_equal_the_lcm_pipeline(
+    num_inference_steps: int, strength: float, guided: bool
+) -> None:
+    pipeline = make_lcm(guidance_width=8 if guided else None)
+    if not guided:
+        pipeline = _PipelineWithoutGuidance(**pipeline.components, requires_safety_checker=False)
+        pipeline.set_progress_bar_config(disable=True)
+    style = Style(PROMPT, strength, num_inference_steps, guidance_scale=8.0, seed=7)
+    latents = start_latents()
+    theirs = pipeline(
+        prompt=style.prompt,
+        image=latents,
+        strength=style.strength,
+        num_inference_steps=style.num_inference_steps,
+        guidance_scale=style.guidance_scale,
+        generator=torch.Generator().manual_seed(style.seed),
+        output_type="latent",
+    ).images
+    engine = make_engine(pipeline)
+    ours = paint(engine, style, latents)
+    assert_close(ours, theirs)
+    with torch.no_grad():
+        their_image = pipeline.vae.decode(theirs / pipeline.vae.config.scaling_factor).sample
+    assert_close(engine.decode(ours), their_image)
+
+
+@pytest.mark.parametrize("prediction_type", ["v_prediction", "sample"])
+@pytest.mark.parametrize("vae", ["kl", "tiny"])
+def test_other_predictions_and_tiny_vae_equal_the_lcm_pipeline(
+    prediction_type: str, vae: Any
+) -> None:
+    pipeline = make_lcm(prediction_type=prediction_type, vae=vae)
+    style = Style(PROMPT, 0.6, 2, guidance_scale=3.0, seed=1)
+    latents = start_latents()
+    theirs = pipeline(
+        prompt=style.prompt,
+        image=latents,
+        strength=style.strength,
+        num_inference_steps=style.num_inference_steps,
+        guidance_scale=style.guidance_scale,
+        generator=torch.Generator().manual_seed(style.seed),
+        output_type="pt",
+    ).images
+    engine = make_engine(pipeline)
+    image = engine.decode(paint(engine, style, latents))
+    torch.testing.assert_close((image / 2 + 0.5).clamp(0, 1), theirs, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("num_inference_steps", "strength", "their_steps"), [(1, 0.5, 2), (1, 1.0, 1), (2, 0.5, 4)]
+)
+def test_latents_equal_the_sdxl_pipeline(
+    num_inference_steps: int, strength: float, their_steps: int
+) -> None:
+    # SDXL's pipeline cuts its timesteps by strength after picking them: n / strength gives ours n
+    pipeline = make_sdxl()
+    style = Style(PROMPT, strength, num_inference_steps, seed=3)
+    latents = start_latents()
+    theirs = pipeline(
+        prompt=style.prompt,
+        image=latents,
+        strength=strength,
+        num_inference_steps=their_steps,
+        guidance_scale=1.0,
+        generator=torch.Generator().manual_seed(style.seed),
+        output_type="latent",
+    ).images
+    assert_close(paint(make_engine(pipeline), style, latents), theirs)
+
+
+def reference(
+    unet: Any, scheduler: LCMScheduler, engine: Engine, style: Style, z: Tensor
+) -> Tensor:
+    """The loop of the LCM pipeline on diffusers' own scheduler, for a UNet that sees the frame."""
+    conditioning = engine.encode_prompt(style)
+    generator = torch.Generator().manual_seed(style.seed)
+    scheduler.set_timesteps(style.num_inference_steps, strength=style.strength)
+    noise = torch.randn(z.shape, generator=generator)
+    z_t = scheduler.add_noise(z, noise, scheduler.timesteps[:1])
+    denoised = z
+    for timestep in scheduler.timesteps:
+        with torch.no_grad():
+            seen = torch.cat([z_t, z], dim=1)
+            prediction = unet(
+                seen, timestep, conditioning.prompt_embeds, timestep_cond=conditioning.timestep_cond
+            ).sample
+        z_t, denoised = scheduler.step(
+            prediction, timestep, z_t, generator=generator, return_dict=False
+        )
+    return denoised
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.6, 1.0])
+@pytest.mark.parametrize("num_inference_steps", [1, 2, 4])
+def test_unet_that_sees_the_frame_equals_diffusers_scheduler(
+    num_inference_steps: int, strength: float
+) -> None:
+    pipeline = make_instruct_pix2pix()
+    engine = make_engine(pipeline)
+    style = Style(PROMPT, strength, num_inference_steps, seed=2)
+    latents = start_latents()
+    scheduler = LCMScheduler.from_config(pipeline.scheduler.config)
+    theirs = reference(pipeline.unet, scheduler, engine, style, latents)
+    assert_close(paint(engine, style, latents), theirs)
+
+
+@pytest.mark.skipif(
+    not (BUNDLED_FOLDER / "model_index.json").is_file(), reason="the bundled model is not made yet"
+)
+@pytest.mark.parametrize("num_inference_steps", [1, 2, 4])
+def test_bundled_model_equals_diffusers_scheduler(num_inference_steps: int) -> None:
+    from diffusers import UNet2DConditionModel
+
+    engine = load_engine("bundled", device="cpu", dtype=torch.float32)
+    unet = UNet2DConditionModel.from_pretrained(BUNDLED_FOLDER, subfolder="unet").eval()
+    scheduler = LCMScheduler.from_pretrained(BUNDLED_FOLDER, subfolder="scheduler")
+    style = Style(PROMPT, 0.6, num_inference_steps, seed=2)
+    latents = torch.randn(1, *engine.latent_shape((64, 64)))
+    theirs = reference(unet.float(), scheduler, engine, style, latents)
+    ours = engine.denoise(
+        latents, engine.noise(style, (64, 64)), engine.encode_prompt(style), engine.schedule(style)
+    )
+    assert_close(ours, theirs)

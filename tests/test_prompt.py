@@ -1,0 +1,50 @@
+"""Prompts with weights."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.prompt import parse_prompt
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("", [("", 1.0)]),
+        ("  ", [("", 1.0)]),
+        ("oil painting", [("oil painting", 1.0)]),
+        ("oil painting:3", [("oil painting", 1.0)]),
+        ("oil painting:0.7 | neon:0.3", [("oil painting", 0.7), ("neon", 0.3)]),
+        ("oil|neon", [("oil", 0.5), ("neon", 0.5)]),
+        ("oil:3 | neon", [("oil", 0.75), ("neon", 0.25)]),
+        ("oil:1e1|neon: 30 ", [("oil", 0.25), ("neon", 0.75)]),
+        ("oil:0|neon", [("oil", 0.0), ("neon", 1.0)]),
+        ("oil||  |neon", [("oil", 0.5), ("neon", 0.5)]),
+        ("style: oil", [("style: oil", 1.0)]),
+        ("a 16:9 picture", [("a 16:9 picture", 1.0)]),
+        ("style: oil:2 | b", [("style: oil", 2 / 3), ("b", 1 / 3)]),
+        ("oil:", [("oil:", 1.0)]),
+        (":0.5", [("", 1.0)]),
+        ("year:1_0", [("year:1_0", 1.0)]),
+    ],
+)
+def test_prompt_is_split(prompt: str, expected: list[tuple[str, float]]) -> None:
+    parts = parse_prompt(prompt)
+    assert [part.text for part in parts] == [text for text, _ in expected]
+    assert [part.weight for part in parts] == pytest.approx([weight for _, weight in expected])
+
+
+@pytest.mark.parametrize("prompt", ["oil:-1", "oil:nan | neon", "oil:inf", "oil:0", "a:0|b:0"])
+def test_weights_that_make_no_sense_are_refused(prompt: str) -> None:
+    with pytest.raises(ValueError, match=r"got weight.*expected"):
+        parse_prompt(prompt)
+
+
+@given(st.text())
+def test_any_text_gives_weights_of_sum_one_or_a_clear_refusal(prompt: str) -> None:
+    try:
+        parts = parse_prompt(prompt)
+    except ValueError as err:
+        assert "expected" in str(err)
+        return
+    assert sum(part.weight for part in parts) == pytest.approx(1)
