@@ -105,9 +105,9 @@ class Session:
             workers.append(Worker("writer", write, failures))
         shut_down = partial(self._shut_down, workers)
         try:
-            for worker in workers:
-                worker.start()
-            failures.guard(self._paint)
+            # a Ctrl-C may come while a thread starts: then all start, and end properly at once
+            if all([failures.guard(worker.start) for worker in workers]):
+                failures.guard(self._paint)
         finally:
             # the first Ctrl-C ends the output properly, even here; the second leaves at once
             if failures.interrupted or not failures.guard(shut_down):
@@ -195,20 +195,32 @@ class Worker:
         self.name = name
         self._steps = tuple(steps)
         self._failures = failures
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """Start the thread; it runs even when a Ctrl-C interrupts the wait for its first sign.
+
+        Raises:
+            RuntimeError: The system gives no more threads.
+        """
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._ended.set()
+            raise
 
     def join(self, limit_s: float) -> bool:
         """Wait for the end; say whether it came within `limit_s` seconds."""
-        if self._thread.ident is not None:
+        ended = self._ended.wait(limit_s)
+        if ended and self._thread.ident is not None:
             self._thread.join(limit_s)
-        return not self._thread.is_alive()
+        return ended
 
     def _run(self) -> None:
         for step in self._steps:
             self._failures.guard(step)
+        self._ended.set()
 
 
 class Failures:
