@@ -1,0 +1,90 @@
+"""Batches out of the pairs on disk: windows of 256 px at any offset inside the stored 272.
+
+The offset is what teaches equivariance to parts of a cell: the same picture and the same painting
+come back shifted by single pixels, while a latent cell is 8 px wide.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.training.pairs import Pairs
+from models.training.pictures import CROP
+
+WINDOW = 256
+"""Side of a training picture in pixels."""
+
+NOISE_LEVELS = 5.0
+"""Largest standard deviation of the sensor noise laid over a photograph, of 255."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`photos`, `first`, `second`: image (B, 3, S, S) in [-1, 1]; `looks`: int64 (B, 2).
+
+    `first` and `second` are two paintings of the same photograph; `looks` says in which looks.
+    """
+
+    photos: Tensor
+    first: Tensor
+    second: Tensor
+    looks: Tensor
+
+
+def image(pixels: np.ndarray, device: torch.device) -> Tensor:
+    """uint8 (B, H, W, 3) -> image (B, 3, H, W) in [-1, 1], channels last in memory."""
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+    return tensor.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+class Batches:
+    """Draws batches from the pairs; the same seed and step give the same batch."""
+
+    def __init__(self, pairs: Pairs, size: int, device: torch.device, seed: int) -> None:
+        self._pairs = pairs
+        self._size = size
+        self._device = device
+        self._seed = seed
+
+    def paired(self, step: int, *, window: int = WINDOW) -> Batch:
+        """Photographs with sensor noise, and two clean paintings of each."""
+        random = np.random.default_rng((self._seed, step))
+        photos, first, second, looks = [], [], [], []
+        for index in random.choice(self._pairs.rows, self._size):
+            a, b = random.permutation(self._pairs.looks.shape[1])[:2]
+            top, left = random.integers(0, CROP - window + 1, 2)
+            area = np.s_[top : top + window, left : left + window]
+            photo = self._pairs.photos[index][area]
+            if random.random() < 0.5:
+                photo = add_sensor_noise(photo, random)
+            photos.append(photo)
+            first.append(self._pairs.targets[index, a][area])
+            second.append(self._pairs.targets[index, b][area])
+            looks.append(self._pairs.looks[index, [a, b]])
+        return Batch(
+            image(np.stack(photos), self._device),
+            image(np.stack(first), self._device),
+            image(np.stack(second), self._device),
+            torch.from_numpy(np.stack(looks).astype(np.int64)).to(self._device),
+        )
+
+    def pictures(self, step: int, *, window: int) -> Tensor:
+        """Half photographs, half paintings, for the autoencoder: image (B, 3, window, window)."""
+        random = np.random.default_rng((self._seed, step))
+        rows = []
+        for k, index in enumerate(random.choice(self._pairs.rows, self._size)):
+            top, left = random.integers(0, CROP - window + 1, 2)
+            area = np.s_[top : top + window, left : left + window]
+            slot = int(random.integers(self._pairs.looks.shape[1]))
+            rows.append(
+                (self._pairs.photos[index] if k % 2 else self._pairs.targets[index, slot])[area]
+            )
+        return image(np.stack(rows), self._device)
+
+
+def add_sensor_noise(photo: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """uint8 in, uint8 out: Gaussian noise of a random strength up to `NOISE_LEVELS`."""
+    noise = random.standard_normal(photo.shape, np.float32) * random.uniform(0.5, NOISE_LEVELS)
+    return np.asarray(np.rint(np.clip(photo + noise, 0, 255)), np.uint8)

@@ -1,0 +1,166 @@
+"""Stage `distil`: one step instead of a trajectory. Two objectives, one loop.
+
+`paired` (what ships). The end of every trajectory is known here, because the teachers' painting of
+each photograph is: f(z_t, t) is trained straight onto m(w) of `looks.py`, from where img2img really
+starts (the noised photograph) and from where its later steps go on. A pseudo-Huber loss on latents,
+L1 and edges on a decoded corner. Nothing is bootstrapped, so there is no target network.
+
+`lcd`, the textbook (arXiv 2310.04378, algorithm 1). The teacher's ODE is solved over a skipped
+interval of k timesteps with one guided DDIM step, and f at the near end, by a moving average of
+the student, is the target of f at the far end. Guidance w is drawn and folded in: it pushes from
+what the empty prompt gives, the photograph, to what the prompt gives.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from models.autoencoder import AutoencoderPatch
+from models.training.autoencoder import difference_loss
+from models.training.denoiser import Denoiser, pseudo_huber
+from models.training.diffusion import open_examples
+from models.training.examples import Example, Examples
+from models.training.looks import GRID, SHARE_W, PromptBank, share, to_images
+from models.training.loop import Plan, averaged, best_device, fit, generator, update_average
+
+Objective = Literal["paired", "lcd"]
+
+START_SHARE = 0.6
+"""Of the examples start as the noised photograph, the rest as a noised m(w) of a later step."""
+
+PIXEL_WEIGHT = 0.6
+CORNER = 16
+"""Side, in latents, of the window that is decoded for the pixel loss."""
+
+SKIP = 5
+"""k of the skipping-step solver, in places of the 50-step grid (100 timesteps)."""
+
+GUIDANCE = (1.0, 1.6)
+TARGET_DECAY = 0.95
+
+
+class Paired:
+    """The loss of objective `paired`."""
+
+    def __init__(
+        self, unet: UNet2DConditionModel, examples: Examples, autoencoder: AutoencoderPatch,
+        plan: Plan, window: int,
+    ) -> None:  # fmt: skip
+        self._unet, self._examples, self._autoencoder = unet, examples, autoencoder
+        self._plan, self._window = plan, window
+        self._device = next(unet.parameters()).device
+        self._denoiser = Denoiser(self._device)
+        self._grid = torch.tensor(GRID)
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        example = self._examples.draw(step, self._window)
+        random = generator(self._plan.seed + 2, step)
+        t = self._grid[torch.randint(2, len(GRID), (self._plan.batch,), generator=random)]
+        least = share(t)
+        w_in = least + torch.rand(t.shape, generator=random) * (SHARE_W[-1] - least)
+        starts = torch.rand(t.shape, generator=random) < START_SHARE
+        w_in = torch.where(starts, 0.0, w_in).view(-1, 1, 1, 1).to(self._device)
+        w_out = torch.maximum(w_in, least.to(self._device).view(-1, 1, 1, 1))
+        t = t.to(self._device)
+        noise = torch.randn(example.frame.shape, generator=random).to(self._device)
+        way = example.painting - example.frame
+        z = self._denoiser.noised(example.frame + w_in * way, noise, t)
+        x = self._denoiser.clean(self._unet, z, example.frame, t, example.states)
+        losses = {"latents": pseudo_huber(x, example.frame + w_out * way)}
+        return losses | self._pixels(x, example, w_out, random)
+
+    def _pixels(
+        self, x: Tensor, example: Example, w: Tensor, random: torch.Generator
+    ) -> dict[str, Tensor]:
+        room = x.shape[-1] - CORNER + 1
+        top, left = (int(v) for v in torch.randint(0, room, (2,), generator=random))
+        decoded = to_images(self._autoencoder, x[..., top : top + CORNER, left : left + CORNER])
+        area = (..., slice(8 * top, 8 * (top + CORNER)), slice(8 * left, 8 * (left + CORNER)))
+        wanted = torch.lerp(example.photo[area], example.target[area], w).clamp(-1, 1)
+        inner = (..., slice(8, -8), slice(8, -8))  # the decoder saw zeros beyond the window
+        loss = F.l1_loss(decoded[inner], wanted[inner])
+        edges = difference_loss(decoded[inner], wanted[inner])
+        return {"pixels": PIXEL_WEIGHT * loss, "edges": PIXEL_WEIGHT * edges}
+
+
+class Distilled:
+    """The loss of objective `lcd`; keeps the target network."""
+
+    def __init__(
+        self, unet: UNet2DConditionModel, teacher: UNet2DConditionModel, examples: Examples,
+        plain: Tensor, plan: Plan, window: int,
+    ) -> None:  # fmt: skip
+        self._unet, self._teacher, self._examples = unet, teacher, examples
+        self._target = averaged(unet)
+        self._plain, self._plan, self._window = plain, plan, window
+        self._device = next(unet.parameters()).device
+        self._denoiser = Denoiser(self._device)
+        self._grid = torch.tensor(GRID)
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        example = self._examples.draw(step, self._window)
+        random = generator(self._plan.seed + 2, step)
+        place = torch.randint(SKIP, len(GRID), (self._plan.batch,), generator=random)
+        far, near = (self._grid[p].to(self._device) for p in (place, place - SKIP))
+        starts = torch.rand(place.shape, generator=random) < START_SHARE
+        origin = torch.where(
+            starts.to(self._device).view(-1, 1, 1, 1), example.frame, example.painting
+        )
+        noise = torch.randn(origin.shape, generator=random).to(self._device)
+        z = self._denoiser.noised(origin, noise, far)
+        low, high = GUIDANCE
+        w = (low + (high - low) * torch.rand(place.shape, generator=random)).to(self._device)
+        with torch.no_grad():
+            z_near = self._solve(z, far, near, example, w.view(-1, 1, 1, 1))
+            target = self._denoiser.clean(
+                self._target,
+                z_near,
+                example.frame,
+                near,
+                example.states,
+            )
+        x = self._denoiser.clean(self._unet, z, example.frame, far, example.states)
+        return {"consistency": pseudo_huber(x, target)}
+
+    def _solve(self, z: Tensor, far: Tensor, near: Tensor, example: Example, w: Tensor) -> Tensor:
+        """One guided DDIM step of the teacher from `far` to `near` (arXiv 2310.04378, eq. 13)."""
+        call = self._denoiser.velocity
+        v = call(self._teacher, z, example.frame, far, example.states)
+        empty = call(self._teacher, z, example.frame, far, self._plain.expand(len(z), -1, -1))
+        v = empty + w * (v - empty)
+        alpha, sigma = self._denoiser.alpha_sigma(far)
+        x0, epsilon = alpha * z - sigma * v, sigma * z + alpha * v
+        return self._denoiser.noised(x0, epsilon, near)
+
+    def after_step(self, step: int) -> None:
+        update_average(self._target, self._unet, TARGET_DECAY)
+
+
+def train(
+    runs: Path, plan: Plan, *, objective: Objective, window: int = 192, start: Path | None = None
+) -> UNet2DConditionModel:
+    """Train the student in `<runs>/<objective>`; returns its moving average, saved as `unet`.
+
+    `start`: the UNet folder that gives the first weights; the teacher's by default.
+    """
+    device = best_device()
+    torch.manual_seed(plan.seed)
+    examples, autoencoder = open_examples(runs, plan, device)
+    teacher_folder = runs / "teacher" / "unet"
+    unet = UNet2DConditionModel.from_pretrained(start or teacher_folder)
+    unet = unet.to(device, memory_format=torch.channels_last)
+    folder = runs / objective
+    if objective == "paired":
+        average = fit(unet, Paired(unet, examples, autoencoder, plan, window), plan, folder)
+    else:
+        teacher = UNet2DConditionModel.from_pretrained(teacher_folder).to(device).eval()
+        plain = PromptBank.load(runs / "text" / "bank.safetensors").to(device).states[0, :1]
+        loss = Distilled(unet, teacher.requires_grad_(False), examples, plain, plan, window)
+        average = fit(unet, loss, plan, folder, after_step=loss.after_step)
+    assert isinstance(average, UNet2DConditionModel)
+    average.save_pretrained(folder / "unet")
+    return average

@@ -1,0 +1,86 @@
+"""The UNet of the bundled model and how a training stage calls it.
+
+A true diffusers `UNet2DConditionModel`: noised latents and the frame's clean latents in (as
+instruct-pix2pix does, arXiv 2211.09800), velocity out. The prompt steers every residual block
+through scale and shift (conditional normalisation, which is what made one small network paint many
+looks in arXiv 1610.07629) and the middle through cross-attention.
+"""
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from models.training.looks import alphas_cumprod
+from models.training.loop import autocast
+
+SIGMA_DATA = 0.5
+TIMESTEP_SCALING = 10.0
+
+
+def make_unet(
+    latent_channels: int = 16,
+    block_out_channels: tuple[int, ...] = (96, 128),
+    text_width: int = 128,
+    layers_per_block: int = 1,
+) -> UNet2DConditionModel:
+    """The UNet with fresh weights."""
+    levels = len(block_out_channels)
+    return UNet2DConditionModel(
+        sample_size=32,
+        in_channels=2 * latent_channels,
+        out_channels=latent_channels,
+        block_out_channels=block_out_channels,
+        layers_per_block=layers_per_block,
+        down_block_types=("DownBlock2D",) * levels,
+        up_block_types=("UpBlock2D",) * levels,
+        mid_block_type="UNetMidBlock2DCrossAttn",
+        cross_attention_dim=text_width,
+        attention_head_dim=4,
+        norm_num_groups=16,
+        time_embedding_dim=128,
+        resnet_time_scale_shift="scale_shift",
+        addition_embed_type="text",
+        addition_embed_type_num_heads=4,
+    )
+
+
+class Denoiser:
+    """Calls a UNet in the terms of the papers. Holds the noise schedule, no weights of its own."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._alphas_cumprod = alphas_cumprod(device)
+
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t), (B, 1, 1, 1)."""
+        alpha_bar = self._alphas_cumprod[t].view(-1, 1, 1, 1)
+        return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+
+    def noised(self, latents: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """z_t = alpha z + sigma eps."""
+        alpha, sigma = self.alpha_sigma(t)
+        return alpha * latents + sigma * noise
+
+    def velocity(
+        self, unet: UNet2DConditionModel, z: Tensor, frame: Tensor, t: Tensor, states: Tensor
+    ) -> Tensor:
+        """The network's v (arXiv 2202.00512, appendix D), float32."""
+        inputs = torch.cat([z, frame], 1).contiguous(memory_format=torch.channels_last)
+        with autocast(z.device):
+            sample: Tensor = unet(inputs, t, encoder_hidden_states=states).sample
+        return sample.float()
+
+    def clean(
+        self, unet: UNet2DConditionModel, z: Tensor, frame: Tensor, t: Tensor, states: Tensor
+    ) -> Tensor:
+        """f(z_t, t) = c_skip z_t + c_out x0 with x0 = alpha z_t - sigma v (arXiv 2310.04378)."""
+        alpha, sigma = self.alpha_sigma(t)
+        x0 = alpha * z - sigma * self.velocity(unet, z, frame, t, states)
+        scaled = t.float().view(-1, 1, 1, 1) * TIMESTEP_SCALING
+        c_skip = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
+        c_out = scaled / (scaled**2 + SIGMA_DATA**2).sqrt()
+        return c_skip * z + c_out * x0
+
+
+def pseudo_huber(a: Tensor, b: Tensor, c: float = 0.05) -> Tensor:
+    """mean of sqrt(d^2 + c^2) - c (arXiv 2310.14189, section 3.3)."""
+    return (((a - b) ** 2 + c**2).sqrt() - c).mean()

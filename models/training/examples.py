@@ -1,0 +1,67 @@
+"""One training example of the diffusion stages, batched: frame, painting, prompt, in latents.
+
+Six in a hundred ask for no look (the painting is the photograph itself), fifteen in a hundred for
+two at once (the latents and the prompts of both are mixed by one share).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.autoencoder import AutoencoderPatch
+from models.training.batches import Batches
+from models.training.looks import PromptBank, to_latents
+from models.training.loop import generator
+
+PLAIN_SHARE = 0.06
+MIXED_SHARE = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """`frame`, `painting`: latents (B, C, h, w). `photo`, `target`: images (B, 3, H, W) in
+    [-1, 1]. `states`: prompt states (B, 16, D). `looks`: int64 (B,), the dominant class."""
+
+    frame: Tensor
+    painting: Tensor
+    photo: Tensor
+    target: Tensor
+    states: Tensor
+    looks: Tensor
+
+
+class Examples:
+    """Draws examples; the same seed and step give the same one."""
+
+    def __init__(
+        self, batches: Batches, autoencoder: AutoencoderPatch, bank: PromptBank, seed: int
+    ) -> None:
+        self._batches = batches
+        self._autoencoder = autoencoder
+        self._bank = bank
+        self._seed = seed
+
+    def draw(self, step: int, window: int) -> Example:
+        batch = self._batches.paired(step, window=window)
+        random = generator(self._seed + 1, step)
+        count, device = len(batch.photos), batch.photos.device
+        kind = torch.rand(count, generator=random)
+        plain = (kind < PLAIN_SHARE).to(device)
+        mix = torch.where(
+            kind > 1 - MIXED_SHARE, 0.3 + 0.4 * torch.rand(count, generator=random), 1.0
+        )
+        classes = torch.where(plain[:, None], 0, batch.looks + 1)
+        share = mix.to(device).view(-1, 1, 1)
+        states = torch.lerp(
+            self._bank.draw(classes[:, 1], random), self._bank.draw(classes[:, 0], random), share
+        )
+        share = share.unsqueeze(-1)
+        painted = torch.lerp(batch.second, batch.first, share)
+        target = torch.where(plain.view(-1, 1, 1, 1), batch.photos, painted)
+        latents = to_latents(
+            self._autoencoder, torch.cat([batch.photos, batch.first, batch.second])
+        ).chunk(3)
+        painting = torch.lerp(latents[2], latents[1], share)
+        painting = torch.where(plain.view(-1, 1, 1, 1), latents[0], painting)
+        return Example(latents[0], painting, batch.photos, target, states, classes[:, 0])
