@@ -1,11 +1,25 @@
-"""Fixtures for every test: random generators are left as they were found."""
+"""Fixtures for every test: random generators are left as they were found; no GPU by default."""
 
+import os
 import random
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
+
+REQUIRE_CUDA = "ALLAPRIMA_REQUIRE_CUDA"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked cuda where there is no device, unless one is required."""
+    if torch.cuda.is_available() or os.environ.get(REQUIRE_CUDA) == "1":
+        return
+    for item in items:
+        if item.get_closest_marker("cuda"):
+            item.add_marker(
+                pytest.mark.skip(reason=f"no CUDA device (and {REQUIRE_CUDA} is not 1)")
+            )
 
 
 @pytest.fixture(autouse=True)
