@@ -1,15 +1,25 @@
-"""Frames in time: the door of `stream`. Imports nothing of torch."""
+"""Frames in time: the door of `stream`.
 
-from stream.channel import Channel
-from stream.clock import Clock, ManualClock, Pacer
-from stream.errors import Closed, SinkError, SourceError, StreamError
-from stream.frame import Frame, Size
-from stream.geometry import OutputSize, parse_output_size
-from stream.session import Session
-from stream.sink import Sink
-from stream.source import Source, VideoInfo
-from stream.stats import Stats
-from stream.stylizer import Stylizer
+    source, engine = open_source("clip.mp4"), load_engine("bundled")
+    sink = open_sink("painted.mp4", info=source.info)
+    Session(source, Stylizer(engine), sink).run()
+
+Importing this is cheap: each name brings its module with it when it is first used, torch none.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stream.channel import Channel
+    from stream.clock import Clock, ManualClock, Pacer
+    from stream.errors import Closed, SinkError, SourceError, StreamError
+    from stream.frame import Frame, Size
+    from stream.geometry import OutputSize, parse_output_size
+    from stream.session import Session
+    from stream.sink import Sink, VideoEncoding, open_sink
+    from stream.source import Source, VideoInfo, open_source
+    from stream.stats import Stats
+    from stream.stylizer import Stylizer
 
 __all__ = [
     "Channel",
@@ -28,6 +38,37 @@ __all__ = [
     "Stats",
     "StreamError",
     "Stylizer",
+    "VideoEncoding",
     "VideoInfo",
+    "open_sink",
+    "open_source",
     "parse_output_size",
 ]
+
+_MODULES = {
+    "channel": ("Channel",),
+    "clock": ("Clock", "ManualClock", "Pacer"),
+    "errors": ("Closed", "SinkError", "SourceError", "StreamError"),
+    "frame": ("Frame", "Size"),
+    "geometry": ("OutputSize", "parse_output_size"),
+    "session": ("Session",),
+    "sink": ("Sink", "VideoEncoding", "open_sink"),
+    "source": ("Source", "VideoInfo", "open_source"),
+    "stats": ("Stats",),
+    "stylizer": ("Stylizer",),
+}
+_HOMES = {name: f"stream.{module}" for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
