@@ -150,8 +150,6 @@ class Temporal:
 def _confidence(
     look: gate.Look, previous: gate.Look, reference: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    _, pixels = gate.change(look, previous)
-    since_painted, _ = gate.change(look, previous._replace(cells=reference))
-    cell_px = look.luma.size / (look.cells.shape[0] * look.cells.shape[1])
-    noise = gate.sensor_noise(look.luma, pixels)
-    return gate.confidence(since_painted, pixels, noise, cell_px)
+    pixels = gate.pixel_change(look.luma, previous.luma, look.grid)
+    means = gate.mean_change(look.cells, reference)
+    return gate.confidence(means, pixels, gate.sensor_noise(look.luma, pixels), look.cell_px)
