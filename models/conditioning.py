@@ -66,11 +66,13 @@ class PromptEncoder:
         notes: tuple[str, ...] = ()
         pooled: Tensor | None = None
         for tokenizer, text_encoder in self.stages:
-            notes += _overlong(tokenizer, text)
+            # a tokenizer saved without its length says 1e30
+            limit = min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings)
+            notes += _overlong(tokenizer, text, limit)
             tokens = tokenizer(
                 text,
                 padding="max_length",
-                max_length=tokenizer.model_max_length,
+                max_length=limit,
                 truncation=True,
                 return_tensors="pt",
             )
@@ -117,8 +119,7 @@ def _attention_mask(tokens: Any, text_encoder: Any) -> Tensor | None:
     return mask
 
 
-def _overlong(tokenizer: Any, text: str) -> tuple[str, ...]:
-    limit = tokenizer.model_max_length
+def _overlong(tokenizer: Any, text: str, limit: int) -> tuple[str, ...]:
     count = len(tokenizer(text, truncation=False, verbose=False).input_ids)
     if count <= limit:
         return ()

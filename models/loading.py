@@ -33,6 +33,11 @@ FALLBACK_SIZE_PX = 512
 LCM_GUIDANCE = 8.0
 """What the LCM paper's examples use; for full LCMs without a preset."""
 
+NOT_DISTILLED = (
+    "nothing says that this model was distilled for few steps; "
+    "if the picture is blurred, add an LCM-LoRA made for it"
+)
+
 UNSCALED_FRAME_PIPELINES = frozenset(
     {"StableDiffusionInstructPix2PixPipeline", "StableDiffusionXLInstructPix2PixPipeline"}
 )
@@ -129,7 +134,10 @@ class _Loader:
         self._fuse_loras(unet, stages)
         networks = make_networks(unet, vae)
         _check_text_time(unet, stages, networks)
-        schedule_config = self._load_schedule_config()
+        schedule_config, scheduler_class = self._load_schedule_config()
+        distilled = networks.guidance_width is not None or scheduler_class == "LCMScheduler"
+        if not distilled and not preset.loras and preset.name not in PRESETS:
+            self.notes.append(NOT_DISTILLED)
         style = preset.style
         if preset.name not in PRESETS and networks.guidance_width is not None:
             style = replace(style, guidance_scale=LCM_GUIDANCE)
@@ -165,6 +173,8 @@ class _Loader:
             index: dict[str, Any] = DiffusionPipeline.load_config(
                 preset.source, revision=preset.revision
             )
+        if not isinstance(index, dict):
+            raise ModelFormatError(f"{preset.name} has a damaged {INDEX_NAME}; fetch it again.")
         if "unet" not in index:
             raise ModelFormatError(
                 f"{preset.name} is a {index.get('_class_name')} without a UNet; "
@@ -210,6 +220,7 @@ class _Loader:
                 self.device,
                 self.dtype,
             )
+            _check_vocabulary(tokenizer, text_encoder, part)
             stages.append(TextStage(tokenizer, text_encoder))
         if not stages:
             raise ModelFormatError(f"{self.preset.name} has no text encoder; use a whole pipeline.")
@@ -224,7 +235,7 @@ class _Loader:
             count = fuse_lora(read_lora(source), modules, weight)
             logger.info("fused %d layers of %s with weight %g", count, source, weight)
 
-    def _load_schedule_config(self) -> ScheduleConfig:
+    def _load_schedule_config(self) -> tuple[ScheduleConfig, str | None]:
         from diffusers import LCMScheduler
 
         part = self._own("scheduler")
@@ -232,7 +243,7 @@ class _Loader:
             config = LCMScheduler.load_config(
                 part.source, subfolder=part.subfolder, revision=part.revision
             )
-            return ScheduleConfig.from_config(config)
+            return ScheduleConfig.from_config(config), config.get("_class_name")
 
     def _frame_is_scaled(self) -> bool:
         if self.index.get("is_cosxl_edit"):
@@ -275,6 +286,16 @@ def _text_encoder_class(class_name: str) -> Any:
             raise ModelFormatError(
                 f"The text encoder is a {class_name}; use a model with CLIP text encoders."
             )
+
+
+def _check_vocabulary(tokenizer: Any, text_encoder: Any, part: Part) -> None:
+    # transformers makes a tokenizer of special tokens alone when it finds no files, without a word
+    got, expected = len(tokenizer), text_encoder.config.vocab_size
+    if not expected / 2 < got <= expected:
+        raise ModelFormatError(
+            f"{part} knows {got} tokens, its text encoder {expected}; "
+            "its files are incomplete or of another model, fetch them again."
+        )
 
 
 def _check_text_time(unet: Any, stages: tuple[TextStage, ...], networks: Networks) -> None:

@@ -1,0 +1,380 @@
+"""From a name to an engine: miniature pipelines saved by diffusers and loaded again. No network."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+from miniature import (
+    SIZE,
+    make_engine,
+    make_instruct_pix2pix,
+    make_lcm,
+    make_sd15,
+    make_sdxl,
+    make_vae,
+    save,
+)
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from models import (
+    Engine,
+    ModelError,
+    ModelFormatError,
+    ModelNotFoundError,
+    Style,
+    load_engine,
+)
+from models.lora import fuse_lora, read_lora
+from models.sources import Part, loading
+
+STYLE = Style("oil painting", 0.6, 2, seed=1)
+UNET_WEIGHTS = Path("unet") / "diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Folders of the miniatures, each saved once; tests that change one copy it."""
+    makers = {
+        "lcm": make_lcm,
+        "sd15": make_sd15,
+        "sdxl": make_sdxl,
+        "pix2pix": make_instruct_pix2pix,
+    }
+    root = tmp_path_factory.mktemp("pipelines")
+
+    def folder(kind: str) -> str:
+        path = root / kind
+        return str(path) if path.exists() else save(makers[kind](), path)
+
+    return folder
+
+
+@pytest.fixture
+def changed(saved: Callable[[str], str], tmp_path: Path) -> Callable[[str], Path]:
+    """A copy of a saved miniature for a test to spoil."""
+    return lambda kind: Path(shutil.copytree(saved(kind), tmp_path / kind))
+
+
+def paint(engine: Engine, style: Style = STYLE) -> Tensor:
+    image = torch.linspace(-1, 1, 3 * SIZE[0] * SIZE[1]).reshape(1, 3, SIZE[1], SIZE[0])
+    noise, conditioning = engine.noise(style, SIZE), engine.encode_prompt(style)
+    latents = engine.denoise(engine.encode(image), noise, conditioning, engine.schedule(style))
+    return engine.decode(latents)
+
+
+def write_lora(pipeline: Any, path: Path, layout: str) -> str:
+    """A random LoRA over the attention and convolutions of a UNet, in kohya's or peft's layout."""
+    tensors: dict[str, Tensor] = {}
+    for name, layer in pipeline.unet.named_modules():
+        if not name.endswith(("to_q", "to_v", "to_out.0", "conv1", "proj_in")):
+            continue
+        kernel = layer.weight.shape[2:]
+        down = torch.randn(2, layer.weight.shape[1], *kernel) * 0.3
+        up = torch.randn(layer.weight.shape[0], 2, *(1,) * len(kernel)) * 0.3
+        if layout == "kohya":
+            flat = "lora_unet_" + name.replace(".", "_")
+            tensors |= {f"{flat}.lora_down.weight": down, f"{flat}.lora_up.weight": up}
+            tensors[f"{flat}.alpha"] = torch.tensor(1.0)
+        else:
+            tensors |= {f"unet.{name}.lora_A.weight": down, f"unet.{name}.lora_B.weight": up}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path)
+    return str(path)
+
+
+# what works
+
+
+def test_full_lcm_with_guidance_embedding(saved: Callable[[str], str]) -> None:
+    engine = load_engine(saved("lcm"), device="cpu")
+    assert (engine.dtype, engine.native_size, engine.notes) == (torch.float32, 64, [])
+    assert engine.default_style.guidance_scale == 8.0
+    assert torch.equal(paint(engine), paint(make_engine(make_lcm())))
+
+
+@pytest.mark.parametrize("layout", ["kohya", "peft"])
+@pytest.mark.parametrize("kind", ["sd15", "sdxl"])
+def test_plain_model_with_lcm_lora(
+    saved: Callable[[str], str], tmp_path: Path, kind: str, layout: str
+) -> None:
+    pipeline = make_sd15() if kind == "sd15" else make_sdxl()
+    path = write_lora(pipeline, tmp_path / "lora" / "pytorch_lora_weights.safetensors", layout)
+    engine = load_engine(saved(kind), device="cpu", loras=[f"{path}:0.7"])
+    plain = paint(make_engine(pipeline))
+    fuse_lora(read_lora(path), {"unet": pipeline.unet}, 0.7)
+    expected = paint(make_engine(pipeline))
+    torch.testing.assert_close(paint(engine), expected, rtol=0, atol=1e-5)
+    assert not torch.allclose(expected, plain, atol=1e-2)
+    assert not any("distilled" in note for note in engine.notes)
+
+
+def test_lora_may_be_a_folder(saved: Callable[[str], str], tmp_path: Path) -> None:
+    write_lora(make_sd15(), tmp_path / "pytorch_lora_weights.safetensors", "peft")
+    assert load_engine(saved("sd15"), device="cpu", loras=[str(tmp_path)]).notes == []
+
+
+def test_plain_model_without_lora_is_noted(saved: Callable[[str], str]) -> None:
+    engine = load_engine(saved("sd15"), device="cpu")
+    assert len(engine.notes) == 1 and "LCM-LoRA" in engine.notes[0]
+
+
+def test_instruct_pix2pix_takes_its_frame_without_the_scaling(saved: Callable[[str], str]) -> None:
+    loaded = paint(load_engine(saved("pix2pix"), device="cpu"))
+    pipeline = make_instruct_pix2pix()
+    assert torch.equal(loaded, paint(make_engine(pipeline, frame_is_scaled=False)))
+    assert not torch.allclose(loaded, paint(make_engine(pipeline, frame_is_scaled=True)))
+
+
+def test_other_models_that_see_the_frame_take_it_scaled(changed: Callable[[str], Path]) -> None:
+    folder = changed("pix2pix")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["_class_name"] = "StableDiffusionImg2ImgPipeline"
+    (folder / "model_index.json").write_text(json.dumps(index))
+    expected = paint(make_engine(make_instruct_pix2pix(), frame_is_scaled=True))
+    assert torch.equal(paint(load_engine(str(folder), device="cpu")), expected)
+
+
+def test_another_vae_replaces_the_pipelines_own(
+    saved: Callable[[str], str], tmp_path: Path
+) -> None:
+    tiny = make_vae("tiny")
+    tiny.save_pretrained(tmp_path)
+    engine = load_engine(saved("lcm"), device="cpu", vae=str(tmp_path))
+    assert torch.equal(paint(engine), paint(make_engine(make_lcm(vae="tiny"))))
+
+
+def test_the_vae_of_a_whole_pipeline_may_be_borrowed(saved: Callable[[str], str]) -> None:
+    engine = load_engine(saved("lcm"), device="cpu", vae=saved("sd15"))
+    assert torch.equal(paint(engine), paint(make_engine(make_lcm())))
+
+
+def test_text_encoders_saved_by_older_libraries_load(changed: Callable[[str], Path]) -> None:
+    # every Stable Diffusion repository names its text encoder's weights "text_model.…"
+    folder = changed("lcm")
+    path = folder / "text_encoder" / "model.safetensors"
+    bare = {key.removeprefix("text_model."): value for key, value in load_file(path).items()}
+    save_file({f"text_model.{key}": value for key, value in bare.items()}, path, {"format": "pt"})
+    assert torch.equal(
+        paint(load_engine(str(folder), device="cpu")), paint(make_engine(make_lcm()))
+    )
+
+
+def test_half_precision_files_load_in_float32(saved: Callable[[str], str], tmp_path: Path) -> None:
+    pipeline = make_lcm().to(dtype=torch.float16)
+    pipeline.save_pretrained(tmp_path, variant="fp16")
+    for path in tmp_path.rglob("*.fp16.safetensors"):
+        path.rename(str(path).replace(".fp16.", "."))
+    engine = load_engine(str(tmp_path), device="cpu")
+    torch.testing.assert_close(paint(engine), paint(make_engine(make_lcm())), rtol=0, atol=0.02)
+
+
+def test_bfloat16_may_be_asked_for(saved: Callable[[str], str]) -> None:
+    engine = load_engine(saved("lcm"), device="cpu", dtype=torch.bfloat16)
+    assert engine.dtype == torch.bfloat16
+    assert paint(engine).isfinite().all()
+
+
+def test_the_schedule_of_any_scheduler_class_is_read(changed: Callable[[str], Path]) -> None:
+    folder = changed("sd15")
+    path = folder / "scheduler" / "scheduler_config.json"
+    config = json.loads(path.read_text())
+    assert config["_class_name"] == "PNDMScheduler"
+    path.write_text(json.dumps({**config, "prediction_type": "v_prediction", "beta_end": 0.02}))
+    engine = load_engine(str(folder), device="cpu")
+    assert engine.schedule_config.prediction_type == "v_prediction"
+    assert engine.schedule_config.beta_end == 0.02
+
+
+def test_own_autoencoder_is_chosen_by_its_class_name(
+    changed: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from models.autoencoder import AutoencoderPatch
+
+    vae = AutoencoderPatch(latent_channels=4, block_out_channels=(8, 8))
+    vae.save_pretrained(tmp_path / "patch")
+    engine = load_engine(str(changed("lcm")), device="cpu", vae=str(tmp_path / "patch"))
+    assert engine.latent_shape(SIZE) == (4, 6, 8)
+    assert paint(engine).shape == (1, 3, SIZE[1], SIZE[0])
+
+
+# what is refused
+
+
+class _Bomb:
+    """Leaves a file behind if it is ever unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_no_pickle_is_ever_unpickled(
+    changed: Callable[[str], Path], tmp_path: Path, part: str
+) -> None:
+    folder = changed("lcm")
+    weights = next((folder / part).glob("*.safetensors"))
+    name = "pytorch_model.bin" if part == "text_encoder" else "diffusion_pytorch_model.bin"
+    weights.unlink()
+    torch.save(_Bomb(tmp_path / "exploded"), weights.with_name(name))
+    with pytest.raises(ModelFormatError, match="pickled weights"):
+        load_engine(str(folder), device="cpu")
+    assert not (tmp_path / "exploded").exists()
+
+
+def _spoil_truncate(folder: Path) -> None:
+    data = (folder / UNET_WEIGHTS).read_bytes()
+    (folder / UNET_WEIGHTS).write_bytes(data[: len(data) // 2])
+
+
+def _spoil_missing_weight(folder: Path) -> None:
+    tensors = load_file(folder / UNET_WEIGHTS)
+    tensors.pop("conv_in.weight")
+    save_file(tensors, folder / UNET_WEIGHTS, {"format": "pt"})
+
+
+def _spoil_shape(folder: Path) -> None:
+    tensors = load_file(folder / UNET_WEIGHTS)
+    tensors["conv_in.weight"] = torch.zeros(1, 2, 3, 3)
+    save_file(tensors, folder / UNET_WEIGHTS, {"format": "pt"})
+
+
+def _spoil_json(folder: Path) -> None:
+    (folder / "unet" / "config.json").write_text("{ not json")
+
+
+def _edit(folder: Path, name: str, **changes: Any) -> None:
+    path = folder / name
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_spoil_truncate, "cannot be loaded"),
+        (_spoil_missing_weight, "lacks 1 weights .*conv_in.weight"),
+        (_spoil_shape, "cannot be loaded"),
+        (_spoil_json, "cannot be loaded"),
+        (lambda folder: (folder / UNET_WEIGHTS).unlink(), "cannot be loaded"),
+        (lambda folder: shutil.rmtree(folder / "unet"), "cannot be loaded"),
+        (lambda folder: shutil.rmtree(folder / "tokenizer"), "knows 2 tokens"),
+        (lambda folder: shutil.rmtree(folder / "scheduler"), "cannot be loaded"),
+        (lambda folder: (folder / "model_index.json").unlink(), "has no model_index.json"),
+        (lambda folder: (folder / "model_index.json").write_text("[]"), "damaged model_index"),
+        (
+            lambda folder: (folder / "model_index.json").write_text('{"_class_name": "Flux"}'),
+            "is a Flux without a UNet",
+        ),
+        (lambda folder: _edit(folder, "vae/config.json", _class_name="VQModel"), "class VQModel"),
+        (
+            lambda folder: _edit(folder, "model_index.json", text_encoder=["t", "T5EncoderModel"]),
+            "is a T5EncoderModel",
+        ),
+        (
+            lambda folder: _edit(folder, "model_index.json", text_encoder=[None, None]),
+            "has no text encoder",
+        ),
+        (
+            lambda folder: _edit(folder, "scheduler/scheduler_config.json", beta_schedule="exp"),
+            "beta_schedule='exp'",
+        ),
+    ],
+)  # fmt: skip
+def test_a_damaged_or_foreign_folder_is_refused_in_one_sentence(
+    changed: Callable[[str], Path], spoil: Callable[[Path], None], words: str
+) -> None:
+    folder = changed("lcm")
+    spoil(folder)
+    with pytest.raises(ModelFormatError, match=words) as info:
+        load_engine(str(folder), device="cpu")
+    assert "\n" not in str(info.value)
+
+
+def test_inpainting_unet_is_refused(tmp_path: Path) -> None:
+    from miniature import make_unet
+
+    pipeline = make_sd15()
+    pipeline.register_modules(unet=make_unet(in_channels=9))
+    with pytest.raises(ModelFormatError, match="takes 9 and gives 4 channels"):
+        load_engine(save(pipeline, tmp_path), device="cpu")
+
+
+def test_a_vae_with_other_latents_is_refused(saved: Callable[[str], str], tmp_path: Path) -> None:
+    from models.autoencoder import AutoencoderPatch
+
+    AutoencoderPatch(latent_channels=16, block_out_channels=(8, 8)).save_pretrained(tmp_path)
+    with pytest.raises(ModelFormatError, match="use a VAE made for this UNet"):
+        load_engine(saved("lcm"), device="cpu", vae=str(tmp_path))
+
+
+def test_sdxl_refiner_is_refused(changed: Callable[[str], Path]) -> None:
+    folder = changed("sdxl")
+    _edit(folder, "unet/config.json", addition_time_embed_dim=5)
+    with pytest.raises(ModelFormatError, match="refiners are not served"):
+        load_engine(str(folder), device="cpu")
+
+
+def test_unknown_name_names_the_nearest() -> None:
+    with pytest.raises(ModelNotFoundError, match="nearest: sdxl-lcm-lora"):
+        load_engine("sdxl-lora")
+
+
+def test_a_single_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.touch()
+    with pytest.raises(ModelFormatError, match="single file"):
+        load_engine(str(path))
+
+
+def test_a_device_that_is_not_there_is_refused(saved: Callable[[str], str]) -> None:
+    with pytest.raises(ValueError, match="got device='tpu', expected one of cpu"):
+        load_engine(saved("lcm"), device="tpu")
+
+
+RESPONSE: Any = SimpleNamespace(headers={}, request=None)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (GatedRepoError("no", response=RESPONSE), ModelNotFoundError, "accept its licence"),
+        (RepositoryNotFoundError("no", response=RESPONSE), ModelNotFoundError, "nearest presets"),
+        (OfflineModeIsEnabled("no"), ModelNotFoundError, "offline mode"),
+        (LocalEntryNotFoundError("no"), ModelNotFoundError, "cannot be reached"),
+        (ConnectionError("no"), ModelNotFoundError, "cannot be reached"),
+        (EntryNotFoundError("no"), ModelFormatError, "cannot be loaded"),
+        (OSError(errno.ENOSPC, "no space"), ModelError, "disk is full"),
+    ],
+)
+def test_what_the_hub_can_do_wrong_is_one_sentence(
+    error: Exception, kind: type[ModelError], words: str
+) -> None:
+    with pytest.raises(kind, match=words) as info, loading(Part("some/model")):
+        try:
+            raise error
+        except (OSError, EntryNotFoundError) as err:
+            raise OSError("as diffusers wraps it") from err
+    assert type(info.value) is kind
+
+
+def test_hub_model_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelNotFoundError, match="not in the local cache and offline mode is on"):
+        load_engine("some/model", device="cpu")
