@@ -8,6 +8,7 @@ What is slow to import is imported inside the commands that need it.
 """
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -172,6 +173,8 @@ def _set_up_logging(debug: bool) -> None:
     """Our own words at DEBUG, or nothing: what a user must know is in the report."""
     if not debug:
         logging.getLogger().addHandler(logging.NullHandler())
+        for library in ("DIFFUSERS", "TRANSFORMERS"):
+            os.environ.setdefault(f"{library}_VERBOSITY", "error")
         return
     from rich.logging import RichHandler
 

@@ -70,14 +70,13 @@ def _check_present(spec: str) -> None:
 def _check_distinct(jobs: Sequence[Job]) -> None:
     taken: dict[PurePath, str] = {}
     for job in jobs:
-        if job.sink == NULL:
-            continue
-        other = taken.setdefault(PurePath(job.sink), job.source)
-        if other is not job.source:
+        path = PurePath(job.sink)
+        if path in taken and job.sink != NULL:
             raise ValueError(
-                f"got {other} and {job.source}, which would both become {job.sink}, expected "
+                f"got {taken[path]} and {job.source}, which would both become {job.sink}, expected "
                 "different names; restyle them one by one, each with its own -o"
             )
+        taken[path] = job.source
 
 
 def _check_free(sink: str, inputs: Sequence[str], overwrite: bool) -> None:

@@ -2,8 +2,9 @@
 in, and the checks that need no model. Imports nothing heavy at the top: `--help` passes through.
 """
 
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,10 +32,33 @@ MACHINE = "Model and machine"
 TALK = "What is said"
 
 
-def option(panel: str, *names: str, metavar: str, help: str) -> Any:
+def whole_number(text: str) -> int:
+    """Read an option's value that must be a whole number."""
+    try:
+        return int(text)
+    except ValueError as err:
+        raise typer.BadParameter(f"got {text}, expected a whole number") from err
+
+
+def number(text: str) -> float:
+    """Read an option's value that must be a number."""
+    try:
+        return float(text)
+    except ValueError as err:
+        raise typer.BadParameter(f"got {text}, expected a number") from err
+
+
+def option(
+    panel: str,
+    name: str,
+    *,
+    metavar: str,
+    help: str,
+    parser: Callable[[str], Any] | None = None,
+) -> Any:
     """An option that is None unless given."""
     return typer.Option(
-        *names, metavar=metavar, help=help, rich_help_panel=panel, show_default=False
+        name, metavar=metavar, help=help, parser=parser, rich_help_panel=panel, show_default=False
     )
 
 
@@ -62,19 +86,41 @@ Prompt = Annotated[
 ]
 Strength = Annotated[
     float | None,
-    option(PAINT, "--strength", metavar="0..1", help="How far from the frame, above 0 to 1."),
+    option(
+        PAINT,
+        "--strength",
+        metavar="0..1",
+        parser=number,
+        help="How far from the frame, above 0 to 1.",
+    ),
 ]
 Steps = Annotated[
-    int | None, option(PAINT, "--steps", metavar="N", help="LCM steps a frame, 1 to 8.")
+    int | None,
+    option(PAINT, "--steps", metavar="N", parser=whole_number, help="LCM steps a frame, 1 to 8."),
 ]
 Guidance = Annotated[
     float | None,
-    option(PAINT, "--guidance", metavar="W", help="Guidance scale, for models that take one."),
+    option(
+        PAINT,
+        "--guidance",
+        metavar="W",
+        parser=number,
+        help="Guidance scale, for models that take one.",
+    ),
 ]
-Seed = Annotated[int | None, option(PAINT, "--seed", metavar="N", help="Of the fixed noise.")]
+Seed = Annotated[
+    int | None,
+    option(PAINT, "--seed", metavar="N", parser=whole_number, help="Of the fixed noise."),
+]
 Stability = Annotated[
     float | None,
-    option(PAINT, "--stability", metavar="0..1", help="How much the paint clings; 0 is off."),
+    option(
+        PAINT,
+        "--stability",
+        metavar="0..1",
+        parser=number,
+        help="How much the paint clings; 0 is off.",
+    ),
 ]
 ModelName = Annotated[
     str,
@@ -98,7 +144,13 @@ Device = Annotated[
 ]
 ShortSide = Annotated[
     int | None,
-    option(MACHINE, "--size", metavar="PX", help="Short side that the model works at."),
+    option(
+        MACHINE,
+        "--size",
+        metavar="PX",
+        parser=whole_number,
+        help="Short side that the model works at.",
+    ),
 ]
 OutputSize = Annotated[
     str,
@@ -106,13 +158,18 @@ OutputSize = Annotated[
 ]
 FpsTarget = Annotated[
     float,
-    typer.Option(metavar="FPS", help="The speed to measure against.", rich_help_panel=TALK),
+    typer.Option(
+        metavar="FPS", parser=number, help="The speed to measure against.", rich_help_panel=TALK
+    ),
 ]
 Codec = Annotated[
     str | None, option(OUT, "--codec", metavar="NAME", help="Video encoder, by FFmpeg's name.")
 ]
 Crf = Annotated[
-    int | None, option(OUT, "--crf", metavar="N", help="Constant quality; lower is better.")
+    int | None,
+    option(
+        OUT, "--crf", metavar="N", parser=whole_number, help="Constant quality; lower is better."
+    ),
 ]
 EncoderPreset = Annotated[
     str | None, option(OUT, "--preset", metavar="NAME", help="The encoder's speed preset.")
@@ -174,7 +231,7 @@ class RestyleOptions:
         self.style(Style())
         if self.stability is not None and not 0 <= self.stability <= 1:
             raise ValueError(f"got --stability {self.stability:g}, expected 0 to 1")
-        if self.fps_target <= 0:
+        if not 0 < self.fps_target < math.inf:
             raise ValueError(f"got --fps-target {self.fps_target:g}, expected more than 0")
         if self.size is not None and self.size < 1:
             raise ValueError(f"got --size {self.size}, expected a short side such as 512")
