@@ -1,0 +1,33 @@
+"""Paint one picture in several looks, by the engine alone: picture.py IN OUT MODEL PROMPT...
+
+OUT is a folder; each look goes to OUT/PROMPT.png. No session, no thread: the frame is encoded once
+and denoised once for every prompt.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from models import load_engine
+from stream import open_sink, open_source
+from stream.geometry import model_size, resize
+
+picture, folder, model, *prompts = sys.argv[1:]
+Path(folder).mkdir(exist_ok=True)
+engine = load_engine(model)
+
+with open_source(picture) as source:
+    (frame,) = source
+size = model_size(frame.size, engine.native_size, engine.size_multiple)
+latents = engine.encode(engine.to_image(resize(frame.data, size)))
+
+for prompt in prompts:
+    style = replace(engine.default_style, prompt=prompt)
+    x0 = engine.denoise(
+        latents, engine.noise(style, size), engine.encode_prompt(style), engine.schedule(style)
+    )
+    painted = engine.to_data(engine.decode(x0))
+    out = Path(folder, f"{prompt}.png")
+    with open_sink(out, info=source.info, overwrite=True) as sink:
+        sink.write(frame.replace(resize(painted, frame.size)))
+    print(out)

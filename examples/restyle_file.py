@@ -1,0 +1,13 @@
+"""Restyle a video, its timing and sound kept: restyle_file.py IN OUT PROMPT [MODEL]"""
+
+import sys
+
+from models import Style, load_engine
+from stream import Session, Stylizer, open_sink, open_source
+
+clip, painted, prompt, *model = sys.argv[1:]
+source = open_source(clip)
+sink = open_sink(painted, info=source.info)
+stylizer = Stylizer(load_engine(*model or ["bundled"]), Style(prompt=prompt))
+stats = Session(source, stylizer, sink).run()
+print(f"{painted}: {stats.frames_out} frames at {stats.fps:.1f} a second", *stats.notes, sep="\n")
