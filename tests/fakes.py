@@ -14,10 +14,18 @@ from torch import Tensor
 
 from models import Style
 from stream.frame import Frame, Size
+from stream.session import Session
 from stream.sink import Sink
 from stream.source import Source, VideoInfo
+from stream.stylizer import Stylizer
 
 CELL_PX = 8
+
+COUNT = 12
+"""More frames than both channels and all three threads can hold."""
+
+LIMIT_S = 20
+"""A session that has not ended after this hangs."""
 
 
 class Breaks:
@@ -186,3 +194,15 @@ def make_frames(count: int, size: Size = (64, 48), seed: int = 0) -> list[Frame]
         Frame(np.ascontiguousarray(data[index]), index, Fraction(1, 30), 1)
         for index in range(count)
     ]
+
+
+def make_session(
+    source: ListSource | None = None,
+    engine: FakeEngine | None = None,
+    sink: ListSink | None = None,
+    **options: object,
+) -> tuple[Session, ListSource, ListSink]:
+    source = source or ListSource(make_frames(COUNT))
+    sink = sink or ListSink()
+    stylizer = Stylizer(engine or FakeEngine(), stability=0)
+    return Session(source, stylizer, sink, join_limit_s=LIMIT_S, **options), source, sink

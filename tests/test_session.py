@@ -2,38 +2,30 @@
 
 import signal
 import threading
-import traceback
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 
 import pytest
-from fakes import Breaks, FakeEngine, ListSink, ListSource, MainThreadSink, make_frames
+from fakes import (
+    COUNT,
+    LIMIT_S,
+    Breaks,
+    FakeEngine,
+    ListSink,
+    ListSource,
+    MainThreadSink,
+    make_frames,
+    make_session,
+)
 from torch import Tensor
 
 from stream.clock import ManualClock, Pacer
-from stream.errors import SinkError, SourceError, StreamError
+from stream.errors import SinkError
 from stream.frame import Frame
 from stream.session import Session
 from stream.stylizer import Stylizer
-
-COUNT = 12
-"""More frames than both channels and all three threads can hold."""
-
-LIMIT_S = 20
-"""A session that has not ended after this hangs."""
-
-SOURCE_BREAKS = [("read", 1), ("read", 6), ("read", COUNT), ("read", COUNT + 1), ("close", 1)]
-SINK_BREAKS = [("write", 1), ("write", 6), ("write", COUNT), ("close", 1)]
-ENGINE_BREAKS = [
-    *((call, 1) for call in ("encode_prompt", "schedule", "noise")),
-    *(
-        (call, nth)
-        for call in ("to_image", "encode", "denoise", "decode", "to_data")
-        for nth in (1, 6, COUNT)
-    ),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -41,30 +33,6 @@ def _no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before
-
-
-class Disturbed(Stylizer):
-    """Breaks where an engine cannot: at the flush."""
-
-    def __init__(self, calls: Breaks) -> None:
-        super().__init__(FakeEngine())
-        self.calls = calls
-
-    def process(self, frame: Frame | None) -> list[Frame]:
-        self.calls("flush" if frame is None else "process")
-        return super().process(frame)
-
-
-def make_session(
-    source: ListSource | None = None,
-    engine: FakeEngine | None = None,
-    sink: ListSink | None = None,
-    **options: object,
-) -> tuple[Session, ListSource, ListSink]:
-    source = source or ListSource(make_frames(COUNT))
-    sink = sink or ListSink()
-    stylizer = Stylizer(engine or FakeEngine(), stability=0)
-    return Session(source, stylizer, sink, join_limit_s=LIMIT_S, **options), source, sink
 
 
 def test_every_frame_comes_out_once_and_in_order() -> None:
@@ -174,146 +142,6 @@ def test_session_runs_once() -> None:
 
     with pytest.raises(RuntimeError, match="make a new one"):
         session.run()
-
-
-# Failures
-
-
-@pytest.mark.parametrize("sink_class", [ListSink, MainThreadSink])
-@pytest.mark.parametrize(("call", "nth"), SOURCE_BREAKS)
-def test_source_failure_is_raised_and_the_sink_aborted(
-    call: str, nth: int, sink_class: type[ListSink]
-) -> None:
-    error = SourceError("the cable was pulled")
-    source = ListSource(make_frames(COUNT), Breaks(call, nth, error))
-    session, _, sink = make_session(source, sink=sink_class())
-
-    with pytest.raises(SourceError) as caught:
-        session.run()
-
-    assert caught.value is error
-    assert sink.ended == ["abort"]
-    assert source.closed == 1
-
-
-def test_what_was_read_before_a_source_failure_is_painted_and_written() -> None:
-    source = ListSource(make_frames(COUNT), Breaks("read", 7))
-    session, _, sink = make_session(source)
-
-    with pytest.raises(RuntimeError, match="broken at read 7"):
-        session.run()
-
-    assert [frame.pts for frame in sink.frames] == list(range(6))
-
-
-@pytest.mark.parametrize("sink_class", [ListSink, MainThreadSink])
-@pytest.mark.parametrize(("call", "nth"), SINK_BREAKS)
-def test_sink_failure_is_raised_and_the_source_closed(
-    call: str, nth: int, sink_class: type[ListSink]
-) -> None:
-    error = SinkError("the disk is full")
-    sink = sink_class(Breaks(call, nth, error))
-    session, source, _ = make_session(sink=sink)
-
-    with pytest.raises(SinkError) as caught:
-        session.run()
-
-    assert caught.value is error
-    assert sink.ended == (["close"] if call == "close" else ["abort"])
-    assert source.closed == 1
-
-
-@pytest.mark.parametrize("sink_class", [ListSink, MainThreadSink])
-@pytest.mark.parametrize(("call", "nth"), ENGINE_BREAKS)
-def test_engine_failure_is_raised_and_both_ends_let_go(
-    call: str, nth: int, sink_class: type[ListSink]
-) -> None:
-    error = RuntimeError("out of memory")
-    session, source, sink = make_session(
-        engine=FakeEngine(Breaks(call, nth, error)), sink=sink_class()
-    )
-
-    with pytest.raises(RuntimeError) as caught:
-        session.run()
-
-    assert caught.value is error
-    assert sink.ended == ["abort"]
-    assert source.closed == 1
-
-
-@pytest.mark.parametrize(("call", "nth"), [("flush", 1), ("process", COUNT)])
-def test_stylizer_failure_at_the_end_is_raised(call: str, nth: int) -> None:
-    source, sink = ListSource(make_frames(COUNT)), ListSink()
-
-    with pytest.raises(RuntimeError, match=f"broken at {call}"):
-        Session(source, Disturbed(Breaks(call, nth)), sink).run()
-
-    assert sink.ended == ["abort"]
-
-
-@pytest.mark.parametrize("error", [SystemExit(3), MemoryError(), GeneratorExit()])
-def test_errors_that_are_no_exceptions_are_carried_too(error: BaseException) -> None:
-    session, _, sink = make_session(ListSource(make_frames(COUNT), Breaks("read", 3, error)))
-
-    with pytest.raises(type(error)) as caught:
-        session.run()
-
-    assert caught.value is error
-    assert sink.ended == ["abort"]
-
-
-def test_traceback_leads_to_the_thread_that_failed() -> None:
-    session, _, _ = make_session(ListSource(make_frames(COUNT), Breaks("read", 3)))
-
-    with pytest.raises(RuntimeError) as caught:
-        session.run()
-
-    assert "read" in [frame.name for frame in traceback.extract_tb(caught.tb)]
-
-
-def test_failure_of_the_clean_up_does_not_hide_the_first_one() -> None:
-    sink = ListSink(Breaks("abort", 1, SinkError("cannot remove the file")))
-    session, _, _ = make_session(engine=FakeEngine(Breaks("denoise", 3)), sink=sink)
-
-    with pytest.raises(RuntimeError, match="broken at denoise 3") as caught:
-        session.run()
-
-    assert any("cannot remove the file" in note for note in caught.value.__notes__)
-
-
-def test_callback_failure_ends_the_session() -> None:
-    def fail(frame: Frame) -> None:
-        raise KeyError("progress")
-
-    session, _, sink = make_session(on_frame=fail)
-
-    with pytest.raises(KeyError, match="progress"):
-        session.run()
-
-    assert sink.ended == ["abort"]
-
-
-def test_thread_that_does_not_end_is_named() -> None:
-    release = threading.Event()
-    reading = threading.Event()
-
-    def hang() -> None:
-        reading.set()
-        release.wait(LIMIT_S)
-
-    source = ListSource(make_frames(COUNT), before_read=hang)
-    session = Session(source, Stylizer(FakeEngine()), ListSink(), join_limit_s=0.05)
-    stopper = threading.Thread(target=lambda: (reading.wait(LIMIT_S), session.stop()))
-    stopper.start()
-
-    with pytest.raises(StreamError, match="capture thread did not end"):
-        session.run()
-
-    release.set()
-    stopper.join()
-    for thread in threading.enumerate():
-        if thread.name == "capture":
-            thread.join(LIMIT_S)
 
 
 # Stop and Ctrl-C
