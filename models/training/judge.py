@@ -1,0 +1,85 @@
+"""Stage `judge`: a small classifier of looks, trained on the teachers' pictures alone.
+
+It never sees what the model paints while it learns, and the model never sees it: it is frozen
+before the first evaluation. Class 0 is the photograph.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from models.styles import STYLES
+from models.training.batches import Batches, image
+from models.training.loop import Plan, autocast, best_device, fit
+from models.training.pairs import Pairs
+
+WINDOW = 128
+CLASSES = 1 + len(STYLES)
+WIDTHS = (48, 64, 96, 128)
+
+
+class Judge(nn.Module):
+    """Image (B, 3, H, W) in [-1, 1] -> logits (B, 1 + looks). H and W: multiples of 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
+        channels = 12
+        for width in WIDTHS:
+            layers += [
+                nn.Conv2d(channels, width, 3, stride=2, padding=1),
+                nn.GroupNorm(8, width),
+                nn.SiLU(),
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.SiLU(),
+            ]
+            channels = width
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(channels, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(images).mean((2, 3)))
+        return logits
+
+    @classmethod
+    def load(cls, path: Path) -> "Judge":
+        judge = cls()
+        judge.load_state_dict(load_file(path))
+        return judge.eval().requires_grad_(False)
+
+
+def train(runs: Path, plan: Plan) -> Judge:
+    """Train on the training pairs; saved as `<runs>/judge/judge.safetensors`."""
+    device = best_device()
+    torch.manual_seed(plan.seed)
+    batches = Batches(Pairs.open(runs / "pairs" / "train"), plan.batch, device, plan.seed + 77)
+    judge = Judge().to(device)
+
+    def loss(step: int) -> dict[str, Tensor]:
+        batch = batches.paired(step, window=WINDOW)
+        images = torch.cat([batch.first, batch.second, batch.photos[::4]])
+        plain = torch.zeros(len(batch.photos[::4]), dtype=torch.int64, device=device)
+        classes = torch.cat([batch.looks[:, 0] + 1, batch.looks[:, 1] + 1, plain])
+        with autocast(device):
+            logits = judge(images)
+        return {"looks": F.cross_entropy(logits.float(), classes)}
+
+    average = fit(judge, loss, plan, runs / "judge")
+    assert isinstance(average, Judge)
+    save_file(average.state_dict(), runs / "judge" / "judge.safetensors")
+    return average
+
+
+@torch.no_grad()
+def held_out_accuracy(judge: Judge, pairs: Pairs) -> float:
+    """Share of the teachers' own held-out pictures that the judge names rightly."""
+    right = total = 0
+    for row in pairs.rows:
+        images = image(pairs.targets[row][:, 8:264, 8:264], torch.device("cpu"))
+        guess = judge(images).argmax(1)
+        right += int((guess == torch.from_numpy(pairs.looks[row].astype("int64")) + 1).sum())
+        total += len(guess)
+    return right / total
