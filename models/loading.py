@@ -198,8 +198,24 @@ class _Loader:
         else:
             inner = Path(self.preset.vae).expanduser() / "vae"
             part = Part(self.preset.vae, "vae" if inner.is_dir() else None)
-        vae_class = _vae_class(part)
-        return load_module(vae_class, part, self.device, self.dtype)
+        vae_class, config = _vae_class(part)
+        dtype = self.dtype
+        if dtype == torch.float16 and self._overflows(config):
+            dtype = torch.float32
+            self.notes.append(
+                "the VAE overflows in float16 and runs in float32, slowly; "
+                'a tiny one ("madebyollin/taesdxl") or a float16 fix of it is faster'
+            )
+        return load_module(vae_class, part, self.device, dtype)
+
+    def _overflows(self, config: dict[str, Any]) -> bool:
+        """SDXL's own VAE: `force_upcast` says so (of SD 1.5 it says so too, without need)."""
+        is_sdxl = bool(self.index.get("text_encoder_2"))
+        return (
+            is_sdxl
+            and config.get("_class_name") == "AutoencoderKL"
+            and bool(config.get("force_upcast", True))
+        )
 
     def _load_text(self) -> tuple[TextStage, ...]:
         from transformers import CLIPTokenizer
@@ -251,22 +267,22 @@ class _Loader:
         return self.index.get("_class_name") not in UNSCALED_FRAME_PIPELINES
 
 
-def _vae_class(part: Part) -> Any:
+def _vae_class(part: Part) -> tuple[Any, dict[str, Any]]:
     from diffusers import AutoencoderKL, AutoencoderTiny
 
     with loading(part):
-        config = AutoencoderKL.load_config(
+        config: dict[str, Any] = AutoencoderKL.load_config(
             part.source, subfolder=part.subfolder, revision=part.revision
         )
     match config.get("_class_name"):
         case "AutoencoderKL":
-            return AutoencoderKL
+            return AutoencoderKL, config
         case "AutoencoderTiny":
-            return AutoencoderTiny
+            return AutoencoderTiny, config
         case "AutoencoderPatch":
             from models.autoencoder import AutoencoderPatch
 
-            return AutoencoderPatch
+            return AutoencoderPatch, config
         case other:
             raise ModelFormatError(
                 f"{part} is a VAE of class {other}; "

@@ -68,12 +68,14 @@ def make_networks(unet: Any, vae: Any) -> Networks:
     channels = int(vae.config.latent_channels)
     _check_unet(unet.config, channels)
     scale = _LatentScale(vae)
+    # asked once: diffusers walks all modules to answer
+    unet_dtype, vae_dtype = unet.dtype, vae.dtype
     spatial_factor = vae_spatial_factor(vae)
     sample_size = unet.config.sample_size
     return Networks(
-        encode=lambda image: scale.apply(_encode(vae, image)),
-        predict=lambda *args: _predict(unet, *args),
-        decode=lambda latents: _decode(vae, scale.undo(latents)),
+        encode=lambda image: scale.apply(_encode(vae, image.to(vae_dtype))),
+        predict=lambda latents, *rest: _predict(unet, latents.to(unet_dtype), *rest),
+        decode=lambda latents: _decode(vae, scale.undo(latents).to(vae_dtype)),
         unscale=scale.undo,
         latent_channels=channels,
         spatial_factor=spatial_factor,
@@ -126,7 +128,7 @@ def _check_unet(config: Any, channels: int) -> None:
 
 
 def _encode(vae: Any, image: Tensor) -> Tensor:
-    output = vae.encode(image.to(vae.dtype))
+    output = vae.encode(image)
     # AutoencoderKL gives a distribution, of which the mode is taken; the tiny ones give latents
     kl = isinstance(output, AutoencoderKLOutput)
     latents: Tensor = output.latent_dist.mode() if kl else output.latents
@@ -134,7 +136,7 @@ def _encode(vae: Any, image: Tensor) -> Tensor:
 
 
 def _decode(vae: Any, latents: Tensor) -> Tensor:
-    image: Tensor = vae.decode(latents.to(vae.dtype)).sample
+    image: Tensor = vae.decode(latents).sample
     return image.float()
 
 
@@ -147,7 +149,7 @@ def _predict(
     added: dict[str, Tensor] | None,
 ) -> Tensor:
     prediction: Tensor = unet(
-        latents.to(unet.dtype),
+        latents,
         timestep,
         encoder_hidden_states=prompt_embeds,
         timestep_cond=timestep_cond,

@@ -189,6 +189,17 @@ def test_bfloat16_may_be_asked_for(saved: Callable[[str], str]) -> None:
     assert paint(engine).isfinite().all()
 
 
+def test_sdxl_vae_is_kept_from_overflowing_in_float16(
+    saved: Callable[[str], str], tmp_path: Path
+) -> None:
+    engine = load_engine(saved("sdxl"), device="cpu", dtype=torch.float16)
+    assert len(engine.notes) == 1 and "overflows in float16" in engine.notes[0]
+    make_vae("tiny").save_pretrained(tmp_path)
+    tiny = load_engine(saved("sdxl"), device="cpu", dtype=torch.float16, vae=str(tmp_path))
+    assert tiny.notes == []
+    assert paint(engine).isfinite().all() and paint(tiny).isfinite().all()
+
+
 def test_the_schedule_of_any_scheduler_class_is_read(changed: Callable[[str], Path]) -> None:
     folder = changed("sd15")
     path = folder / "scheduler" / "scheduler_config.json"
