@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -181,19 +182,30 @@ def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_an_interruption_ends_the_file_properly(tmp_path: Path, model: str, name: str) -> None:
-    out = tmp_path / "out.mkv"
+def test_ctrl_c_and_sigterm_end_the_file_properly(tmp_path: Path, model: str) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    with ExitStack() as stack:
+        running = [start_endless(tmp_path / number.name, model) for number in numbers]
+        for process in running:
+            stack.callback(process.kill)
+        for number, process in zip(numbers, running, strict=True):
+            folder = tmp_path / number.name
+            wait_for_bytes(folder, 200_000, process)
+            process.send_signal(number)
+            stdout, stderr = process.communicate(timeout=60)
+            assert process.returncode == ExitCode.INTERRUPTED, stderr
+            told = re.search(r"stopped after (\d+) frames", stdout)
+            assert told is not None, stdout + stderr
+            assert len(decoded(folder / "out.mkv")) == int(told[1])
+            assert [path.name for path in folder.iterdir()] == ["out.mkv"]
+
+
+def start_endless(folder: Path, model: str) -> "subprocess.Popen[str]":
+    """The command at work on an hour of test pattern, in a process of its own."""
+    folder.mkdir()
     source = "testsrc=size=96x64:rate=25:duration=3600"
     options = ["--model", model, "--size", "64", "--codec", "ffv1"]
-    command = [COMMAND, "restyle", source, "-o", str(out), *options]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
-        wait_for_bytes(tmp_path, 200_000, process)
-        process.send_signal(getattr(signal, name))
-        stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == ExitCode.INTERRUPTED, stderr
-    told = re.search(r"stopped after (\d+) frames", stdout)
-    assert told is not None, stdout + stderr
-    assert len(decoded(out)) == int(told[1])
-    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
+    command = [COMMAND, "restyle", source, "-o", str(folder / "out.mkv"), *options]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
