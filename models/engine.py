@@ -31,7 +31,8 @@ class Engine:
     """A loaded model. Not thread-safe: load it, warm it up and call it in one thread.
 
     *Image* is float32 (B, 3, H, W) in [-1, 1], *latents* float32 (B, C, h, w), scaled as the UNet
-    wants them; both on `device`. `dtype` is what the networks compute in.
+    wants them; both on `device`. `dtype` is what the networks compute in. Tensors that come out
+    were made in inference mode: change them by functions, not in place, outside of it.
 
     Attributes:
         name: What it was loaded by.

@@ -7,7 +7,6 @@ no pickle is ever unpickled, whatever a folder holds. Nothing here runs per fram
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +21,11 @@ from models.lora import fuse_lora, parse_lora, read_lora
 from models.networks import TIME_ID_COUNT, Networks, make_networks
 from models.presets import BUNDLED_FOLDER, PRESETS, Preset, nearest_presets
 from models.schedule import ScheduleConfig
-from models.sources import Part, load_module, loading
+from models.sources import HUB_ID, Part, load_module, loading, require_source
 from models.style import Style
 
 logger = logging.getLogger(__name__)
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 INDEX_NAME = "model_index.json"
 FALLBACK_SIZE_PX = 512
 LCM_GUIDANCE = 8.0
@@ -196,6 +194,7 @@ class _Loader:
         if self.preset.vae is None:
             part = self._own("vae")
         else:
+            require_source(self.preset.vae)
             inner = Path(self.preset.vae).expanduser() / "vae"
             part = Part(self.preset.vae, "vae" if inner.is_dir() else None)
         vae_class, config = _vae_class(part)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import ModelFormatError
-from models.sources import PICKLE_SUFFIXES, Part, loading
+from models.sources import PICKLE_SUFFIXES, Part, loading, require_source
 
 WEIGHTS_NAME = "pytorch_lora_weights.safetensors"
 
@@ -78,6 +78,7 @@ def read_lora(source: str) -> LoraFile:
     """
     from safetensors import safe_open
 
+    require_source(source)
     path = Path(source).expanduser()
     if path.suffix in PICKLE_SUFFIXES:
         raise ModelFormatError(

@@ -5,6 +5,7 @@ the disk and the file formats can do wrong becomes one sentence.
 """
 
 import errno
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from safetensors import SafetensorError
 from models.errors import ModelError, ModelFormatError, ModelNotFoundError
 from models.presets import nearest_presets
 
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
 
 
@@ -78,6 +80,21 @@ def load_module(cls: Any, part: Part, device: torch.device, dtype: torch.dtype) 
     return module.to(device).eval().requires_grad_(False)
 
 
+def require_source(source: str) -> None:
+    """Check that a LoRA's or VAE's name is a path that is there, or may be a hub id.
+
+    Raises:
+        ModelNotFoundError: Neither; the hub is not asked for what can only be a file.
+    """
+    path = Path(source).expanduser()
+    is_file_name = path.suffix in PICKLE_SUFFIXES | {".safetensors"}
+    if not path.exists() and (is_file_name or not HUB_ID.fullmatch(source)):
+        raise ModelNotFoundError(
+            f"There is no file or folder {source}, and it is no hub id of the form "
+            '"owner/name"; check the path.'
+        )
+
+
 def refuse_pickle(part: Part) -> None:
     """Refuse a local part that has nothing but pickled weights; they could run any code.
 
@@ -121,6 +138,8 @@ def _quiet(part: Part) -> Iterator[None]:
     with warnings.catch_warnings():
         # diffusers 0.42 passes huggingface_hub 2 an argument that it no longer has
         warnings.filterwarnings("ignore", message=".*local_dir_use_symlinks.*")
+        # said where the user has switched them off by an environment variable
+        warnings.filterwarnings("ignore", message="Cannot (en|dis)able progress bars")
         if hide:
             transformers_logging.disable_progress_bar()
         try:

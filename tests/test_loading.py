@@ -1,23 +1,14 @@
 """From a name to an engine: miniature pipelines saved by diffusers and loaded again. No network."""
 
-import errno
 import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
 from miniature import (
     SIZE,
     make_engine,
@@ -33,14 +24,12 @@ from torch import Tensor
 
 from models import (
     Engine,
-    ModelError,
     ModelFormatError,
     ModelNotFoundError,
     Style,
     load_engine,
 )
 from models.lora import fuse_lora, read_lora
-from models.sources import Part, loading
 
 STYLE = Style("oil painting", 0.6, 2, seed=1)
 UNET_WEIGHTS = Path("unet") / "diffusion_pytorch_model.safetensors"
@@ -354,38 +343,16 @@ def test_a_single_file_is_refused(tmp_path: Path) -> None:
         load_engine(str(path))
 
 
+@pytest.mark.parametrize("name", ["gone.safetensors", "styles/gone.safetensors", "gone", "../gone"])
+def test_a_lora_or_vae_that_is_not_there_is_not_looked_for_on_the_hub(
+    saved: Callable[[str], str], name: str
+) -> None:
+    with pytest.raises(ModelNotFoundError, match="There is no file or folder"):
+        load_engine(saved("lcm"), device="cpu", loras=[f"{name}:0.5"])
+    with pytest.raises(ModelNotFoundError, match="There is no file or folder"):
+        load_engine(saved("lcm"), device="cpu", vae=name)
+
+
 def test_a_device_that_is_not_there_is_refused(saved: Callable[[str], str]) -> None:
     with pytest.raises(ValueError, match="got device='tpu', expected one of cpu"):
         load_engine(saved("lcm"), device="tpu")
-
-
-RESPONSE: Any = SimpleNamespace(headers={}, request=None)
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "words"),
-    [
-        (GatedRepoError("no", response=RESPONSE), ModelNotFoundError, "accept its licence"),
-        (RepositoryNotFoundError("no", response=RESPONSE), ModelNotFoundError, "nearest presets"),
-        (OfflineModeIsEnabled("no"), ModelNotFoundError, "offline mode"),
-        (LocalEntryNotFoundError("no"), ModelNotFoundError, "cannot be reached"),
-        (ConnectionError("no"), ModelNotFoundError, "cannot be reached"),
-        (EntryNotFoundError("no"), ModelFormatError, "cannot be loaded"),
-        (OSError(errno.ENOSPC, "no space"), ModelError, "disk is full"),
-    ],
-)
-def test_what_the_hub_can_do_wrong_is_one_sentence(
-    error: Exception, kind: type[ModelError], words: str
-) -> None:
-    with pytest.raises(kind, match=words) as info, loading(Part("some/model")):
-        try:
-            raise error
-        except (OSError, EntryNotFoundError) as err:
-            raise OSError("as diffusers wraps it") from err
-    assert type(info.value) is kind
-
-
-def test_hub_model_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelNotFoundError, match="not in the local cache and offline mode is on"):
-        load_engine("some/model", device="cpu")
