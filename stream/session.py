@@ -31,9 +31,11 @@ Step = Callable[[], object]
 CAPACITY = 4
 """Frames that wait in each channel: enough to hide the other threads' jitter, 24 MB of 1080p."""
 
-JOIN_LIMIT_S = 60.0
-"""A thread that has not ended after this is named in an error (a long file's index may be
-written, an encoder's look-ahead emptied, in that time)."""
+CAPTURE_LIMIT_S = 30.0
+"""How long the capture thread may take to end once nobody waits for its frames: one read."""
+
+WRITER_LIMIT_S = 600.0
+"""Likewise the writer: it may have to empty a slow encoder's look-ahead and publish a long file."""
 
 
 class Session:
@@ -51,7 +53,7 @@ class Session:
         pacer: Lets each frame wait until it is due; ``None`` writes as fast as frames come.
         on_frame: Called after each frame that was written, in the thread that wrote it.
         capacity: Frames in each of the two channels; 1, newest only, for a live source.
-        join_limit_s: How long to wait for a thread to end.
+        join_limit_s: How long to wait for a thread to end; ``None`` takes what suits each.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class Session:
         pacer: Pacer | None = None,
         on_frame: Callable[[Frame], None] | None = None,
         capacity: int = CAPACITY,
-        join_limit_s: float = JOIN_LIMIT_S,
+        join_limit_s: float | None = None,
     ) -> None:
         self.stats = stats or stylizer.stats
         self._source = source
@@ -100,9 +102,10 @@ class Session:
         capture: list[Step] = [self._capture, self._source.close, self._inbox.close]
         drop_rest = partial(self._outbox.close, discard=True)
         write: list[Step] = [partial(feed, self._outbox, self._write), drop_rest, self._finish_sink]
-        workers = [Worker("capture", capture, failures)]
+        limit_s = self._join_limit_s
+        workers = [Worker("capture", capture, failures, limit_s or CAPTURE_LIMIT_S)]
         if not self._sink.main_thread:
-            workers.append(Worker("writer", write, failures))
+            workers.append(Worker("writer", write, failures, limit_s or WRITER_LIMIT_S))
         shut_down = partial(self._shut_down, workers)
         try:
             # a Ctrl-C may come while a thread starts: then all start, and end properly at once
@@ -174,14 +177,14 @@ class Session:
         self._outbox.close()
         if self._sink.main_thread:
             failures.guard(self._finish_sink)
-        late = [worker.name for worker in workers if not worker.join(self._join_limit_s)]
-        if late:
-            failures.add(
-                StreamError(
-                    f"the {' and '.join(late)} thread did not end within {self._join_limit_s:g} s: "
-                    "the input or the output hangs; start the program again"
+        for worker in workers:
+            if not worker.join():
+                failures.add(
+                    StreamError(
+                        f"the {worker.name} thread did not end within {worker.limit_s:g} s: "
+                        "what it reads or writes hangs; start the program again"
+                    )
                 )
-            )
 
 
 class Worker:
@@ -191,8 +194,11 @@ class Worker:
     in an error, and must not keep the process from ending after that.
     """
 
-    def __init__(self, name: str, steps: Iterable[Step], failures: "Failures") -> None:
+    def __init__(
+        self, name: str, steps: Iterable[Step], failures: "Failures", limit_s: float
+    ) -> None:
         self.name = name
+        self.limit_s = limit_s
         self._steps = tuple(steps)
         self._failures = failures
         self._ended = threading.Event()
@@ -210,11 +216,11 @@ class Worker:
             self._ended.set()
             raise
 
-    def join(self, limit_s: float) -> bool:
+    def join(self) -> bool:
         """Wait for the end; say whether it came within `limit_s` seconds."""
-        ended = self._ended.wait(limit_s)
+        ended = self._ended.wait(self.limit_s)
         if ended and self._thread.ident is not None:
-            self._thread.join(limit_s)
+            self._thread.join(self.limit_s)
         return ended
 
     def _run(self) -> None:

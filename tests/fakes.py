@@ -73,6 +73,7 @@ class FakeEngine:
             raise ValueError(f"got size={size}, expected multiples of {self.size_multiple}")
         return 3, size[1] // CELL_PX, size[0] // CELL_PX
 
+    @torch.inference_mode()
     def encode_prompt(self, style: Style) -> Tensor:
         self.calls("encode_prompt")
         if style.guidance_scale != 1:
@@ -83,16 +84,19 @@ class FakeEngine:
         self.calls("schedule")
         return SimpleNamespace(strength=style.strength, steps=style.num_inference_steps)
 
+    @torch.inference_mode()
     def noise(self, style: Style, size: Size) -> Tensor:
         self.calls("noise")
         generator = torch.Generator().manual_seed(style.seed)
         shape = (style.num_inference_steps, *self.latent_shape(size))
         return torch.randn(shape, generator=generator)
 
+    @torch.inference_mode()
     def encode(self, image: Tensor) -> Tensor:
         self.calls("encode")
         return torch.nn.functional.avg_pool2d(image, CELL_PX)  # (1, 3, H/8, W/8)
 
+    @torch.inference_mode()
     def denoise(
         self, latents: Tensor, noise: Tensor, conditioning: Tensor, schedule: SimpleNamespace
     ) -> Tensor:
@@ -101,10 +105,12 @@ class FakeEngine:
             latents = latents + schedule.strength * (0.2 * noise[step] + conditioning)
         return latents
 
+    @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         self.calls("decode")
         return latents.repeat_interleave(CELL_PX, 2).repeat_interleave(CELL_PX, 3)
 
+    @torch.inference_mode()
     def to_image(self, data: NDArray[np.uint8]) -> Tensor:
         self.calls("to_image")
         return torch.from_numpy(data.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1

@@ -8,6 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from fakes import FakeEngine, make_frames
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models import Style
 from stream.frame import Frame
@@ -97,6 +99,16 @@ def test_output_has_the_size_asked_for(output_size: object, expected: tuple[int,
     )
 
     assert painted.size == expected
+
+
+@given(st.tuples(st.integers(1, 90), st.integers(1, 90)), st.sampled_from([0.0, 0.7]))
+@settings(max_examples=40, deadline=None)
+def test_any_size_comes_out_as_it_went_in(size: tuple[int, int], stability: float) -> None:
+    stylizer = Stylizer(FakeEngine(), stability=stability)
+
+    assert [out.size for frame in make_frames(3, size) for out in stylizer.process(frame)] == [
+        size
+    ] * 3
 
 
 def test_model_size_follows_short_side_and_pixel_shape() -> None:
