@@ -6,28 +6,24 @@ is left out and noted.
 """
 
 import errno
-import io
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
-STALE_TAGS = {
-    *("major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id"),
-    *("DURATION", "rotate", "BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES"),
-}
-"""Tags that describe the old file or its old pictures, not the work."""
-
-STALE_PREFIX = "_STATISTICS"
+from stream.media.fitting import add_copy, first_packets, header_filter, lasting_tags, refusal
 
 DISK_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
 """Failures of the output, as opposed to packets that it cannot hold."""
+
+COVER_KINDS = {"mjpeg": "jpeg", "png": "png", "bmp": "bmp", "gif": "gif", "webp": "webp"}
+"""Codec of a cover picture -> what its file and MIME type are called."""
 
 COPIED_TYPES = ("audio", "subtitle", "attachment")
 
@@ -54,9 +50,7 @@ class StreamCopier:
         self._output = output
         self._shift_s = shift_s
         self._notes = notes
-        self._streams: dict[int, Stream] = {}
-        self._last_dts: dict[int, int] = {}
-        self._refused: dict[int, int] = {}
+        self._copies: dict[int, _Copy] = {}
         self._input: InputContainer | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._held: Packet[Stream] | None = None
@@ -65,84 +59,94 @@ class StreamCopier:
 
     def _open(self, path: Path, video: VideoStream) -> None:
         try:
+            first = first_packets(path)
             self._input = av.open(f"file:{path}", metadata_errors="surrogateescape")
         except av.FFmpegError:
             self._notes.append(f"{path} could not be read again, so only its pictures are kept.")
             return
         self._copy_tags(self._input, video)
-        chosen = [stream for stream in self._input.streams if self._wanted(stream)]
         for stream in self._input.streams:
-            if stream not in chosen:
+            if not (self._wanted(stream, first) and self._add(stream, first)):
                 stream.discard = Discard.all
-        for stream in chosen:
-            self._add(stream)
-        self._note_copied()
-        if self._streams:
-            self._packets = self._input.demux([self._input.streams[i] for i in self._streams])
+        if self._copies:
+            names = ", ".join(_described(copy.original) for copy in self._copies.values())
+            self._notes.append(f"Copied bit for bit: {names}.")
+            self._packets = self._input.demux([copy.original for copy in self._copies.values()])
 
-    def _wanted(self, stream: Stream) -> bool:
+    def _wanted(self, stream: Stream, first: "Mapping[int, Packet[Stream]]") -> bool:
         if stream.type in COPIED_TYPES:
             return True
         if stream.type == "video":
-            return bool(stream.disposition & Disposition.attached_pic)
+            if stream.disposition & Disposition.attached_pic:
+                self._add_cover(stream, first.get(stream.index))
+            return False
         # Chapter titles are carried by the chapters, a time code by the video's tags.
         if stream.discard != Discard.all and stream.metadata.get("timecode") is None:
-            self._notes.append(f"The {stream.type} stream #{stream.index} was not copied.")
+            self._notes.append(f"The {_described(stream)} was not copied.")
         return False
 
-    def _copy_tags(self, source: InputContainer, video: VideoStream) -> None:
-        self._output.metadata.update(_lasting(source.metadata))
-        moving = [s for s in source.streams.video if not s.disposition & Disposition.attached_pic]
-        if moving:
-            video.metadata.update(_lasting(moving[0].metadata))
-            video.disposition = moving[0].disposition
-        shifted = []
-        for chapter in source.chapters():
-            shift = round(self._shift_s / (chapter["time_base"] or 1))
-            chapter["start"] = max(0, chapter["start"] - shift)
-            chapter["end"] = max(0, chapter["end"] - shift)
-            shifted.append(chapter)
-        self._output.set_chapters(shifted)
-
-    def _add(self, stream: Stream) -> None:
-        reason = _refusal(stream, self._output.format.name)
-        if reason:
+    def _add(self, stream: Stream, first: "Mapping[int, Packet[Stream]]") -> bool:
+        if refusal(stream, first.get(stream.index), self._output):
             self._notes.append(
                 f"The {_described(stream)} was not copied, because the output's container cannot "
                 "hold it; an .mkv holds most."
             )
-            stream.discard = Discard.all
-            return
-        copy = _add_copy(self._output, stream)
-        self._streams[stream.index] = copy
+            return False
+        self._copies[stream.index] = _Copy(stream, self._output)
+        return True
 
-    def _note_copied(self) -> None:
-        if self._streams and self._input is not None:
-            names = ", ".join(_described(self._input.streams[i]) for i in self._streams)
-            self._notes.append(f"Copied bit for bit: {names}.")
+    def _add_cover(self, stream: Stream, picture: "Packet[Stream] | None") -> None:
+        if picture is None or self._output.format.name != "matroska":
+            self._notes.append(
+                f"The cover picture (stream #{stream.index}) was not copied; an .mkv can hold it."
+            )
+            return
+        kind = COVER_KINDS.get(stream.codec_context.name, "jpeg")
+        self._output.add_attachment(
+            stream.metadata.get("filename", f"cover.{kind}"),
+            stream.metadata.get("mimetype", f"image/{kind}"),
+            bytes(picture),
+        )
+        self._notes.append(f"Copied the cover picture (stream #{stream.index}).")
+
+    def _copy_tags(self, source: InputContainer, video: VideoStream) -> None:
+        self._output.metadata.update(lasting_tags(source.metadata))
+        moving = [s for s in source.streams.video if not s.disposition & Disposition.attached_pic]
+        if moving:
+            video.metadata.update(lasting_tags(moving[0].metadata))
+            video.disposition = moving[0].disposition
+        chapters = source.chapters()
+        for chapter in chapters:
+            shift = round(self._shift_s / (chapter["time_base"] or 1))
+            chapter["start"] = max(0, chapter["start"] - shift)
+            chapter["end"] = max(0, chapter["end"] - shift)
+        self._output.set_chapters(chapters)
 
     def advance(self, until_s: Fraction) -> None:
         """Copy what is due up to this time of the output."""
-        while (packet := self._next()) is not None:
-            if self._due_s(packet) > until_s:
-                return
+        while (packet := self._next()) is not None and self._due_s(packet) <= until_s:
             self._held = None
-            self._copy(packet)
+            self._copies[packet.stream_index].mux(packet, self._shift_s)
 
     def finish(self, until_s: Fraction | None) -> None:
         """Copy the rest: up to this time of the output, or all of it."""
         while (packet := self._next()) is not None:
             self._held = None
             if until_s is None or self._due_s(packet) < until_s:
-                self._copy(packet)
-        for index, count in self._refused.items():
-            self._notes.append(f"{count} packets of stream #{index} were refused by the container.")
+                self._copies[packet.stream_index].mux(packet, self._shift_s)
+        for copy in self._copies.values():
+            if copy.refused:
+                self._notes.append(
+                    f"{copy.refused} packets of the {_described(copy.original)} were refused by "
+                    "the container."
+                )
 
     def close(self) -> None:
         """Let go of the input. May be called twice."""
         if self._input is not None:
             self._held = None
             self._packets = iter(())
+            self._copies.clear()
             self._input.close()
             self._input = None
 
@@ -152,70 +156,57 @@ class StreamCopier:
                 packet = next(self._packets, None)
                 if packet is None:
                     return None
-                if packet.size and self._dated(packet):
+                if packet.size and _dated(packet):
                     self._held = packet
         except av.FFmpegError:
             self._notes.append("The input is damaged: sound and subtitles end where it is.")
             self._packets = iter(())
         return self._held
 
-    def _dated(self, packet: "Packet[Stream]") -> bool:
-        """Give the packet both its times, later than the last one's; False if it has neither."""
-        if packet.dts is None:
-            packet.dts = packet.pts
-        if packet.pts is None:
-            packet.pts = packet.dts
-        return packet.dts is not None
-
     def _due_s(self, packet: "Packet[Stream]") -> Fraction:
         return (packet.dts or 0) * packet.time_base - self._shift_s
 
-    def _copy(self, packet: "Packet[Stream]") -> None:
-        index = packet.stream_index
-        shift = round(self._shift_s / packet.time_base)
+
+class _Copy:
+    """One stream of the input and its copy in the output."""
+
+    def __init__(self, original: Stream, output: OutputContainer) -> None:
+        self.original = original
+        self.refused = 0
+        self._output = output
+        self._stream = add_copy(output, original)
+        self._filter: BitStreamFilterContext | None = header_filter(original, output)
+        self._last_dts: int | None = None
+
+    def mux(self, packet: "Packet[Stream]", shift_s: Fraction) -> None:
+        shift = round(shift_s / packet.time_base)
         assert packet.dts is not None and packet.pts is not None
-        packet.dts = max(packet.dts - shift, self._last_dts.get(index, packet.dts - shift - 1) + 1)
-        packet.pts = max(packet.pts - shift, packet.dts)
-        self._last_dts[index] = packet.dts
-        packet.stream = self._streams[index]
+        packet.dts -= shift
+        packet.pts -= shift
+        if self._last_dts is not None and packet.dts <= self._last_dts:
+            packet.dts = self._last_dts + 1
+            packet.pts = max(packet.pts, packet.dts)
+        self._last_dts = packet.dts
         try:
-            self._output.mux(packet)
+            for ready in [packet] if self._filter is None else self._filter.filter(packet):
+                ready.stream = self._stream
+                self._output.mux(ready)
         except av.FFmpegError as err:
             if err.errno in DISK_FAILURES:
                 raise
-            self._refused[index] = self._refused.get(index, 0) + 1
+            self.refused += 1
 
 
-def _lasting(metadata: dict[str, str]) -> dict[str, str]:
-    return {
-        key: value
-        for key, value in metadata.items()
-        if key not in STALE_TAGS and not key.startswith(STALE_PREFIX)
-    }
+def _dated(packet: "Packet[Stream]") -> bool:
+    """Give the packet both its times; False if it has neither."""
+    if packet.dts is None:
+        packet.dts = packet.pts
+    if packet.pts is None:
+        packet.pts = packet.dts
+    return packet.dts is not None
 
 
 def _described(stream: Stream) -> str:
     name = stream.name if stream.codec_context is None else stream.codec_context.name
     language = f", {stream.language}" if stream.language not in (None, "und") else ""
-    return f"{stream.type} #{stream.index} ({name}{language})"
-
-
-def _add_copy(output: OutputContainer, stream: Stream) -> Stream:
-    copy = output.add_stream_from_template(stream, opaque=True)
-    copy.metadata.update(_lasting(stream.metadata))
-    copy.disposition = stream.disposition
-    return copy
-
-
-def _refusal(stream: Stream, format_name: str) -> str | None:
-    """Why a container of this format cannot hold the stream; tried on one in memory."""
-    scratch = av.open(io.BytesIO(), "w", format=format_name, metadata_errors="surrogateescape")
-    try:
-        _add_copy(scratch, stream)
-        scratch.start_encoding()
-    except (ValueError, av.FFmpegError) as err:
-        return str(err)
-    finally:
-        with suppress(av.FFmpegError):
-            scratch.close()
-    return None
+    return f"{stream.type} #{stream.index} ({name or 'unknown'}{language})"

@@ -21,6 +21,8 @@ NEW_FILE_MODE = 0o666
 NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 """How file systems without hard links answer to one."""
 
+DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
 ADVICE = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
@@ -43,9 +45,11 @@ def sink_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, av.FFmpegError) as err:
-        reason = ADVICE.get(err.errno or 0)
+        # FFmpeg also uses the file system's numbers for failures of its own.
+        ours = err.errno in DISK_IS_FULL or not isinstance(err, av.FFmpegError)
+        reason = ADVICE.get(err.errno or 0) if ours else None
         if reason is None:
-            reason = f"{err.strerror or err}; try another --codec or container"
+            reason = f"{err.strerror or err}; try another codec or container"
         raise SinkError(f"{path} cannot be written: {reason}.") from err
 
 
@@ -89,14 +93,19 @@ class PartFile:
         """Give the whole file its name.
 
         Raises:
-            SinkError: It cannot be done; the file keeps its temporary name if only that is taken.
+            SinkError: It cannot be done. If the name alone was taken meanwhile, the file is kept
+                under its temporary one; otherwise it is removed.
         """
         with sink_errors(self.target):
-            _sync(self.path)
-            if self._overwrite:
-                os.replace(self.path, self.target)
-            else:
-                self._publish_new()
+            try:
+                _sync(self.path)
+                if self._overwrite:
+                    os.replace(self.path, self.target)
+                else:
+                    self._publish_new()
+            except OSError:
+                self.discard()
+                raise
             _sync_folder(self.target.parent)
 
     def _publish_new(self) -> None:

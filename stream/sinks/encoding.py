@@ -6,6 +6,7 @@ with FFmpeg's own defaults.
 
 import difflib
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,6 +23,9 @@ Without delay_moov no edit list is written, and every time stamp shifts."""
 
 KEYFRAMES_S = 2
 """Seconds between key frames: also what a crash can cost, as a fragment ends at each."""
+
+X264_TINY_PX = 192
+"""Below this, x264's macroblock tree reads memory it has not set: two runs differ."""
 
 X26X_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast"),
@@ -47,6 +51,7 @@ class Codec:
         crf: Quality unless asked otherwise; ``None`` where the codec has no such scale.
         crf_max: The scale's end (0 is best).
         presets: What `preset` may be; empty where there are none.
+        preset: The one used unless asked otherwise; ``None`` leaves it to the codec.
         options: Set always.
         takes_odd_sizes: Whether odd sides work with halved chroma.
     """
@@ -55,6 +60,7 @@ class Codec:
     crf: int | None = None
     crf_max: int = 0
     presets: tuple[str, ...] = ()
+    preset: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     takes_odd_sizes: bool = False
 
@@ -72,7 +78,9 @@ CODECS = {
     "libx265": Codec(
         crf=21, crf_max=51, presets=X26X_PRESETS, options={"x265-params": "log-level=none"}
     ),
-    "libsvtav1": Codec(crf=28, crf_max=63, presets=tuple(str(number) for number in range(14))),
+    "libsvtav1": Codec(
+        crf=28, crf_max=63, presets=tuple(str(number) for number in range(14)), preset="8"
+    ),
     "libvpx-vp9": Codec(
         crf=28,
         crf_max=63,
@@ -112,9 +120,12 @@ class EncodingPlan:
         )
         return max(width, 2), max(height, 2)
 
-    def options(self, rate: Fraction) -> dict[str, str]:
-        """The encoder's options for a video of so many frames a second."""
-        return {"g": str(max(1, round(KEYFRAMES_S * rate)))} | dict(self.codec_options)
+    def options(self, rate: Fraction, size: Size) -> dict[str, str]:
+        """The encoder's options for a video of so many frames a second, of this size."""
+        options = {"g": str(max(1, round(KEYFRAMES_S * rate)))}
+        if self.codec == "libx264" and min(size) < X264_TINY_PX:
+            options["mbtree"] = "0"
+        return options | dict(self.codec_options)
 
 
 def plan_encoding(suffix: str, encoding: VideoEncoding) -> EncodingPlan:
@@ -131,6 +142,9 @@ def plan_encoding(suffix: str, encoding: VideoEncoding) -> EncodingPlan:
             f"{', '.join(CONTAINERS)}."
         )
     name = encoding.codec or container.codec
+    if name == "libsvtav1":
+        # It writes to stderr whatever FFmpeg's log level is; this is its only switch.
+        os.environ.setdefault("SVT_LOG", "1")
     codec = CODECS.get(name, Codec())
     _check_codec(name)
     _check_pair(name, container, suffix)
@@ -155,7 +169,7 @@ def _check_codec(name: str) -> None:
     try:
         found = av.Codec(name, "w")
     except av.codec.codec.UnknownCodecError as err:
-        near = difflib.get_close_matches(name, CODECS, n=1, cutoff=0.4) or list(CODECS)
+        near = difflib.get_close_matches(name, CODECS, n=2, cutoff=0.6) or list(CODECS)
         raise SinkError(f"There is no encoder {name!r}; try {', '.join(near)}.") from err
     if found.type != "video":
         raise SinkError(f"{name!r} does not encode video; try {', '.join(CODECS)}.")
@@ -190,7 +204,7 @@ def _crf(name: str, codec: Codec, asked: int | None) -> dict[str, str]:
 
 def _preset(name: str, codec: Codec, asked: str | None) -> dict[str, str]:
     if asked is None:
-        return {}
+        return {} if codec.preset is None else {"preset": codec.preset}
     if name in CODECS and asked not in codec.presets:
         expected = ", ".join(codec.presets) or "none"
         raise ValueError(f"got preset={asked!r}, expected {expected} for {name}")

@@ -1,5 +1,6 @@
 """ImageSink: frames as numbered pictures in a folder, or as one; each is whole or not there."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -63,14 +64,14 @@ class ImageSink(Sink):
             )
         self._count += 1
         target = self._path if self._single else self._path / self._numbered()
+        encoded = _encode(frame, target.suffix.lower())
         part = PartFile(target, overwrite=self._overwrite)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(part.discard)
             with sink_errors(target):
-                part.path.write_bytes(_encode(frame, target.suffix.lower()))
-            part.publish()
-        except BaseException:
-            part.discard()
-            raise
+                part.path.write_bytes(encoded)
+            on_failure.pop_all()
+        part.publish()
 
     def _numbered(self) -> str:
         return f"{self._count:0{DIGITS}d}{DEFAULT_SUFFIX}"

@@ -5,7 +5,7 @@
 Knows nothing of the file's final name; `stream.sinks.video` does.
 """
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -71,14 +71,13 @@ class Muxer:
             options=dict(plan.muxer_options),
             metadata_errors="surrogateescape",
         )
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(self._container.close)
             self._video = self._add_video(info, time_base)
             self._copier = StreamCopier(
                 info.path, self._container, self._video, self._shift * time_base, notes
             )
-        except BaseException:
-            self.abandon()
-            raise
+            on_failure.pop_all()
         if self._size != size:
             notes.append(
                 f"The size {size[0]}x{size[1]} was cropped to {self._size[0]}x{self._size[1]}, "
@@ -87,7 +86,7 @@ class Muxer:
 
     def _add_video(self, info: VideoInfo, time_base: Fraction) -> VideoStream:
         stream = self._container.add_stream(
-            self._plan.codec, rate=self._rate, options=self._plan.options(self._rate)
+            self._plan.codec, rate=self._rate, options=self._plan.options(self._rate, self._size)
         )
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
@@ -172,6 +171,4 @@ class Muxer:
         """Let go of the container in whatever state it is. May be called twice."""
         with suppress(av.FFmpegError, OSError, ValueError):
             self._container.close()
-        copier = getattr(self, "_copier", None)
-        if copier is not None:
-            copier.close()
+        self._copier.close()

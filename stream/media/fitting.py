@@ -1,0 +1,125 @@
+"""Fitting: whether a container can hold a copied stream, and what it needs to. Tried in memory."""
+
+import io
+from contextlib import suppress
+from pathlib import Path
+
+import av
+from av.bitstream import BitStreamFilterContext
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition, Stream
+
+STALE_TAGS = {
+    *("major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id"),
+    *("DURATION", "rotate", "BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES"),
+}
+"""Tags that describe the old file or its old pictures, not the work."""
+
+STALE_PREFIX = "_STATISTICS"
+
+PACKETS_TRIED = 500
+"""Packets read in search of the first one of each stream; sparse subtitles may begin later."""
+
+MP4_FORMATS = ("mp4", "mov")
+
+
+def lasting_tags(metadata: dict[str, str]) -> dict[str, str]:
+    """The tags that are still true of the output."""
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key not in STALE_TAGS and not key.startswith(STALE_PREFIX)
+    }
+
+
+def add_copy(output: OutputContainer, stream: Stream) -> Stream:
+    """A stream of the output that takes this one's packets and keeps its tags.
+
+    Raises:
+        ValueError, av.FFmpegError: The container has no place for it.
+    """
+    copy = output.add_stream_from_template(stream, opaque=True)
+    copy.metadata.update(lasting_tags(stream.metadata))
+    copy.disposition = stream.disposition
+    return copy
+
+
+def header_filter(stream: Stream, output: OutputContainer) -> BitStreamFilterContext | None:
+    """What takes the headers of broadcast AAC off its packets, where the container needs that.
+
+    FFmpeg would do so by itself, were it not for delay_moov.
+    """
+    context = stream.codec_context
+    if context is None or context.name != "aac" or context.extradata_size:
+        return None
+    if output.format.name not in MP4_FORMATS:
+        return None
+    return BitStreamFilterContext("aac_adtstoasc", stream)
+
+
+def first_packets(path: Path) -> "dict[int, Packet[Stream]]":
+    """The first packet of each stream but moving pictures, by the stream's index.
+
+    Raises:
+        av.FFmpegError: The file cannot be opened.
+    """
+    found: dict[int, Packet[Stream]] = {}
+    with av.open(f"file:{path}", metadata_errors="surrogateescape") as container:
+        wanted = [
+            stream
+            for stream in container.streams
+            if stream.type in ("audio", "subtitle")
+            or (stream.type == "video" and stream.disposition & Disposition.attached_pic)
+        ]
+        for stream in container.streams:
+            if stream not in wanted:
+                stream.discard = Discard.all
+        with suppress(av.FFmpegError):
+            for number, packet in enumerate(container.demux(wanted) if wanted else ()):
+                if packet.size and packet.stream_index not in found:
+                    found[packet.stream_index] = packet
+                if len(found) == len(wanted) or number >= PACKETS_TRIED:
+                    break
+    return found
+
+
+def refusal(stream: Stream, first: "Packet[Stream] | None", output: OutputContainer) -> str | None:
+    """Why a container like `output` cannot hold the stream; ``None`` if it can."""
+    scratch = av.open(
+        io.BytesIO(),
+        "w",
+        format=output.format.name,
+        container_options=output.container_options,
+        options=output.options,
+        metadata_errors="surrogateescape",
+    )
+    try:
+        copy = add_copy(scratch, stream)
+        scratch.start_encoding()
+        if first is not None:
+            _try_packet(first, header_filter(stream, scratch), copy, scratch)
+    except (ValueError, av.FFmpegError) as err:
+        return str(err)
+    finally:
+        # A scratch file that cannot be completed is no worse than one that can.
+        with suppress(av.FFmpegError, ValueError):
+            scratch.close()
+    return None
+
+
+def _try_packet(
+    first: "Packet[Stream]",
+    bitstream_filter: BitStreamFilterContext | None,
+    copy: Stream,
+    scratch: OutputContainer,
+) -> None:
+    packet = av.Packet(bytes(first))
+    packet.pts = packet.dts = 0
+    packet.time_base = first.time_base
+    packet.duration = first.duration
+    packet.is_keyframe = first.is_keyframe
+    for ready in [packet] if bitstream_filter is None else bitstream_filter.filter(packet):
+        ready.stream = copy
+        scratch.mux(ready)
+    scratch.close()
