@@ -38,10 +38,12 @@ class Judge(nn.Module):
             ]
             channels = width
         self.features = nn.Sequential(*layers)
-        self.head = nn.Linear(channels, CLASSES)
+        self.head = nn.Linear(2 * channels, CLASSES)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(images).mean((2, 3)))
+        features = self.features(images)
+        pooled = torch.cat([features.mean((2, 3)), features.std((2, 3))], 1)
+        logits: Tensor = self.head(pooled)
         return logits
 
     @classmethod

@@ -1,0 +1,211 @@
+"""The training stages in miniature, on pictures made here: each learns, resumes and refuses."""
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models import load_engine
+from models.autoencoder import AutoencoderPatch
+from models.styles import STYLES
+from models.training import autoencoder, consistency, diffusion, judge, text
+from models.training.export import export
+from models.training.loop import Plan, fit, generator
+from models.training.packages import FetchError, verify
+from models.training.pairs import Pairs
+from models.training.pictures import CROP, cut, permissive_files, procedural
+from models.training.rcc import read_rcc
+from models.training.renderers import RENDERERS
+
+LOOKS = ("neon", "film noir", "pop art", "ink drawing")
+CROPS = 12
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with a dozen procedural pictures in four looks."""
+    folder = tmp_path_factory.mktemp("runs")
+    pairs = folder / "pairs" / "train"
+    pairs.mkdir(parents=True)
+    names = [s.prompt for s in STYLES]
+    photos = np.stack([procedural(np.random.default_rng(k)) for k in range(CROPS)])
+    targets = np.stack([[RENDERERS[look](photo) for look in LOOKS] for photo in photos])
+    looks = np.tile(np.array([names.index(look) for look in LOOKS], np.uint8), (CROPS, 1))
+    arrays = {
+        "photos": photos,
+        "targets": targets,
+        "looks": looks,
+        "done": np.ones(CROPS, np.uint8),
+    }
+    for name, array in arrays.items():
+        np.save(pairs / f"{name}.npy", array)
+    (pairs / "pictures.json").write_text(json.dumps(["made/here"]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(runs: Path) -> Path:
+    """Text encoder, autoencoder and teacher, hardly trained."""
+    torch.manual_seed(0)
+    text.train(runs / "text", Plan(steps=50, batch=32, learning_rate=2e-3, warmup_steps=5))
+    autoencoder.train(
+        runs / "pairs/train", runs / "autoencoder", Plan(steps=50, batch=4, warmup_steps=5)
+    )
+    diffusion.train(runs, Plan(steps=50, batch=2, warmup_steps=5), window=64)
+    return runs
+
+
+def losses(folder: Path) -> list[float]:
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [sum(v for k, v in r.items() if k not in ("step", "samples_per_s")) for r in rows]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fine_log() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.training.loop.LOG_EVERY", 10)
+        yield
+
+
+@pytest.mark.parametrize("stage", ["text", "autoencoder", "teacher"])
+def test_stage_learns(trained: Path, stage: str) -> None:
+    history = losses(trained / stage)
+    assert history[-1] < 0.8 * history[0]
+
+
+def test_student_learns_from_known_ends(trained: Path) -> None:
+    consistency.train(
+        trained, Plan(steps=30, batch=2, warmup_steps=5), objective="paired", window=128
+    )
+    history = losses(trained / "paired")
+    assert history[-1] < history[0]
+
+
+def test_student_learns_from_the_teachers_ode(trained: Path) -> None:
+    plan = Plan(steps=20, batch=2, learning_rate=2e-4, warmup_steps=5)
+    consistency.train(trained, plan, objective="lcd", window=64)
+    assert all(np.isfinite(losses(trained / "lcd")))
+
+
+def test_judge_is_better_than_chance_on_pictures_it_has_not_seen(runs: Path) -> None:
+    critic = judge.train(runs, Plan(steps=60, batch=8, learning_rate=3e-3, warmup_steps=5))
+    fresh = [procedural(np.random.default_rng(1000 + k)) for k in range(8)]
+    names = [s.prompt for s in STYLES]
+    right = 0
+    for look in LOOKS:
+        pictures = np.stack([RENDERERS[look](p)[8:264, 8:264] for p in fresh])
+        images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+        right += int((critic(images).argmax(1) == names.index(look) + 1).sum())
+    assert right / (8 * len(LOOKS)) > 0.5  # chance among four: 0.25
+
+
+def test_exported_folder_is_a_model_like_any_other(trained: Path, tmp_path: Path) -> None:
+    size = export(trained, tmp_path / "model", unet="teacher")
+    engine = load_engine(str(tmp_path / "model"), device="cpu", dtype=torch.float32)
+    assert size < 12_000_000
+    assert engine.latent_shape((256, 128)) == (16, 16, 32)
+
+
+def test_broken_off_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    plan = Plan(steps=12, warmup_steps=2, checkpoint_every=5)
+
+    def train(folder: Path, break_at: int | None = None) -> torch.Tensor:
+        torch.manual_seed(0)
+        module = torch.nn.Linear(3, 1)
+
+        def loss(step: int) -> dict[str, torch.Tensor]:
+            if step == break_at:
+                raise KeyboardInterrupt
+            x = torch.randn(8, 3, generator=generator(plan.seed, step))
+            return {"square": (module(x) - 1).square().mean()}
+
+        fit(module, loss, plan, folder)
+        return module.weight.detach()
+
+    whole = train(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "broken", break_at=8)
+    assert torch.equal(train(tmp_path / "broken"), whole)
+
+
+def test_unfinished_crops_are_left_out(runs: Path, tmp_path: Path) -> None:
+    for name in ("photos", "targets", "looks"):
+        np.save(tmp_path / f"{name}.npy", np.load(runs / f"pairs/train/{name}.npy"))
+    np.save(tmp_path / "done.npy", np.array([1, 0, 1] + [0] * (CROPS - 3), np.uint8))
+    assert Pairs.open(tmp_path).rows.tolist() == [0, 2]
+
+
+def test_changed_package_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "package.whl"
+    path.write_bytes(b"not what was pinned")
+    with pytest.raises(FetchError, match="has changed: got sha256"):
+        verify(path, "0" * 64)
+
+
+def test_missing_package_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=r"package\.whl was not downloaded"):
+        verify(tmp_path / "package.whl", "0" * 64)
+
+
+def test_only_permissive_pictures_are_taken() -> None:
+    listed = """Files: a/one.jpg
+Copyright: 2015 Somebody
+License: CC-BY-2.0
+
+Files: a/two.jpg
+Copyright: 2015 Somebody
+License: CC-BY-SA-3.0
+
+Files: a/three.png
+Copyright: none
+License: public-domain
+"""
+    assert permissive_files(listed) == {"a/one", "a/three"}
+
+
+def test_qt_container_is_read(tmp_path: Path) -> None:
+    content = zlib.compress(b"a picture")
+    name = "x.webp".encode("utf-16-be")
+    names = struct.pack(">HI", 6, 0) + name
+    data = struct.pack(">I", len(content) + 4) + struct.pack(">I", 9) + content
+    tree = struct.pack(">IHII", 0, 2, 1, 1) + struct.pack(">IHHHI", 0, 1, 0, 0, 0)
+    head = struct.pack(">4sIIII", b"qres", 1, 20, 20 + len(tree), 20 + len(tree) + len(data))
+    path = tmp_path / "c.rcc"
+    path.write_bytes(head + tree + data + names)
+    assert list(read_rcc(path)) == [("/x.webp", b"a picture")]
+
+
+@pytest.mark.parametrize("look", sorted(RENDERERS))
+def test_renderer_moves_with_the_picture(look: str) -> None:
+    """The painting of a shifted picture is the shifted painting, away from the border."""
+    picture = procedural(np.random.default_rng(3), CROP)
+    a = RENDERERS[look](np.ascontiguousarray(picture[:200, :200]))
+    b = RENDERERS[look](np.ascontiguousarray(picture[7:207, 11:211]))
+    inner_a, inner_b = a[70:140, 70:140], b[63:133, 59:129]
+    difference = np.abs(inner_a.astype(int) - inner_b.astype(int)).mean()
+    assert difference < 1.5
+    assert np.abs(a.astype(int) - picture[:200, :200].astype(int)).mean() > 4
+
+
+def test_crops_are_seeded() -> None:
+    picture = procedural(np.random.default_rng(0), 300)
+    one, two = (cut(picture, np.random.default_rng(7)) for _ in range(2))
+    assert np.array_equal(one, two) and one.shape == (CROP, CROP, 3)
+
+
+def test_autoencoder_is_local() -> None:
+    """A change in one corner leaves the far corner bit for bit as it was."""
+    torch.manual_seed(0)
+    model = AutoencoderPatch(latent_channels=4, block_out_channels=(8, 8), encoder_layers=1)
+    image = torch.zeros(1, 3, 256, 256)
+    changed = image.clone()
+    changed[..., :8, :8] = 1
+    with torch.inference_mode():
+        a, b = model(image), model(changed)
+    assert torch.equal(a[..., 200:, 200:], b[..., 200:, 200:])
+    assert not torch.equal(a[..., :32, :32], b[..., :32, :32])
