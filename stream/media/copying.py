@@ -14,7 +14,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition, Stream
+from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from stream.media.fitting import add_copy, first_packets, header_filter, lasting_tags, refusal
@@ -207,6 +207,9 @@ def _dated(packet: "Packet[Stream]") -> bool:
 
 
 def _described(stream: Stream) -> str:
-    name = stream.name if stream.codec_context is None else stream.codec_context.name
+    if isinstance(stream, DataStream | AttachmentStream):
+        name = stream.name
+    else:
+        name = stream.codec_context.name if stream.codec_context is not None else None
     language = f", {stream.language}" if stream.language not in (None, "und") else ""
     return f"{stream.type} #{stream.index} ({name or 'unknown'}{language})"
