@@ -3,6 +3,7 @@
 Their pictures mean nothing; their arithmetic is that of the real checkpoints. No network.
 """
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from diffusers import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from models import Engine, Style
+from models.autoencoder import AutoencoderPatch
 from models.conditioning import PromptEncoder, TextStage
 from models.networks import make_networks
 from models.schedule import ScheduleConfig
@@ -174,6 +176,41 @@ def make_sdxl() -> StableDiffusionXLImg2ImgPipeline:
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def save_bundled_like(folder: Path) -> str:
+    """A folder of the bundled model's make: own VAE, v-prediction, a UNet that sees the frame.
+
+    Written part by part: no diffusers pipeline takes these parts together.
+    """
+    torch.manual_seed(4)
+    vae = AutoencoderPatch(
+        latent_channels=6, block_out_channels=(8, 8), scaling_factor=1.7, shift_factor=0.2
+    )
+    unet = make_unet(
+        in_channels=12,
+        out_channels=6,
+        down_block_types=("DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D"),
+        addition_embed_type="text",
+        addition_embed_type_num_heads=4,
+        resnet_time_scale_shift="scale_shift",
+    )
+    parts = {"vae": vae, "unet": unet, "text_encoder": make_text_encoder()}
+    for name, part in parts.items():
+        part.save_pretrained(folder / name)
+    make_tokenizer().save_pretrained(folder / "tokenizer")
+    LCMScheduler(**SCHEDULER, prediction_type="v_prediction").save_pretrained(folder / "scheduler")
+    index = {
+        "_class_name": "LatentConsistencyModelImg2ImgPipeline",
+        "scheduler": ["diffusers", "LCMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["models.autoencoder", "AutoencoderPatch"],
+    }
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return str(folder)
 
 
 def save(pipeline: Any, folder: Path) -> str:

@@ -5,15 +5,25 @@ The pipelines draw their noise from a generator, one tensor per step: with the s
 posterior's mode in test_engine.py.
 """
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from diffusers import LatentConsistencyModelImg2ImgPipeline, LCMScheduler
-from miniature import SIZE, make_engine, make_instruct_pix2pix, make_lcm, make_sdxl
+from diffusers import LatentConsistencyModelImg2ImgPipeline, LCMScheduler, UNet2DConditionModel
+from miniature import (
+    SIZE,
+    make_engine,
+    make_instruct_pix2pix,
+    make_lcm,
+    make_sdxl,
+    save_bundled_like,
+)
 from torch import Tensor
 
 from models import Engine, Style, load_engine
+from models.autoencoder import AutoencoderPatch
 from models.presets import BUNDLED_FOLDER
 
 TOLERANCE = 1e-4
@@ -156,20 +166,34 @@ def test_unet_that_sees_the_frame_equals_diffusers_scheduler(
     assert_close(paint(engine, style, latents), theirs)
 
 
-@pytest.mark.skipif(
-    not (BUNDLED_FOLDER / "model_index.json").is_file(), reason="the bundled model is not made yet"
-)
-@pytest.mark.parametrize("num_inference_steps", [1, 2, 4])
-def test_bundled_model_equals_diffusers_scheduler(num_inference_steps: int) -> None:
-    from diffusers import UNet2DConditionModel
+def bundled_like(tmp_path: Path) -> Path:
+    return Path(save_bundled_like(tmp_path))
 
-    engine = load_engine("bundled", device="cpu", dtype=torch.float32)
-    unet = UNet2DConditionModel.from_pretrained(BUNDLED_FOLDER, subfolder="unet").eval()
-    scheduler = LCMScheduler.from_pretrained(BUNDLED_FOLDER, subfolder="scheduler")
-    style = Style(PROMPT, 0.6, num_inference_steps, seed=2)
-    latents = torch.randn(1, *engine.latent_shape((64, 64)))
-    theirs = reference(unet.float(), scheduler, engine, style, latents)
-    ours = engine.denoise(
-        latents, engine.noise(style, (64, 64)), engine.encode_prompt(style), engine.schedule(style)
-    )
+
+def bundled(tmp_path: Path) -> Path:
+    if not (BUNDLED_FOLDER / "model_index.json").is_file():
+        pytest.skip("the bundled model is not made yet")
+    return BUNDLED_FOLDER
+
+
+@pytest.mark.parametrize("make_folder", [bundled_like, bundled])
+@pytest.mark.parametrize("strength", [0.3, 0.6, 1.0])
+@pytest.mark.parametrize("num_inference_steps", [1, 2, 4])
+def test_bundled_model_equals_diffusers_parts(
+    num_inference_steps: int, strength: float, make_folder: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    folder = make_folder(tmp_path)
+    engine = load_engine(str(folder), device="cpu", dtype=torch.float32)
+    unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet").float().eval()
+    vae = AutoencoderPatch.from_pretrained(folder, subfolder="vae").float().eval()
+    scheduler = LCMScheduler.from_pretrained(folder, subfolder="scheduler")
+    style = Style(PROMPT, strength, num_inference_steps, seed=2)
+    image = torch.rand(1, 3, SIZE[1], SIZE[0]) * 2 - 1
+    shift, scale = vae.config.shift_factor, vae.config.scaling_factor
+    with torch.no_grad():
+        latents = (vae.encode(image).latents - shift) * scale
+        theirs = reference(unet, scheduler, engine, style, latents)
+        their_image = vae.decode(theirs / scale + shift).sample
+    ours = paint(engine, style, engine.encode(image))
     assert_close(ours, theirs)
+    assert_close(engine.decode(ours), their_image)
