@@ -42,6 +42,10 @@ class Engine:
         size_multiple: The sides of an image must be multiples of it.
         notes: What was assumed, raised or ignored, each sentence once; grows in use.
         networks: The three calls of a frame; a fast path puts others here.
+        prompt_encoder: Text to embeddings.
+        schedule_config: The noise process that the model was trained on.
+        frame_is_scaled: Whether a UNet that sees the frame takes its latents scaled; false for
+            instruct-pix2pix.
     """
 
     def __init__(

@@ -137,14 +137,13 @@ def test_encode_of_a_tiny_vae_is_its_latents() -> None:
 def test_shift_and_scale_of_a_vae_are_undone_by_decode() -> None:
     pipeline = make_lcm()
     plain = make_engine(pipeline)
-    image, reference = make_image(), plain.decode(plain.encode(make_image(1)))
+    image = make_image()
     latents = plain.encode(image)
     pipeline.vae.register_to_config(shift_factor=0.3, scaling_factor=2.0)
     shifted = make_engine(pipeline)
     expected = (latents / 0.18215 - 0.3) * 2
     torch.testing.assert_close(shifted.encode(image), expected)
     torch.testing.assert_close(shifted.decode(expected), plain.decode(latents))
-    assert reference.isfinite().all()
 
 
 # conditioning
