@@ -46,10 +46,6 @@ class Channel(Generic[T]):
         self._changed = threading.Condition(self._lock)
 
     @property
-    def capacity(self) -> int:
-        return self._capacity
-
-    @property
     def closed(self) -> bool:
         return self._closed
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.geometry import (
@@ -53,6 +53,7 @@ def test_extreme_pictures_stay_affordable(source: tuple[int, int]) -> None:
     assert (width > height) == (source[0] > source[1])
 
 
+@settings(deadline=None)
 @given(
     source=st.tuples(st.integers(1, 8000), st.integers(1, 8000)),
     short_side=st.integers(1, 1200),

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from fakes import FakeEngine, make_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from miniature import make_engine, make_lcm
 
 from models import Style
 from stream.frame import Frame
@@ -119,6 +121,19 @@ def test_model_size_follows_short_side_and_pixel_shape() -> None:
 
 def test_style_is_the_models_own_by_default() -> None:
     assert Stylizer(FakeEngine()).style == FakeEngine.default_style
+
+
+def test_real_engine_paints_alone_as_in_a_stream_and_settles_on_a_still() -> None:
+    """The fake's contract, held by a miniature of the true classes."""
+    engine = make_engine(make_lcm(vae="tiny"))
+    style = Style(prompt="oil painting", strength=0.5, num_inference_steps=2)
+    frame = make_frames(1)[0]
+    still = [replace(frame, pts=pts) for pts in range(3)]
+
+    plain = paint(Stylizer(engine, style, short_side_px=64, stability=0), still)
+    stable = paint(Stylizer(engine, style, short_side_px=64, stability=1), still)
+
+    assert len({*plain, *stable}) == 1
 
 
 # What is made again
@@ -272,7 +287,10 @@ def test_what_the_engine_assumed_is_noted() -> None:
     assert stylizer.stats.notes == ["guidance_scale is ignored"]
 
 
-def test_importing_stream_does_not_import_torch() -> None:
-    code = "import sys, stream; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
+def test_nothing_behind_the_door_of_stream_imports_torch() -> None:
+    code = (
+        "import sys, stream; [getattr(stream, name) for name in stream.__all__]; "
+        "sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
+    )
 
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

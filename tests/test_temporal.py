@@ -112,6 +112,16 @@ def test_first_frame_after_a_cut_equals_the_per_frame_output() -> None:
     assert stable[5].tobytes() == plain[5].tobytes()
 
 
+def test_nothing_of_the_old_shot_shows_even_where_both_are_black() -> None:
+    """Bars above and below stay as they were; what is beside them must not keep old paint."""
+    shots_of_two = []
+    for picture in (view(photograph(1)), 255 - view(photograph(2))):
+        picture[:40] = picture[-40:] = 0
+        shots_of_two += [picture] * 3
+
+    assert paint(shots_of_two, 1)[3].tobytes() == paint(shots_of_two, 0)[3].tobytes()
+
+
 def test_moving_object_leaves_no_ghost() -> None:
     background = view(photograph(1)) // 3
     pictures = []

@@ -26,12 +26,6 @@ TIME_CONSTANTS_S = (0.0, 0.060, 0.140, 0.240, 0.400)
 LONGEST_GAP_S = 1.0
 """A frame that comes later than this after the one before starts afresh."""
 
-STILL_CONFIDENCE = 0.5
-"""A cell above this counts as unchanged when a cut is suspected."""
-
-STILL_SHARE = 0.3
-"""With more unchanged cells than this share it was no cut, whatever the thumbnails say."""
-
 
 def check_stability(stability: float) -> float:
     """Return `stability`.
@@ -79,13 +73,9 @@ class Temporal:
 
     For each frame in order: `decide` (on the host), `mix`, `update`. Not thread-safe; one per
     stream.
-
-    Args:
-        cut_difference: Content difference above which a frame starts a new shot.
     """
 
-    def __init__(self, *, cut_difference: float = shots.CUT_DIFFERENCE) -> None:
-        self._cut_difference = cut_difference
+    def __init__(self) -> None:
         self._history: Tensor | None = None
         self._look: gate.Look | None = None
         self._reference: NDArray[np.float32] | None = None
@@ -126,11 +116,9 @@ class Temporal:
             or not 0 < dt_s <= LONGEST_GAP_S
         ):
             return Decision()
-        confidence = _confidence(look, previous, reference)
-        if shots.content_difference(thumbnail, seen) > self._cut_difference and (
-            np.mean(confidence > STILL_CONFIDENCE) < STILL_SHARE
-        ):
+        if shots.content_difference(thumbnail, seen) > shots.CUT_DIFFERENCE:
             return Decision(is_cut=True)
+        confidence = _confidence(look, previous, reference)
         weight = confidence * np.float32(history_weight(dt_s, stability))
         # the reference is mixed as the latents are: it is what the history was painted from
         self._reference = look.cells + weight[..., np.newaxis] * (reference - look.cells)
