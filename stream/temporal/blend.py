@@ -128,7 +128,11 @@ class Temporal:
         """The new latents (1, C, h, w) with what is kept of the history."""
         if decision.weight is None or self._history is None:
             return latents
-        return blend(latents, self._history, latents.new_tensor(decision.weight))
+        import torch  # here: what imports this file must stay cheap to import
+
+        # 4 bytes a cell, staged by the driver: without `non_blocking` it would wait for the model
+        weight = torch.from_numpy(decision.weight).to(latents, non_blocking=True)
+        return blend(latents, self._history, weight)
 
     def update(self, latents: "Tensor") -> None:
         """Keep a copy of what was shown: the history of the next frame."""
