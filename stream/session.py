@@ -165,8 +165,10 @@ class Session:
     def _finish_sink(self) -> None:
         if self._failures.failed:
             self._sink.abort()
-        else:
-            self._sink.close()
+            return
+        if self._stopped.is_set():
+            self._sink.end_early()
+        self._sink.close()
 
     def _shut_down(self, workers: list["Worker"]) -> None:
         """Wake everybody and wait for them. May be repeated."""

@@ -14,7 +14,8 @@ from command import allaprima, restyle
 from miniature import make_lcm, save
 from numpy.typing import NDArray
 
-from models import PRESETS, STYLES, is_present
+from models import PRESETS, STYLES, is_present, load_engine
+from stream import Session, Stylizer, open_sink, open_source
 from stream.exitcode import ExitCode
 
 SHIPPED = Path(__file__).resolve().parent.parent / "examples" / "clips"
@@ -68,6 +69,18 @@ def test_frames_stay_in_order(tmp_path: Path, model: str) -> None:
     painted = decoded(out)
     errors = [float(np.abs(p.astype(int) - decoded(alone)[0]).mean()) for p in painted]
     assert int(np.argmin(errors)) == 8
+
+
+def test_sound_ends_where_an_interrupted_picture_does(tmp_path: Path, model: str) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", Clip(pts=tuple(range(0, 360000, 3600)), audio="aac"))
+    out = tmp_path / "out.mp4"
+    source = open_source(clip)
+    sink = open_sink(out, info=source.info)
+    stylizer = Stylizer(load_engine(model), short_side_px=64)
+    session = Session(source, stylizer, sink, on_frame=lambda frame: session.stop())
+    assert 0 < session.run().frames_out < 50
+    picture_s, sound_s = (sum(packet_times(out, kind)[-1]) for kind in ("video", "audio"))
+    assert abs(picture_s - sound_s) < 0.1
 
 
 # The model that ships
