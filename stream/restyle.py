@@ -14,7 +14,7 @@ from stream.options import RestyleOptions, option_names
 from stream.report import Outcome
 from stream.session import Session
 from stream.sink import Sink, VideoEncoding, open_sink
-from stream.source import Source, VideoInfo, open_source
+from stream.source import VideoInfo, open_source
 from stream.stats import Stats
 from stream.stylizer import DEFAULT_STABILITY, Stylizer
 
@@ -51,9 +51,12 @@ class Restyler:
         with ExitStack() as stack:
             source = stack.enter_context(open_source(job.source))
             with option_names():
-                stylizer = self._make_stylizer(job, source)
+                engine = self._engine_for(job, source.info)
+                stylizer = self._make_stylizer(engine, source.info)
                 sizes = stylizer.sizes(source.info.size)
                 sink = stack.enter_context(self._open_sink(job, source.info, sizes.output))
+            if source.info.frame_count != 1:
+                engine.warm_up(sizes.model)  # so that the first frame is as fast as the others
             advance = stack.enter_context(self._watch(job, source.info))
             session = Session(source, stylizer, sink, on_frame=lambda _: advance())
             self._session = session
@@ -74,24 +77,16 @@ class Restyler:
         session.stop()
         return True
 
-    def _make_stylizer(self, job: Job, source: Source) -> Stylizer:
-        options = self._options
-        output_size = parse_output_size(options.output_size)
+    def _engine_for(self, job: Job, info: VideoInfo) -> "Engine":
+        """The engine; loaded for the first job, once nothing is seen to be wrong with it."""
         if self._engine is None:
-            # A bad place or codec is said before anybody waits for a model.
-            self._open_sink(job, source.info, source.info.size).abort()
+            options = self._options
+            parse_output_size(options.output_size)
+            self._open_sink(job, info, info.size).abort()
             self._engine = self._load_engine()
-            # A prompt that makes no sense is said here, as an option's fault and not the run's.
+            # A prompt that makes no sense is an option's fault, not the run's.
             self._engine.encode_prompt(options.style(self._engine.default_style))
-        return Stylizer(
-            self._engine,
-            options.style(self._engine.default_style),
-            short_side_px=options.size,
-            output_size=output_size,
-            stability=DEFAULT_STABILITY if options.stability is None else options.stability,
-            sample_aspect_ratio=source.info.sample_aspect_ratio,
-            stats=Stats(fps_target=options.fps_target),
-        )
+        return self._engine
 
     def _load_engine(self) -> "Engine":
         from models import load_engine
@@ -99,6 +94,18 @@ class Restyler:
         options = self._options
         device = None if options.device == "auto" else options.device
         return load_engine(options.model, device=device, loras=options.loras, vae=options.vae)
+
+    def _make_stylizer(self, engine: "Engine", info: VideoInfo) -> Stylizer:
+        options = self._options
+        return Stylizer(
+            engine,
+            options.style(engine.default_style),
+            short_side_px=options.size,
+            output_size=parse_output_size(options.output_size),
+            stability=DEFAULT_STABILITY if options.stability is None else options.stability,
+            sample_aspect_ratio=info.sample_aspect_ratio,
+            stats=Stats(fps_target=options.fps_target),
+        )
 
     def _open_sink(self, job: Job, info: VideoInfo, size: Size) -> Sink:
         options = self._options
