@@ -102,6 +102,20 @@ def test_tagged_colours_decode_within_two_levels(tmp_path: Path, matrix: int, fu
         assert np.abs(frame.data.astype(int) - expected).max() <= 2
 
 
+def test_pictures_come_out_neither_darker_nor_brighter(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(16, 240, (40, 3))
+    pictures = [np.full((64, 96, 3), level, np.uint8) for level in levels]
+    clip = Clip(
+        pts=range(0, 40 * 3600, 3600),
+        pictures=pictures,
+        colour=(1, 1, 1, 1),
+        options={"crf": "1", "preset": "ultrafast"},
+    )
+    frames, _ = read(write_clip(tmp_path / "a.mp4", clip))
+    errors = [f.data.astype(int) - p for f, p in zip(frames, pictures, strict=True)]
+    assert abs(np.mean(errors)) < 0.3
+
+
 @pytest.mark.parametrize(("size", "matrix"), [((96, 64), 6), ((1280, 96), 1)], ids=["sd", "hd"])
 def test_untagged_colours_decode_as_players_guess(
     tmp_path: Path, size: tuple[int, int], matrix: int

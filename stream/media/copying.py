@@ -137,8 +137,8 @@ class StreamCopier:
         for copy in self._copies.values():
             if copy.refused:
                 self._notes.append(
-                    f"{copy.refused} packets of the {_described(copy.original)} were refused by "
-                    "the container."
+                    f"Packets of the {_described(copy.original)} that the container refused: "
+                    f"{copy.refused}."
                 )
 
     def close(self) -> None:

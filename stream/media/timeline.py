@@ -54,14 +54,15 @@ class Timeline:
         """A sentence for each kind of repair made, for the user."""
         notes = []
         if self.missing:
-            notes.append(f"{self.missing} frames had no time stamp and were spaced evenly.")
+            notes.append(f"Frames that had no time stamp and were spaced evenly: {self.missing}.")
         if self.misplaced:
             notes.append(
-                f"{self.misplaced} frames had the time of an earlier one and were moved after it."
+                f"Frames that had the time of an earlier one and were moved after it: "
+                f"{self.misplaced}."
             )
         if self.jumps:
             notes.append(
-                f"The clock of the video jumped back {self.jumps} times and was carried on; sound "
-                "that is copied keeps its own times."
+                "The clock of the video jumped back and was carried on, while sound that is copied "
+                f"keeps its own times: {self.jumps}."
             )
         return notes

@@ -10,8 +10,8 @@ from stream.frame import Size
 from stream.media import colour
 from stream.media.orientation import Orientation
 
-SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-"""Chroma at full resolution and exact rounding: colours within one level of the true ones."""
+SCALING = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+"""Chroma at full resolution and exact rounding: without them pictures come out a level darker."""
 
 
 class RgbConverter:
@@ -49,8 +49,8 @@ class RgbConverter:
     def _source_matrix(self, frame: VideoFrame) -> int | None:
         if frame.format.is_rgb:
             return None
-        tagged = frame.colorspace != colour.UNSPECIFIED
-        return colour.SWSCALE_MATRICES[frame.colorspace if tagged else self._matrix]
+        usual = colour.SWSCALE_MATRICES[self._matrix]
+        return colour.SWSCALE_MATRICES.get(frame.colorspace, usual)
 
 
 def refuse_hdr(color_trc: int) -> None:

@@ -85,8 +85,8 @@ class Damage:
             "" if self.first_s is None else f" between {self.first_s:.2f} and {self.last_s:.2f} s"
         )
         return [
-            f"The input is damaged{where}: {lost} frames were lost, {self.concealed} shown with "
-            f"errors, {self.failed_reads} unreadable stretches skipped."
+            f"The input is damaged{where}; frames lost: {lost}, shown with errors: "
+            f"{self.concealed}, unreadable stretches skipped: {self.failed_reads}."
         ]
 
 

@@ -46,7 +46,7 @@ class Deinterlacer:
         """A sentence on what was done, or none."""
         if not self.count:
             return []
-        return [f"{self.count} interlaced frames were deinterlaced (bwdif), one frame for each."]
+        return [f"Interlaced frames that were deinterlaced (bwdif), one for each: {self.count}."]
 
     def _build(self, frame: VideoFrame) -> Graph:
         graph = Graph()
