@@ -8,6 +8,8 @@ import pytest
 from clips import Clip, decoded, stream_hash, write_clip
 from miniature import make_lcm, save
 
+from models import STYLES
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
@@ -34,6 +36,7 @@ def test_every_example_is_run_here() -> None:
         "demo.py",
         "picture.py",
         "restyle_file.py",
+        "styles_sheet.py",
     }
 
 
@@ -61,6 +64,17 @@ def test_picture_paints_every_look(
     looks = sorted((tmp_path / "looks").iterdir())
     assert [path.name for path in looks] == ["ink.png", "oil painting.png"]
     assert cv2.imread(str(looks[0])).shape == (64, 96, 3)
+
+
+def test_styles_sheet_shows_every_look(
+    monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_path: Path, model: str
+) -> None:
+    import cv2
+
+    out = tmp_path / "sheet.png"
+    run(monkeypatch, "styles_sheet.py", clip, 0.05, out, model)
+    rows = -(-(len(STYLES) + 1) // 5)
+    assert cv2.imread(str(out)).shape == (rows * (180 + 26), 5 * 320, 3)
 
 
 def test_the_demo_restyles_the_shipped_clip_and_draws_a_sheet(
