@@ -211,7 +211,7 @@ class _Run:
             jobs = plan_jobs(
                 self._asked.inputs, self._asked.output, overwrite=self._asked.overwrite
             )
-        restyler = Restyler(self._asked, self._watch)
+        restyler = Restyler(self._asked, watch=self._watch, on_load=self._say_loading)
         with _stop_signals(restyler.stop):
             for job in jobs:
                 self._restyle(restyler, job, alone=len(jobs) == 1)
@@ -234,6 +234,11 @@ class _Run:
             from stream.report import print_report
 
             print_report(Console(stderr=self._asked.json == o.STDOUT), outcome)
+
+    def _say_loading(self) -> None:
+        console = Console(stderr=True)
+        if console.is_terminal and not self._asked.quiet:
+            console.print(f"Loading {self._asked.model} ...", markup=False, highlight=False)
 
     def _failed(self, error: Exception) -> None:
         logger.debug("what failed", exc_info=error)

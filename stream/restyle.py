@@ -32,11 +32,19 @@ class Restyler:
     """Restyles inputs as the options say. Not thread-safe, but for `stop`.
 
     The engine is loaded when the first input and output have been opened.
+
+    Args:
+        options: What was asked, checked.
+        watch: Opened for the time of each job.
+        on_load: Called when the engine is about to be loaded, which takes a while.
     """
 
-    def __init__(self, options: RestyleOptions, watch: Watch) -> None:
+    def __init__(
+        self, options: RestyleOptions, *, watch: Watch, on_load: Callable[[], None]
+    ) -> None:
         self._options = options
         self._watch = watch
+        self._on_load = on_load
         self._engine: Engine | None = None
         self._session: Session | None = None
         self.stopped = False
@@ -83,6 +91,7 @@ class Restyler:
             options = self._options
             parse_output_size(options.output_size)
             self._open_sink(job, info, info.size).abort()
+            self._on_load()
             self._engine = self._load_engine()
             # A prompt that makes no sense is an option's fault, not the run's.
             self._engine.encode_prompt(options.style(self._engine.default_style))
