@@ -75,6 +75,14 @@ def test_readme_has_the_same_exit_codes() -> None:
     assert rows == [(str(code.value), code.meaning) for code in ExitCode]
 
 
+def test_readme_has_the_same_options() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    table = readme[readme.index("| option |") : readme.index("What is not given")]
+    told = set(re.findall(r"--[a-z][a-z-]+", table))
+    known = set(re.findall(r"--[a-z][a-z-]+", allaprima("restyle", "--help").stdout))
+    assert told == known - {"--help", "--output"}
+
+
 def test_version_is_said() -> None:
     assert re.fullmatch(r"allaprima \d+\.\d+\.\d+\n", allaprima("--version").stdout)
 
