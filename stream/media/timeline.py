@@ -18,7 +18,8 @@ class Timeline:
 
     Attributes:
         time_base: Seconds per tick.
-        interval: The usual distance between frames, in ticks; used where a frame has no duration.
+        interval: The distance to the next frame, in ticks, as far as is known: the last frame's
+            duration, or the distance before it.
     """
 
     time_base: Fraction
@@ -31,14 +32,16 @@ class Timeline:
 
     def place(self, pts: int | None, duration: int | None = None) -> int:
         """The pts to use for the next frame, in ticks."""
-        usual_next = 0 if self._last is None else self._last + self.interval
-        if duration:
-            self.interval = duration
+        last = self._last
+        usual_next = 0 if last is None else last + self.interval
         placed = usual_next if pts is None else pts + self._offset
         if pts is None:
             self.missing += 1
-        elif self._last is not None and placed <= self._last:
-            placed = self._repair(placed, self._last, usual_next)
+        elif last is not None and placed <= last:
+            placed = self._repair(placed, last, usual_next)
+        elif last is not None:
+            self.interval = placed - last
+        self.interval = duration or self.interval
         self._last = placed
         return placed
 

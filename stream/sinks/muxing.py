@@ -63,6 +63,8 @@ class Muxer:
         self._shift = round(info.start_s / time_base)
         self._size = plan.size(size)
         self._end_s = Fraction(0)
+        self._first_delay_s = Fraction(0)
+        self._held: Packet[VideoStream] | None = None
         self._reformatter = VideoReformatter()
         self._container = av.open(
             f"file:{path}",
@@ -147,11 +149,29 @@ class Muxer:
         )
 
     def _mux(self, packets: "list[Packet[VideoStream]]") -> None:
+        """Write these packets but the last, which waits until it is known to be the last of all."""
         for packet in packets:
-            due_s = packet.dts * packet.time_base if packet.dts is not None else None
-            self._container.mux(packet)
-            if due_s is not None:
-                self._copier.advance(due_s)
+            if self._held is None:
+                self._first_delay_s = _delay_s(packet)
+            else:
+                self._mux_held(self._held)
+            self._held = packet
+
+    def _mux_held(self, packet: "Packet[VideoStream]") -> None:
+        due_s = (packet.dts or 0) * packet.time_base
+        self._container.mux(packet)
+        self._copier.advance(due_s)
+
+    def _mux_last(self) -> None:
+        """MP4 adds up the packets' durations: the last one's is what makes the sum come out right.
+
+        The encoder gives it that of its own picture, which need not be the last one shown.
+        """
+        packet, self._held = self._held, None
+        if packet is not None and packet.dts is not None:
+            rest_s = self._end_s - self._first_delay_s - packet.dts * packet.time_base
+            packet.duration = max(packet.duration or 0, round(rest_s / packet.time_base))
+            self._mux_held(packet)
 
     def finish(self, *, early: bool) -> None:
         """Flush the encoder, copy the rest and complete the container.
@@ -163,6 +183,7 @@ class Muxer:
             av.FFmpegError: The container cannot be completed.
         """
         self._mux(self._video.encode(None))
+        self._mux_last()
         self._copier.finish(self._end_s if early else None)
         self._copier.close()
         self._container.close()
@@ -172,3 +193,8 @@ class Muxer:
         with suppress(av.FFmpegError, OSError, ValueError):
             self._container.close()
         self._copier.close()
+
+
+def _delay_s(packet: "Packet[VideoStream]") -> Fraction:
+    """How long before its time a packet is decoded, to make room for B-frames."""
+    return ((packet.pts or 0) - (packet.dts or 0)) * packet.time_base

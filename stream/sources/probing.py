@@ -23,6 +23,15 @@ def stream_start_s(container: InputContainer) -> Fraction:
     return min(starts, default=Fraction(0))
 
 
+EXACT_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+"""Containers that write down when the last frame's time is over; others tell when it begins."""
+
+
+def ends_exactly(container: InputContainer) -> bool:
+    """Whether the end that the container promises includes the last frame's duration."""
+    return container.format.name in EXACT_FORMATS
+
+
 def promised_end(container: InputContainer, stream: VideoStream) -> int | None:
     """When the stream ends by its own account, in its ticks; ``None`` if it does not say."""
     if stream.time_base is None:

@@ -28,7 +28,7 @@ from stream.sources.conversion import RgbConverter, refuse_hdr
 from stream.sources.decoding import CODECS_WITH_HIDDEN_FRAMES, Damage, decoded_frames
 from stream.sources.deinterlacing import Deinterlacer
 from stream.sources.opening import best_video_stream, open_generator, open_video
-from stream.sources.probing import promised_end, promised_frames, stream_start_s
+from stream.sources.probing import ends_exactly, promised_end, promised_frames, stream_start_s
 
 DEFAULT_RATE = Fraction(25)
 """Frames a second where neither the container nor the codec says."""
@@ -117,6 +117,7 @@ class VideoSource(Source):
         orientation = self._orientation(first)
         aspect = self._stream.sample_aspect_ratio or Fraction(1)
         self._end = promised_end(container, self._stream)
+        self._ends_exactly = ends_exactly(container)
         start_s = stream_start_s(container)
         duration_s = None if self._end is None else float(self._end * time_base - start_s)
         return VideoInfo(
@@ -149,7 +150,8 @@ class VideoSource(Source):
 
     def _last_duration(self, pts: int, duration: int) -> int:
         """How long the last frame shows: to the stream's end, or its own, or the usual time."""
-        if not self._timeline.jumps and self._end is not None and self._end > pts:
+        trusted = self._ends_exactly and not self._timeline.jumps
+        if trusted and self._end is not None and self._end > pts:
             longest_s = max(EARLY_END_S, float(2 * duration * self._timeline.time_base))
             if (self._end - pts) * self._timeline.time_base <= longest_s:
                 return self._end - pts
