@@ -173,7 +173,7 @@ def _set_up_logging(debug: bool) -> None:
     """Our own words at DEBUG, or nothing: what a user must know is in the report."""
     if not debug:
         logging.getLogger().addHandler(logging.NullHandler())
-        for library in ("DIFFUSERS", "TRANSFORMERS"):
+        for library in ("DIFFUSERS", "TRANSFORMERS", "HF_HUB"):
             os.environ.setdefault(f"{library}_VERBOSITY", "error")
         return
     from rich.logging import RichHandler
