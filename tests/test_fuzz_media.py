@@ -108,6 +108,18 @@ def test_a_damaged_file_goes_through_to_a_whole_one(
         assert not list(tmp_path.glob(".*"))
 
 
+def test_a_stream_that_turns_up_late_does_no_harm(tmp_path: Path) -> None:
+    alone, both = tmp_path / "alone.ts", tmp_path / "both.ts"
+    write_clip(alone, Clip(pts=range(0, 250 * 3600, 3600)))
+    write_clip(both, Clip(pts=range(250 * 3600, 260 * 3600, 3600), audio="aac"))
+    path = tmp_path / "in.ts"
+    path.write_bytes(alone.read_bytes() + both.read_bytes() + alone.read_bytes() * 2)
+    with av.open(str(path)) as container:
+        assert len(container.streams) == 1
+    copy_through(path, tmp_path / "out.mp4")
+    assert len(decoded(tmp_path / "out.mp4")) == 250 * 3 + 10
+
+
 def damage(path: Path, first: int, last: int) -> None:
     """Break the packets of these frames, counted in the order of the file."""
     with av.open(str(path)) as container:

@@ -17,6 +17,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
+from stream.media.demuxing import packets
 from stream.media.fitting import add_copy, first_packets, header_filter, lasting_tags, refusal
 
 DISK_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
@@ -71,7 +72,7 @@ class StreamCopier:
         if self._copies:
             names = ", ".join(_described(copy.original) for copy in self._copies.values())
             self._notes.append(f"Copied bit for bit: {names}.")
-            self._packets = self._input.demux([copy.original for copy in self._copies.values()])
+            self._packets = packets(self._input, [c.original for c in self._copies.values()])
 
     def _wanted(self, stream: Stream, first: "Mapping[int, Packet[Stream]]") -> bool:
         if stream.type in COPIED_TYPES:
@@ -156,7 +157,7 @@ class StreamCopier:
                 packet = next(self._packets, None)
                 if packet is None:
                     return None
-                if packet.size and _dated(packet):
+                if _dated(packet):
                     self._held = packet
         except av.FFmpegError:
             self._notes.append("The input is damaged: sound and subtitles end where it is.")

@@ -10,6 +10,8 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 
+from stream.media.demuxing import packets
+
 STALE_TAGS = {
     *("major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id"),
     *("DURATION", "rotate", "BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES"),
@@ -76,9 +78,8 @@ def first_packets(path: Path) -> "dict[int, Packet[Stream]]":
             if stream not in wanted:
                 stream.discard = Discard.all
         with suppress(av.FFmpegError):
-            for number, packet in enumerate(container.demux(wanted) if wanted else ()):
-                if packet.size and packet.stream_index not in found:
-                    found[packet.stream_index] = packet
+            for number, packet in enumerate(packets(container, wanted) if wanted else ()):
+                found.setdefault(packet.stream_index, packet)
                 if len(found) == len(wanted) or number >= PACKETS_TRIED:
                     break
     return found

@@ -8,12 +8,15 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import cast
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
+from stream.media.demuxing import packets
 
 READ_ATTEMPTS = 16
 """Failed reads in a row after which a damaged file is taken to end."""
@@ -121,11 +124,9 @@ def _packets(
     attempts = 0
     while attempts < READ_ATTEMPTS:
         try:
-            for packet in container.demux(stream):
-                # An empty packet would make the decoder flush; the demuxer ends with one.
-                if packet.size:
-                    attempts = 0
-                    yield packet
+            for packet in packets(container, [stream]):
+                attempts = 0
+                yield cast("Packet[VideoStream]", packet)
             return
         except av.FFmpegError:
             damage.failed_reads += 1
