@@ -44,7 +44,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for name, array in arrays.items():
         np.save(pairs / f"{name}.npy", array)
-    (pairs / "pictures.json").write_text(json.dumps(["made/here"]))
+    (pairs / "pictures.json").write_text(json.dumps({"made/here": "nobody, CC0-1.0"}))
     return folder
 
 
@@ -165,7 +165,10 @@ Files: a/three.png
 Copyright: none
 License: public-domain
 """
-    assert permissive_files(listed) == {"a/one", "a/three"}
+    assert permissive_files(listed) == {
+        "a/one": "2015 Somebody, CC-BY-2.0",
+        "a/three": "none, public-domain",
+    }
 
 
 def test_qt_container_is_read(tmp_path: Path) -> None:

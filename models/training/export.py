@@ -77,7 +77,10 @@ def attribution(runs: Path) -> str:
         "Photographs used for training:",
         "",
     ]
-    names = json.loads((runs / "pairs" / "train" / "pictures.json").read_text())
-    stills = [n for n in names if n.split("/")[0] not in ("film", "webcam")]
-    lines.append(", ".join(stills) + ".")
+    credits_ = json.loads((runs / "pairs" / "train" / "pictures.json").read_text())
+    lines += [
+        f"- {name}" + (f" ({credit})" if credit else "")
+        for name, credit in credits_.items()
+        if not name.startswith(("film/", "webcam/"))
+    ]
     return "\n".join(lines) + "\n"

@@ -67,7 +67,8 @@ def make_pairs(
     cv2.setNumThreads(0)  # a forked worker would wait for ever on OpenCV's pool of its parent
     pictures = [p for p in collect(packages) if p.held_out is held_out]
     _allocate(folder, count, per_crop)
-    (folder / "pictures.json").write_text(json.dumps(sorted(p.name for p in pictures), indent=1))
+    credits_ = {p.name: p.credit for p in sorted(pictures, key=lambda p: p.name)}
+    (folder / "pictures.json").write_text(json.dumps(credits_, indent=1))
     logger.info("%d pictures, %d crops", len(pictures), count)
     context = multiprocessing.get_context("fork")
     jobs = [

@@ -29,8 +29,8 @@ KIND_SHARES = {"photo": 0.42, "film": 0.33, "webcam": 0.1, "procedural": 0.15}
 """Of the training crops."""
 
 HELD_OUT = (
-    "chelsea", "coffee", "rocket", "flower", "faust_github", "giant_panda", "panda", "greatWall",
-    "windmill", "fish5", "dam2", "moose", "cityCC0",
+    "chelsea", "coffee", "rocket", "flower", "faust_github", "panda", "greatWall",
+    "windmill", "fish5", "dam2", "moose",
 )  # fmt: skip
 """Photographs that are only ever evaluated on."""
 
@@ -43,12 +43,16 @@ PERMISSIVE = re.compile(r"(CC-BY-\d|CC0|public-domain)")
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """One picture with its place in the split. `data` is uint8 RGB (H, W, 3)."""
+    """One picture with its place in the split. `data` is uint8 RGB (H, W, 3).
+
+    `credit` names author and licence where the package does so picture by picture.
+    """
 
     name: str
     kind: str
     held_out: bool
     data: Picture
+    credit: str = ""
 
 
 def collect(packages: Path) -> list[Photograph]:
@@ -91,17 +95,20 @@ def _gcompris(folder: Path) -> Iterator[Photograph]:
             data = decode(content)
             if min(data.shape[:2]) >= 160:
                 short = stem.rsplit("/", 1)[1]
-                yield Photograph(f"gcompris/{short}", "photo", short in HELD_OUT, data)
+                held_out = short in HELD_OUT
+                yield Photograph(f"gcompris/{short}", "photo", held_out, data, allowed[stem])
 
 
-def permissive_files(copyright_text: str) -> set[str]:
-    """Paths without suffix that a Debian copyright file puts under a permissive licence."""
-    allowed: set[str] = set()
+def permissive_files(copyright_text: str) -> dict[str, str]:
+    """What a Debian copyright file lists as permissive: path without suffix -> credit."""
+    allowed: dict[str, str] = {}
     for paragraph in re.split(r"\n\n+", copyright_text):
         licence = re.search(r"^License:\s*(\S+)", paragraph, re.M)
         files = re.search(r"^Files:\s*(.*?)(?=^\w[\w-]*:)", paragraph, re.M | re.S)
+        author = re.search(r"^Copyright:\s*(.+)$", paragraph, re.M)
         if licence and files and PERMISSIVE.match(licence.group(1)):
-            allowed.update(f.rsplit(".", 1)[0] for f in files.group(1).split())
+            credit = f"{author.group(1).strip() if author else 'unknown'}, {licence.group(1)}"
+            allowed |= {f.rsplit(".", 1)[0]: credit for f in files.group(1).split()}
     return allowed
 
 
