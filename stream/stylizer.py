@@ -1,6 +1,8 @@
 """Stylizer: frames in, painted frames out; engine, style, geometry and temporal state in one place.
 
-    frame ─prepare─► image ─encode─► latents ─denoise─► x0 ─blend─► x0 ─decode─► image ─finish─►
+    frame ─prepare─► image ─encode─► latents ─denoise─► x0 ─decode─► image ─blend─► data ─finish─►
+
+Where nothing changed since the last frame, its picture is given out again and the model rests.
 
 Starts no thread, reads no clock but to time its stages. Torch is touched only inside `process`, so
 only in the thread that calls it. Called by `stream.session`, or by hand.
@@ -10,6 +12,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stream import geometry
 from stream.frame import Frame, Size
@@ -72,6 +77,8 @@ class Stylizer:
         self._conditioning: Latest[Conditioning] = Latest()
         self._schedule: Latest[Schedule] = Latest()
         self._noise: Latest[Tensor] = Latest()
+        # the painted picture, which keeps its id from being used again, and the resized one
+        self._output: Latest[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = Latest()
 
     @property
     def style(self) -> "Style":
@@ -121,6 +128,7 @@ class Stylizer:
     def reset(self) -> None:
         """Forget the stream: its size and its history. The style and what it needs stay."""
         self._sizes = None
+        self._output = Latest()
         self._temporal.reset()
 
     def _configured(self, frame: Frame) -> "Sizes":
@@ -142,23 +150,28 @@ class Stylizer:
         with stage("prepare"):
             data = geometry.resize(frame.data, sizes.model)
             decision = temporal.decide(data, (columns, rows), frame.time_s, stability)
-            image = engine.to_image(data)
         if decision.is_cut:
             self.stats.count_event("cut")
+        if decision.is_still and temporal.shown is not None:
+            self.stats.count_event("still")
+            return frame.replace(self._finished(temporal.shown, sizes.output))
         with stage("encode"):
-            latents = engine.encode(image)
+            latents = engine.encode(engine.to_image(data))
         with stage("denoise"):
             x0 = engine.denoise(
                 latents, self._noise.value, self._conditioning.value, self._schedule.value
             )
-        with stage("blend"):
-            x0 = temporal.mix(x0, decision)
-            if stability > 0:
-                temporal.update(x0)
         with stage("decode"):
-            image = engine.decode(x0)
+            painted = engine.to_data(engine.decode(x0))
+        with stage("blend"):
+            painted = temporal.mix(painted, decision)
         with stage("finish"):
-            return frame.replace(geometry.resize(engine.to_data(image), sizes.output))
+            return frame.replace(self._finished(painted, sizes.output))
+
+    def _finished(self, painted: "NDArray[np.uint8]", size: Size) -> "NDArray[np.uint8]":
+        """The picture at the output's size; a picture shown again is not resized again."""
+        self._output.make(id(painted), lambda: (painted, geometry.resize(painted, size)))
+        return self._output.value[1]
 
     def _adopt(self, style: "Style", size: Size) -> bool:
         """Rebuild what changed with the style; say whether anything did."""

@@ -5,7 +5,6 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from stream.temporal import Decision, Temporal
@@ -51,8 +50,11 @@ def clip_pictures(name: str) -> list[Picture]:
 
 
 def decide_all(pictures: list[Picture], stability: float = 0.5) -> list[Decision]:
+    """What is decided for each picture, when each is painted as itself."""
     temporal, decisions = Temporal(), []
     for index, data in enumerate(pictures):
-        decisions.append(temporal.decide(data, GRID, index / RATE, stability))
-        temporal.update(torch.zeros(1, 4, *GRID))
+        decision = temporal.decide(data, GRID, index / RATE, stability)
+        if not decision.is_still:
+            temporal.mix(data, decision)
+        decisions.append(decision)
     return decisions

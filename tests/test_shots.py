@@ -52,6 +52,23 @@ def test_cut_is_seen_in_its_first_frame_and_only_there() -> None:
     ] * 2
 
 
+def test_same_shot_in_another_light_is_not_the_same() -> None:
+    cells = np.random.default_rng(0).uniform(0, 150, (32, 32, 3)).astype(np.float32)
+
+    assert shots.is_same_shot(cells + 1, cells)
+    assert not shots.is_same_shot(1.6 * cells, cells)
+    assert not shots.is_same_shot(cells, cells[:16])
+
+
+def test_flash_is_a_cut_and_so_is_the_way_back() -> None:
+    picture = view(photograph(1)) // 2
+    pictures = [picture] * 3 + [(picture * 1.6).astype(np.uint8)] + [picture] * 2
+
+    decisions = decide_all(pictures)
+
+    assert [decision.is_cut for decision in decisions] == [False] * 3 + [True, True, False]
+
+
 @pytest.mark.parametrize("clip", ["bunny.mp4", "face.mp4"])
 def test_clip_without_a_cut_has_none(clip: str) -> None:
     pictures = [cv2.resize(data, (SIZE_PX, SIZE_PX)) for data in clip_pictures(clip)[::2]]

@@ -276,7 +276,7 @@ def test_stages_are_timed_once_a_frame() -> None:
         stylizer.process(frame)
 
     assert list(stylizer.stats.stages) == [
-        *("prepare", "encode", "denoise", "blend", "decode", "finish")
+        *("prepare", "encode", "denoise", "decode", "blend", "finish")
     ]
 
 

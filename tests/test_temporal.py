@@ -3,10 +3,12 @@
 from fractions import Fraction
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
-import torch
 from fakes import FakeEngine
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sequences import (
     GRID,
     RATE,
@@ -20,8 +22,9 @@ from sequences import (
 from models import Style
 from stream.frame import Frame
 from stream.stylizer import Stylizer
-from stream.temporal import Temporal
-from stream.temporal.blend import blend, check_stability, history_weight
+from stream.temporal import Decision, Temporal, blend
+from stream.temporal.blend import check_stability, history_weight
+from stream.temporal.motion import FlowEstimator
 
 
 def frames_of(pictures: list[Picture], rate: int = RATE) -> list[Frame]:
@@ -53,26 +56,57 @@ def test_history_weight_does_not_depend_on_the_frame_rate() -> None:
 
 @pytest.mark.parametrize(
     ("stability", "expected"),
-    [(0, 0.0), (0.25, 0.5738), (0.5, 0.7881), (0.75, 0.8703), (1, 0.9200)],
+    [(0, 0.0), (0.25, 0.3292), (0.5, 0.5738), (0.75, 0.7165), (1, 0.8119)],
 )
 def test_history_weight_at_30_frames_a_second(stability: float, expected: float) -> None:
-    """exp(-(1/30) / tau) for tau of 0, 60, 140, 240 and 400 ms."""
+    """exp(-(1/30) / tau) for tau of 0, 30, 60, 100 and 160 ms."""
     assert history_weight(1 / 30, stability) == pytest.approx(expected, abs=1e-4)
 
 
-def test_blend_is_exact_at_weight_zero_and_for_equal_latents() -> None:
-    latents, history = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8) * 100
+def test_blend_is_exact_at_weight_zero_and_one() -> None:
+    old, new = photograph(1)[:64, :64], photograph(2)[:64, :64]
+    weight = np.zeros((64, 64), np.float32)
+    weight[32:] = 1
 
-    assert torch.equal(blend(latents, history, torch.zeros(8, 8)), latents)
-    assert torch.equal(blend(latents, latents.clone(), torch.rand(8, 8)), latents)
+    mixed = blend.blend(old, new, weight)
+
+    assert (mixed[:32] == new[:32]).all() and (mixed[32:] == old[32:]).all()
 
 
-def test_blend_weighs_each_cell() -> None:
-    weight = torch.tensor([[0.0, 0.25], [0.5, 1.0]])
+def test_old_paint_is_dropped_where_the_new_has_another_colour() -> None:
+    old, new = (np.full((64, 64, 3), 100, np.uint8) for _ in range(2))
+    new[:32] = 108
+    new[32:] = 160
 
-    mixed = blend(torch.zeros(1, 2, 2, 2), torch.ones(1, 2, 2, 2), weight)
+    agreed = blend.agreement(old, new, (8, 8))
 
-    assert torch.equal(mixed[0, 0], weight)
+    assert (agreed[:4] == 1).all() and agreed[4:].max() < 1e-3
+
+
+def test_fine_contrast_lost_by_averaging_is_given_back() -> None:
+    """Two paintings with half their texture in common: the mean has less of it than either."""
+    random = np.random.default_rng(0)
+    common, *own = (cv2.GaussianBlur(random.normal(0, 30, (128, 128, 3)), (0, 0), 1) for _ in "123")
+    old, new = ((128 + common + part).clip(0, 255).astype(np.uint8) for part in own)
+    mixed = blend.blend(old, new, np.full((128, 128), 0.5, np.float32))
+
+    restored = blend.restored(mixed, new, (16, 16))
+
+    fine = [cv2.Laplacian(data, cv2.CV_32F).var() for data in (mixed, restored, new)]
+    assert fine[0] < 0.8 * fine[2]
+    assert fine[1] == pytest.approx(fine[2], rel=0.15)
+
+
+@pytest.mark.parametrize("by", [1, 2])
+def test_history_is_pulled_along_the_flow(by: int) -> None:
+    """Flow of (3, -1) px at any reduction: what is at p now was at p + 3 by right, by up."""
+    data = view(photograph(1))
+    flow = np.zeros((SIZE_PX // by, SIZE_PX // by, 2), np.float32)
+    flow[..., 0], flow[..., 1] = 3, -1
+
+    moved = blend.pulled(data, flow, FlowEstimator().positions(data.shape))
+
+    assert (moved[8:-8, 8:-8] == data[8 - by : -8 - by, 8 + 3 * by : 3 * by - 8 or None]).all()
 
 
 @pytest.mark.parametrize("wrong", [-0.01, 1.01, float("nan")])
@@ -90,17 +124,16 @@ def test_static_input_gives_equal_bytes() -> None:
     assert len({data.tobytes() for data in painted}) == 1
 
 
-def test_noise_flickers_less_with_more_stability() -> None:
+def test_noise_flickers_less_than_per_frame() -> None:
     picture = view(photograph(1)) // 2 + 64
     pictures = [with_noise(picture, 4, seed) for seed in range(20)]
 
     flicker = []
     for stability in (0, 0.25, 0.5, 1):
-        painted = paint(pictures, stability)[8:]
+        painted = paint(pictures, stability)[1:]
         flicker.append(np.mean([difference(a, b) for a, b in pairwise(painted)]))
 
-    assert flicker == sorted(flicker, reverse=True)
-    assert flicker[2] < 0.5 * flicker[0]
+    assert max(flicker[1:]) < 0.5 * flicker[0]
 
 
 def test_first_frame_after_a_cut_equals_the_per_frame_output() -> None:
@@ -147,7 +180,7 @@ def test_pan_does_not_lag(speed_px: float) -> None:
 
     for index in range(2, 10):
         now = difference(stable[index], plain[index])
-        assert now < 0.5 * difference(stable[index], plain[index - 1])
+        assert now < 0.6 * difference(stable[index], plain[index - 1])
 
 
 def test_30_and_60_frames_a_second_settle_alike() -> None:
@@ -164,48 +197,140 @@ def test_30_and_60_frames_a_second_settle_alike() -> None:
 @pytest.mark.parametrize("times", [[0, 0], [5, 2], [0, 100]])
 def test_time_that_stands_still_jumps_back_or_leaps_starts_afresh(times: list[int]) -> None:
     temporal = Temporal()
-    data = view(photograph(1))
-    temporal.decide(data, GRID, times[0], 1)
-    temporal.update(torch.zeros(1, 4, *GRID))
+    for data, time_s in zip((view(photograph(1)), view(photograph(2))), times, strict=True):
+        decision = temporal.decide(data, GRID, time_s, 1)
+        temporal.mix(data, decision)
 
-    assert temporal.decide(data, GRID, times[1], 1).weight is None
+    assert decision.is_cut and decision.weight is None
 
 
 def test_reset_forgets_everything() -> None:
     temporal = Temporal()
     data = view(photograph(1))
-    temporal.decide(data, GRID, 0, 1)
-    temporal.update(torch.zeros(1, 4, *GRID))
+    temporal.mix(data, temporal.decide(data, GRID, 0, 1))
     temporal.reset()
 
-    assert temporal.decide(data, GRID, 1 / RATE, 1).weight is None
+    assert temporal.decide(data, GRID, 1 / RATE, 1) == Decision()
+    assert temporal.shown is None
 
 
-def test_history_is_a_copy() -> None:
-    """An engine may paint every frame into the same memory."""
+# What is copied
+
+
+def test_noise_on_a_still_picture_is_not_painted_once_settled() -> None:
+    engine = FakeEngine()
+    stylizer = Stylizer(engine, short_side_px=SIZE_PX, stability=0.5)
+    picture = view(photograph(1)) // 2 + 64
+    frames = frames_of([with_noise(picture, 2, seed) for seed in range(30)])
+
+    outs = [stylizer.process(frame)[0].data.tobytes() for frame in frames]
+
+    assert len(set(outs[10:])) == 1
+    assert engine.calls.counts["denoise"] <= 12
+    assert stylizer.stats.events["still"] >= 18
+
+
+def test_repeated_frame_is_not_painted_again() -> None:
+    engine = FakeEngine()
+    stylizer = Stylizer(engine, short_side_px=SIZE_PX, stability=0.5)
+    canvas = photograph(4, side_px=SIZE_PX + 150)
+    pictures = [view(canvas, 6 * (index // 2)) for index in range(12)]
+
+    outs = [stylizer.process(frame)[0].data.tobytes() for frame in frames_of(pictures, 60)]
+
+    assert engine.calls.counts["denoise"] == 6
+    assert outs[::2] == outs[1::2]
+
+
+def test_background_keeps_its_bytes_behind_a_moving_object() -> None:
+    background = view(photograph(1)) // 2 + 40
+    pictures = []
+    for index in range(24):
+        data = background.copy()
+        data[96:144, 4 * index : 4 * index + 40] = 240
+        pictures.append(with_noise(data, 2, index))
+
+    painted = paint(pictures, 0.5)
+
+    assert all((a[176:] == b[176:]).all() for a, b in pairwise(painted[10:]))
+    assert not all((a[96:144] == b[96:144]).all() for a, b in pairwise(painted[10:]))
+
+
+@pytest.mark.parametrize("gap", [1, 3])
+def test_shot_that_comes_back_has_its_paint_again(gap: int) -> None:
+    """A|B|A, and a flash: the very bytes of before, and nothing painted anew."""
+    a, b = view(photograph(1)) // 2 + 30, 255 - view(photograph(2)) // 2
+    pictures = [with_noise(p, 2, i) for i, p in enumerate([a] * 12 + [b] * gap + [a] * 2)]
+
+    painted = paint(pictures, 0.5)
+
+    assert painted[12 + gap].tobytes() == painted[11].tobytes()
+    assert painted[13 + gap].tobytes() == painted[11].tobytes()
+
+
+def test_pause_in_a_still_scene_changes_nothing() -> None:
     temporal = Temporal()
-    data = view(photograph(1))
-    latents = torch.ones(1, 4, *GRID)
-    temporal.decide(data, GRID, 0, 1)
-    temporal.update(latents)
-    latents.zero_()
+    picture = view(photograph(1)) // 2 + 64
+    for index in range(12):
+        data = with_noise(picture, 2, index)
+        decision = temporal.decide(data, GRID, index / RATE, 0.5)
+        if not decision.is_still:
+            temporal.mix(data, decision)
+    shown = temporal.shown
 
-    mixed = temporal.mix(latents, temporal.decide(data, GRID, 1 / RATE, 1))
+    assert temporal.decide(with_noise(picture, 2, 99), GRID, 60, 0.5).is_still
+    assert temporal.shown is shown
 
-    assert mixed.min() == pytest.approx(history_weight(1 / RATE, 1))
+
+def test_style_change_forgets_the_other_shots_too() -> None:
+    a, b = view(photograph(1)), 255 - view(photograph(2))
+    stylizer = Stylizer(FakeEngine(), Style(prompt="oil painting"), short_side_px=SIZE_PX)
+    outs = []
+    for index, frame in enumerate(frames_of([a, a, b, a])):
+        if index == 2:
+            stylizer.style = Style(prompt="neon")
+        outs.append(stylizer.process(frame)[0].data)
+
+    fresh = Stylizer(FakeEngine(), Style(prompt="neon"), short_side_px=SIZE_PX)
+    assert (outs[3] == fresh.process(frames_of([a])[0])[0].data).all()
 
 
-@pytest.mark.parametrize("size", [(8, 8), (64, 8), (512, 512), (1024, 768)])
+# Nothing breaks it
+
+
+@pytest.mark.parametrize("size", [(16, 16), (64, 16), (256, 256), (512, 384)])
 @pytest.mark.parametrize("kind", ["black", "white", "flat", "noise"])
 def test_no_picture_gives_a_weight_out_of_range(kind: str, size: tuple[int, int]) -> None:
     levels = {"black": (0, 1), "white": (255, 256), "flat": (90, 91), "noise": (0, 256)}[kind]
     random = np.random.default_rng(0)
-    grid = size[0] // 8, size[1] // 8
     temporal = Temporal()
     for index in range(4):
         data = random.integers(*levels, (size[1], size[0], 3), np.uint8)
-        weight = temporal.decide(data, grid, index / RATE, 1).weight
-        temporal.update(torch.zeros(1, 4, grid[1], grid[0]))
-        if weight is not None:
-            assert weight.shape == (grid[1], grid[0])
-            assert np.isfinite(weight).all() and weight.min() >= 0 and weight.max() < 1
+        decision = temporal.decide(data, (size[0] // 8, size[1] // 8), index / RATE, 1)
+        if decision.is_still:
+            continue
+        shown = temporal.mix(data, decision)
+        assert shown.shape == data.shape and shown.dtype == np.uint8
+        if decision.weight is not None:
+            assert np.isfinite(decision.weight).all()
+            assert decision.weight.min() >= 0 and decision.weight.max() <= 1
+
+
+@given(
+    st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    st.integers(1, 120),
+    st.floats(0.01, 1),
+    st.integers(0, 100),
+)
+@settings(max_examples=30, deadline=None)
+def test_any_size_rate_and_stability_runs(
+    cells: tuple[int, int], rate: int, stability: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    temporal = Temporal()
+    data = random.integers(0, 256, (8 * cells[1], 8 * cells[0], 3), np.uint8)
+    for index in range(5):
+        data = np.roll(with_noise(data, 1, seed), index % 3, axis=1)
+        decision = temporal.decide(data, cells, index / rate, stability)
+        if not decision.is_still:
+            assert temporal.mix(data, decision).shape == data.shape

@@ -1,13 +1,15 @@
-"""What one frame knows of those before it, so that paint stays where it was.
+"""What one frame knows of those before it, so that paint stays on its object.
 
-    data ─► shots   is this a new shot? then nothing of the old one may show
-         ─► gate    which cells look as they did when the history was painted
-         ─► blend   how much of the history each cell keeps; Temporal, the state of one stream
+    data ─► shots    is this a new shot, or one that comes back?
+         ─► gate     which cells still look as they did when they were painted
+         ─► motion   where everything else was one frame before, and how sure that is
+         ─► blend    the painted picture mixed with the last one, moved along
+            state    Temporal: what is remembered of one stream, and what follows from it
 
-All of it runs on the host, on uint8 pictures of the model's size, but for the last step: one
-mixture of latents. It starts no thread. Called by `stream.stylizer`.
+All of it runs on the host, on uint8 pictures of the model's size, and starts no thread. Nothing
+changed: the last picture is shown again and the model is not asked. Called by `stream.stylizer`.
 """
 
-from stream.temporal.blend import Decision, Temporal
+from stream.temporal.state import Decision, Temporal
 
 __all__ = ["Decision", "Temporal"]

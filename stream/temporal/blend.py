@@ -1,30 +1,42 @@
-"""Blend: how much of its painted history each cell keeps, and Temporal, the state of one stream.
+"""Blend: yesterday's paint, moved to where its thing is now, mixed with today's. Pure functions.
 
-    x~_t = x_t + a (x~_{t-1} - x_t),   a = c · exp(-dt / tau)
+    x~_t = a · W(x~_{t-1}, w) + (1 - a) · x_t,     a = confidence · exp(-dt / tau)
 
-x_t is what the model made of frame t alone, c the cell's confidence that nothing changed there
-(`gate`), tau the time constant behind the knob `stability`. A cell that changed has c = 0 and
-shows x_t itself: nothing lags, nothing ghosts. After a cut everything does.
+x_t is what the model made of frame t alone; W pulls the last shown picture along the flow w.
+Pictures are blended, not latents: a latent position is a block of pixels, and moving it by a part
+of a block is not what the decoder makes of a moved picture. Two guards follow: where the two
+paintings disagree by more than flicker the old one is dropped, and the fine contrast that averaging
+has cost is given back.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.frame import Size
-from stream.temporal import gate, shots
 
-if TYPE_CHECKING:
-    from torch import Tensor
+Floats = NDArray[np.float32]
+Data = NDArray[np.uint8]
 
 STABILITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
-TIME_CONSTANTS_S = (0.0, 0.060, 0.140, 0.240, 0.400)
+TIME_CONSTANTS_S = (0.0, 0.030, 0.060, 0.100, 0.160)
 """tau at each of the stabilities above; linear in between."""
 
-LONGEST_GAP_S = 1.0
-"""A frame that comes later than this after the one before starts afresh."""
+AGREE_LEVELS, AGREE_SOFTNESS = 10.0, 10.0
+"""Levels by which the mean of a cell's old and new paint may differ, and over which the old one's
+weight falls to 1/e beyond: a colour that really changed, or a ghost."""
+
+LEAST_GAIN, MOST_GAIN = 0.8, 1.6
+"""Fine contrast is changed by this at most: beyond, grain would be raised."""
+
+LEAST_LOSS = 0.01
+"""Less is not worth two passes over the picture."""
+
+SHARPEN = 1.3
+"""Weight of (picture - its 3x3 blur) that raises the mean Laplacian by 100 %, about."""
+
+AROUND_CELLS = 5
+"""Side of the neighbourhood whose fine contrast is compared."""
 
 
 def check_stability(stability: float) -> float:
@@ -44,104 +56,61 @@ def history_weight(dt_s: float, stability: float) -> float:
     return float(np.exp(-dt_s / tau_s)) if tau_s > 0 else 0.0
 
 
-def blend(latents: "Tensor", history: "Tensor", weight: "Tensor") -> "Tensor":
-    """x + a (history - x): exactly x where a is 0, and where the two are equal.
+def pulled(shown: Data, flow: Floats, positions: Floats) -> Data:
+    """The picture (H, W, 3) moved along a backward flow of a reduced size.
 
     Args:
-        latents, history: (1, C, h, w).
-        weight: (h, w) in [0, 1].
+        shown: uint8 RGB.
+        flow: float32 (H/k, W/k, 2) in pixels of its own size.
+        positions: x and y of every pixel of `shown`, float32 (H, W, 2).
     """
-    return latents + weight * (history - latents)
+    height, width = shown.shape[:2]
+    by = width / flow.shape[1]
+    if by != 1:
+        flow = np.asarray(cv2.resize(flow, (width, height)), dtype=np.float32) * np.float32(by)
+    source = positions + flow
+    x, y = source[..., 0], source[..., 1]
+    moved = cv2.remap(shown, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, dtype=np.uint8)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Decision:
-    """What is to be done with the history for one frame.
+def agreement(old: Data, new: Data, grid: Size) -> Floats:
+    """How much of the old paint may stay by its looks alone: (h, w) in [0, 1]."""
+    means = [
+        np.asarray(cv2.resize(data, grid, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        for data in (old, new)
+    ]
+    excess = np.maximum(np.abs(means[0] - means[1]).max(axis=2) - np.float32(AGREE_LEVELS), 0)
+    return np.asarray(np.exp(-np.square(excess / np.float32(AGREE_SOFTNESS))), dtype=np.float32)
 
-    Attributes:
-        weight: float32 (h, w), the share of the history that each cell keeps; ``None`` takes the
-            new latents as they are, bit for bit.
-        is_cut: The frame starts a new shot.
+
+def blend(old: Data, new: Data, weight: Floats) -> Data:
+    """weight * old + (1 - weight) * new; exactly one of them where weight is 1 or 0.
+
+    Args:
+        old, new: uint8 (H, W, 3).
+        weight: float32 (H, W) in [0, 1].
     """
-
-    weight: NDArray[np.float32] | None = None
-    is_cut: bool = False
+    return np.asarray(cv2.blendLinear(old, new, weight, 1 - weight), dtype=np.uint8)
 
 
-class Temporal:
-    """The memory of one stream: what was painted last and what it was painted from.
+def restored(mixed: Data, new: Data, grid: Size) -> Data:
+    """The mixture with the fine contrast that the new paint has: averaging takes it away.
 
-    For each frame in order: `decide` (on the host), `mix`, `update`. Not thread-safe; one per
-    stream.
+    The ratio of the mean Laplacians says, cell by cell, how much was lost.
     """
-
-    def __init__(self) -> None:
-        self._history: Tensor | None = None
-        self._look: gate.Look | None = None
-        self._reference: NDArray[np.float32] | None = None
-        self._thumbnail: NDArray[np.uint8] | None = None
-        self._time_s = 0.0
-
-    def reset(self) -> None:
-        """Forget everything; the next frame is painted as if it were the first."""
-        self._history = None
-        self._look = None
-        self._reference = None
-        self._thumbnail = None
-
-    def decide(
-        self, data: NDArray[np.uint8], grid: Size, time_s: float, stability: float
-    ) -> Decision:
-        """Look at the next frame and say how much of the history each cell may keep.
-
-        Args:
-            data: uint8 RGB (H, W, 3) at the model's size.
-            grid: (w, h) of the latents.
-            time_s: The frame's media time.
-            stability: 0 (off) to 1.
-        """
-        if stability == 0:
-            self.reset()
-            return Decision()
-        dt_s = time_s - self._time_s
-        previous, reference, seen = self._look, self._reference, self._thumbnail
-        look, thumbnail = gate.look_at(data, grid), shots.thumbnail(data)
-        self._look, self._thumbnail, self._time_s = look, thumbnail, time_s
-        self._reference = look.cells
-        if (
-            previous is None
-            or reference is None
-            or seen is None
-            or self._history is None
-            or not 0 < dt_s <= LONGEST_GAP_S
-        ):
-            return Decision()
-        if shots.content_difference(thumbnail, seen) > shots.CUT_DIFFERENCE:
-            return Decision(is_cut=True)
-        confidence = _confidence(look, previous, reference)
-        weight = confidence * np.float32(history_weight(dt_s, stability))
-        # the reference is mixed as the latents are: it is what the history was painted from
-        self._reference = look.cells + weight[..., np.newaxis] * (reference - look.cells)
-        return Decision(weight)
-
-    def mix(self, latents: "Tensor", decision: Decision) -> "Tensor":
-        """The new latents (1, C, h, w) with what is kept of the history."""
-        if decision.weight is None or self._history is None:
-            return latents
-        import torch  # here: what imports this file must stay cheap to import
-
-        # 4 bytes a cell, staged by the driver: without `non_blocking` it would wait for the model
-        weight = torch.from_numpy(decision.weight).to(latents, non_blocking=True)
-        return blend(latents, self._history, weight)
-
-    def update(self, latents: "Tensor") -> None:
-        """Keep a copy of what was shown: the history of the next frame."""
-        self._history = latents.clone()
+    gain = np.clip(_fine(new, grid) / np.maximum(_fine(mixed, grid), 0.5), LEAST_GAIN, MOST_GAIN)
+    loss = np.asarray(gain - 1, dtype=np.float32)
+    if not (np.abs(loss) > LEAST_LOSS).any():
+        return mixed
+    amount = cv2.resize(loss * np.float32(SHARPEN), mixed.shape[1::-1])
+    soft = cv2.GaussianBlur(mixed, (3, 3), 0)
+    return np.asarray(cv2.blendLinear(mixed, soft, 1 + amount, -amount), dtype=np.uint8)
 
 
-def _confidence(
-    look: gate.Look, previous: gate.Look, reference: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    pixels = gate.pixel_change(look.luma, previous.luma, look.grid)
-    means = gate.mean_change(look.cells, reference)
-    return gate.confidence(means, pixels, gate.sensor_noise(look.luma, pixels), look.cell_px)
+def _fine(data: Data, grid: Size) -> Floats:
+    """Mean absolute Laplacian of green, the most of luma, in every cell."""
+    green = np.ascontiguousarray(data[..., 1])
+    fine = cv2.convertScaleAbs(cv2.Laplacian(green, cv2.CV_16S))
+    cells = cv2.resize(fine.astype(np.float32), grid, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.blur(cells, (AROUND_CELLS, AROUND_CELLS)), dtype=np.float32)

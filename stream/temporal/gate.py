@@ -1,9 +1,9 @@
 """Gate: which cells of a picture still look as they did. Pure functions on the host.
 
-A *cell* is the block of pixels behind one latent position. A cell may keep its paint only if
-neither its mean colour has left that of the history (slow drift, light) nor its pixels have left
-those of the frame before (a texture that moves without changing its mean). Both are judged against
-the sensor's noise, which is estimated from the same differences.
+A *cell* is the block of pixels behind one latent position. A cell keeps its paint as long as
+neither its mean colour nor its pixels have left those of the picture that the paint was made from
+by more than the sensor's noise explains, and than the light's changing explains for all cells
+alike. The reference is that picture and not the frame before: what is slow adds up and is seen.
 """
 
 from typing import NamedTuple
@@ -29,6 +29,9 @@ LEAST_NOISE, MOST_NOISE = 0.3, 6.0
 STILL_PERCENT, FLAT_PERCENT = 25, 10
 """Share of the cells that is taken as still, and as without texture, to estimate the noise."""
 
+FLAT_SHARE = 0.83
+"""What the flattest tenth of the cells shows of noise that is the same in all of them."""
+
 NORMAL_CHANGE = 2 / np.pi**0.5
 """E|a - b| of two N(0, 1): what noise of 1 does to the mean change of a cell's pixels."""
 
@@ -36,8 +39,6 @@ NORMAL_LAPLACIAN = 6 * (2 / np.pi) ** 0.5
 """E|a * LAPLACIAN| of N(0, 1) (Immerkær, Fast Noise Variance Estimation, 1996, equation 8)."""
 
 LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
-
-MEAN_OF_NINE = np.full((3, 3), 1 / 9, dtype=np.float32)
 
 TOLERANCE = 1.0
 """Levels by which a cell may always differ: rounding, and the codec's."""
@@ -48,8 +49,17 @@ SIGMAS = 5.0
 SPREAD = (2 - 4 / np.pi) ** 0.5
 """Standard deviation of |a - b| of two N(0, 1)."""
 
-SOFTNESS = 2.0
-"""Levels past the tolerance over which confidence falls to 1/e."""
+LEAST_GAIN, LEAST_OFFSET = 0.004, 0.25
+"""A change of light below both is none."""
+
+AGREEING = 3.0
+"""Times the median difference that a cell may differ by and still tell of the light."""
+
+EXPOSURE_ROUNDS = 2
+"""Fits of gain and offset, each to the cells that agree with the one before."""
+
+LEAST_SPREAD = 4.0
+"""Variance of the cells' luma below which a gain cannot be told from an offset."""
 
 
 class Look(NamedTuple):
@@ -113,31 +123,71 @@ def sensor_noise(luma: NDArray[np.uint8], pixels: Floats) -> float:
     grain = np.abs(cv2.filter2D(luma, cv2.CV_16S, LAPLACIAN)).astype(np.uint16)
     flat = np.percentile(cv2.resize(grain, grid, interpolation=cv2.INTER_AREA), FLAT_PERCENT)
     still = np.percentile(pixels, STILL_PERCENT)
-    noise = min(float(flat / NORMAL_LAPLACIAN), float(still / NORMAL_CHANGE))
+    noise = min(float(flat) / (NORMAL_LAPLACIAN * FLAT_SHARE), float(still) / NORMAL_CHANGE)
     return min(max(noise, LEAST_NOISE), MOST_NOISE)
 
 
-def confidence(means: Floats, pixels: Floats, noise: float, cell_px: float) -> Floats:
-    """How sure it is that a cell still shows what it did: (h, w) in [0, 1], without hard seams.
+def changed_cells(
+    look: Look, reference: Look, noise: float, exposure: tuple[float, float] = (1.0, 0.0)
+) -> NDArray[np.bool_]:
+    """Cells (h, w) that no longer show what the reference shows.
 
-    A cell that has changed pulls its neighbours down with it (their pixels are painted from one
-    neighbourhood), and the result is smoothed; a cell is never trusted more than it was alone.
+    Neither a cell's mean nor its pixels may differ by more than noise explains.
 
     Args:
-        means: Change of every cell's mean since its history was painted, from `mean_change`.
-        pixels: Change of its pixels since the frame before, from `pixel_change`.
+        look: This frame.
+        reference: What the paint of each cell was made from.
         noise: From `sensor_noise`.
-        cell_px: Pixels in a cell.
+        exposure: From `exposure`: what the light alone has done since.
     """
+    gain, offset = exposure
+    luma, cells = reference.luma, reference.cells
+    if abs(gain - 1) > LEAST_GAIN or abs(offset) > LEAST_OFFSET:
+        luma = np.asarray(cv2.convertScaleAbs(luma, None, gain, offset), dtype=np.uint8)
+        cells = cells.copy()
+        cells[..., 0] = gain * cells[..., 0] + offset
+    means = mean_change(look.cells, cells)
+    pixels = pixel_change(look.luma, luma, look.grid)
+    cell_px = look.cell_px
     mean_limit = TOLERANCE + SIGMAS * noise * (2 / cell_px) ** 0.5
     pixel_limit = TOLERANCE + noise * (NORMAL_CHANGE + SIGMAS * SPREAD / cell_px**0.5)
-    excess = np.maximum(means - np.float32(mean_limit), pixels - np.float32(pixel_limit))
-    alone = np.exp(-np.square(excess.clip(min=0) / np.float32(SOFTNESS)))
-    around = cv2.erode(alone, np.ones((3, 3), np.uint8))
-    # the mean of minima that each include the cell itself: never more than the cell's own value
-    # (not cv2.blur, whose running sums drift below 0)
-    smooth = cv2.filter2D(around, cv2.CV_32F, MEAN_OF_NINE, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(smooth, dtype=np.float32)
+    return np.asarray((means > mean_limit) | (pixels > pixel_limit))
+
+
+def exposure(now: Floats, then: Floats) -> tuple[float, float]:
+    """Gain and offset of the light: luma of `now` is about gain * `then` + offset.
+
+    Least squares over the cells (h, w, 3) that agree best, so that what moved has no say.
+    """
+    y, x = now[..., 0].ravel(), then[..., 0].ravel()
+    gain, offset = 1.0, float(np.median(y - x))
+    for _ in range(EXPOSURE_ROUNDS):
+        off = np.abs(y - gain * x - offset)
+        kept = off <= AGREEING * np.median(off) + 1
+        x_kept, y_kept = x[kept], y[kept]
+        x_mean, y_mean, spread = float(x_kept.mean()), float(y_kept.mean()), float(x_kept.var())
+        if spread >= LEAST_SPREAD:
+            gain = float(((x_kept - x_mean) * (y_kept - y_mean)).mean()) / spread
+            gain = min(max(gain, 0.5), 2.0)
+        offset = y_mean - gain * x_mean
+    return gain, offset
+
+
+def light_shift(exposure: tuple[float, float], then: Floats) -> float:
+    """By how many levels the light has moved dark or bright cells, whichever more."""
+    gain, offset = exposure
+    dark, bright = np.percentile(then[..., 0], (10, 90))
+    return float(max(abs(gain * end + offset - end) for end in (dark, bright)))
+
+
+def texture(luma: NDArray[np.uint8], grid: Size) -> Floats:
+    """Mean absolute gradient of every cell, in levels a pixel: (h, w)."""
+    across = cv2.absdiff(luma[:, 1:], luma[:, :-1])
+    down = cv2.absdiff(luma[1:], luma[:-1])
+    steps = np.zeros_like(luma)
+    steps[:, 1:] = across
+    steps[1:] = np.maximum(steps[1:], down)
+    return _block_means(steps, grid)
 
 
 def _reduction(size: Size, grid: Size) -> int:

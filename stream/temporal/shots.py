@@ -18,6 +18,12 @@ CUT_DIFFERENCE = 27.0
 cut stay below 10. What passes it without being one (a flash, a pan of a width in less than a
 second) changes nearly every cell anyway: a false alarm costs little, a missed cut a ghost."""
 
+DOUBT_DIFFERENCE = 8.0
+"""Content difference above which a frame that the flow cannot follow is a new shot too."""
+
+SAME_SHOT_LEVELS = 4.0
+"""Two pictures of one shot differ by less than this, mean over cells and channels."""
+
 COLOURFUL = 32
 """Saturation (0 to 255) below which hue says nothing."""
 
@@ -44,3 +50,11 @@ def content_difference(now: NDArray[np.uint8], then: NDArray[np.uint8]) -> float
     hue = np.minimum(change[..., 0], 255 - change[..., 0])
     hue[np.minimum(now[..., 1], then[..., 1]) < COLOURFUL] = 0
     return float(hue.mean() + change[..., 1].mean() + change[..., 2].mean()) / 3
+
+
+def is_same_shot(now: NDArray[np.float32], then: NDArray[np.float32]) -> bool:
+    """Whether two pictures, as means of cells (h, w, 3), show the same thing from the same place.
+
+    The light is not allowed for: the frame of a flash must not pass for the shot it lights up.
+    """
+    return now.shape == then.shape and float(np.abs(now - then).mean()) < SAME_SHOT_LEVELS

@@ -1,0 +1,107 @@
+"""Motion: where each pixel was one frame before, and how sure that is. Runs on the host.
+
+Flow is dense inverse search (Kroeger et al., ECCV 2016) from OpenCV, in both directions, on
+reduced luma. *Backward* flow w: what is at p now was at p + w(p) in the frame before. A pixel is
+trusted where the way back leads home (Ruder et al., GCPR 2016, section 3.3), where it looks the
+same at both ends, and where it was inside the picture.
+"""
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Luma = NDArray[np.uint8]
+
+LEAST_SIDE_PX = 32
+"""Below it there is nothing for the flow's patches of 8 px to hold on to."""
+
+HOME_SLACK_PX2 = 0.5
+HOME_SHARE = 0.01
+"""|w_b + w_f|^2 <= 0.01 (|w_b|^2 + |w_f|^2) + 0.5, in pixels of the reduced picture."""
+
+LOOK_PX = 5
+"""Side of the box over which two looks are compared."""
+
+LOOK_SIGMAS = 1.5
+LOOK_SOFTNESS = 6.0
+"""Levels past the noise over which a changed look falls to 1/e."""
+
+
+class Motion(NamedTuple):
+    """What moved from the frame before to this one.
+
+    Attributes:
+        flow: float32 (H, W, 2), backward flow in pixels of the reduced picture.
+        confidence: float32 (H, W) in [0, 1].
+    """
+
+    flow: Floats
+    confidence: Floats
+
+
+class FlowEstimator:
+    """Finds `Motion` between pictures of one size. Keeps buffers, no history."""
+
+    def __init__(self) -> None:
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._grid: Floats | None = None
+
+    def estimate(self, now: Luma, then: Luma, noise: float) -> Motion:
+        """The motion between two frames' luma, uint8 (H, W).
+
+        Args:
+            now, then: This frame and the one before.
+            noise: Standard deviation of the sensor's noise, in levels.
+        """
+        if min(now.shape) < LEAST_SIDE_PX:
+            flow = np.zeros((*now.shape, 2), np.float32)
+            return Motion(flow, _same_look(now, then, noise))
+        back = self._flow(now, then)
+        forth = self._flow(then, now)
+        source = self.positions(now.shape) + back
+        sure = _same_look(now, _pulled(then, source), noise)
+        sure[_is_lost(back, _pulled(forth, source))] = 0
+        sure[_is_outside(source)] = 0
+        return Motion(back, sure)
+
+    def positions(self, shape: tuple[int, ...]) -> Floats:
+        """x and y of every pixel, float32 (H, W, 2)."""
+        if self._grid is None or self._grid.shape[:2] != shape[:2]:
+            y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+            self._grid = np.stack([x, y], axis=-1)
+        return self._grid
+
+    def _flow(self, now: Luma, then: Luma) -> Floats:
+        nothing = np.zeros((*now.shape, 2), np.float32)
+        return np.asarray(self._dis.calc(now, then, nothing), dtype=np.float32)
+
+
+def _pulled(values: NDArray[Any], source: Floats) -> NDArray[Any]:
+    x, y = source[..., 0], source[..., 1]
+    return np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+
+def _same_look(now: Luma, seen: Luma, noise: float) -> Floats:
+    apart = cv2.blur(cv2.absdiff(now, seen), (LOOK_PX, LOOK_PX))
+    excess = np.maximum(apart.astype(np.float32) - np.float32(LOOK_SIGMAS * noise), 0)
+    return np.asarray(np.exp(-np.square(excess / np.float32(LOOK_SOFTNESS))), dtype=np.float32)
+
+
+def _is_lost(back: Floats, home: Floats) -> NDArray[np.bool_]:
+    total = back + home
+    limit = HOME_SHARE * (_squared(back) + _squared(home)) + np.float32(HOME_SLACK_PX2)
+    lost = (_squared(total) > limit).astype(np.uint8)
+    return cv2.dilate(lost, np.ones((3, 3), np.uint8)).astype(bool)
+
+
+def _squared(flow: Floats) -> Floats:
+    return np.asarray(flow[..., 0] ** 2 + flow[..., 1] ** 2, dtype=np.float32)
+
+
+def _is_outside(source: Floats) -> NDArray[np.bool_]:
+    height, width = source.shape[:2]
+    x, y = source[..., 0], source[..., 1]
+    return np.asarray((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1))

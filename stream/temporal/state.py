@@ -1,0 +1,275 @@
+"""Temporal: the state of one stream, and what it decides for each frame.
+
+    decide   on the host, before the model: copy the last picture, start afresh, or mix
+    mix      after the model: the painted picture with what is kept of the history
+
+All that is remembered of a shot is one `Scene`. A cut puts it aside; a shot that comes back (the
+frame after a flash, the other speaker) finds its scene again, and its very pixels.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.frame import Size
+from stream.temporal import blend, gate, shots
+from stream.temporal.motion import FlowEstimator, Motion
+
+Floats = NDArray[np.float32]
+Data = NDArray[np.uint8]
+
+LONGEST_GAP_S = 1.0
+"""A frame that comes later than this after the one before is treated as a cut."""
+
+SETTLE_S = 0.25
+"""How long a cell that changed is painted on, its paint averaged, before it is copied."""
+
+NOISE_TIME_S = 0.5
+"""Over which the estimate of the sensor's noise is averaged."""
+
+CAMERA_SHARE = 0.5
+"""Share of the textured cells that must change for the whole picture to be taken as moving."""
+
+RECENT_S = 0.12
+"""A cell that changed within this time still counts as moving: slow motion is seen now and then."""
+
+LEAST_TEXTURE = 3.0
+"""Mean gradient in levels a pixel, beyond the noise's own, from which a cell can tell of motion."""
+
+LIGHT_LEVELS = 1.0
+"""A change of the light by more than this opens every cell, all at the same time."""
+
+DOUBTED_SHARE = 0.3
+"""Together with a content difference of `shots.DOUBT_DIFFERENCE`, fewer trusted cells are a cut."""
+
+SHOTS_KEPT = 3
+
+
+class Decision(NamedTuple):
+    """What is to be done for one frame.
+
+    Attributes:
+        is_still: Nothing changed: show the last picture again, without painting.
+        is_cut: The frame starts a new shot, or returns to one.
+        weight: float32 (H/k, W/k), the share of the history that each pixel keeps; ``None`` takes
+            the new paint as it is, bit for bit.
+        flow: Backward flow of the history, (H/k, W/k, 2); ``None`` where nothing moved.
+        copied: uint8 (h, w), 1 in cells that keep their bytes; ``None`` where none do.
+        remembers: The picture is the history of the next frame; not so at stability 0.
+    """
+
+    is_still: bool = False
+    is_cut: bool = False
+    weight: Floats | None = None
+    flow: Floats | None = None
+    copied: Data | None = None
+    remembers: bool = True
+
+
+PLAIN = Decision(remembers=False)
+
+
+@dataclass(slots=True)
+class Scene:
+    """What is remembered of one shot.
+
+    Attributes:
+        data: The last frame at the model's size, as given.
+        look: The last frame, reduced.
+        thumbnail: The last frame, for cuts.
+        reference: What each cell's paint was made from.
+        quiet_s: float32 (h, w), how long each cell has not been seen to change.
+        rest_s: The same, but 0 in every cell while the camera moves.
+        shown: The last shown picture; ``None`` until the first is painted.
+    """
+
+    data: Data
+    look: gate.Look
+    thumbnail: Data
+    reference: gate.Look
+    quiet_s: Floats
+    rest_s: Floats
+    shown: Data | None = None
+
+
+class Temporal:
+    """The memory of one stream. For each frame in order: `decide`, then `mix` unless it is still.
+
+    Not thread-safe; one per stream.
+    """
+
+    def __init__(self) -> None:
+        self._scene: Scene | None = None
+        self._shots: list[Scene] = []
+        self._noise: float | None = None
+        self._time_s = 0.0
+        self._flow = FlowEstimator()
+
+    def reset(self) -> None:
+        """Forget everything; the next frame is painted as if it were the first."""
+        self._scene = None
+        self._shots = []
+        self._noise = None
+
+    def decide(self, data: Data, grid: Size, time_s: float, stability: float) -> Decision:
+        """Look at the next frame and say what of the history it may keep.
+
+        Args:
+            data: uint8 RGB (H, W, 3) at the model's size.
+            grid: (w, h) of the latents.
+            time_s: The frame's media time.
+            stability: 0 (off) to 1.
+        """
+        if stability == 0:
+            self.reset()
+            return PLAIN
+        dt_s, self._time_s = time_s - self._time_s, time_s
+        scene = self._scene
+        is_gap = not 0 < dt_s <= LONGEST_GAP_S
+        if scene is not None and not is_gap and np.array_equal(data, scene.data):
+            return Decision(is_still=scene.shown is not None)
+        look, thumbnail = gate.look_at(data, grid), shots.thumbnail(data)
+        zeros = np.zeros(grid[::-1], np.float32)
+        now = Scene(data, look, thumbnail, look, zeros, zeros)
+        if scene is None or scene.shown is None:
+            self._scene = now
+            return Decision()
+        difference = shots.content_difference(thumbnail, scene.thumbnail)
+        if is_gap or difference > shots.CUT_DIFFERENCE:
+            return self._cut(now, stability)
+        self._estimate_noise(look, scene.look, dt_s)
+        return self._go_on(now, scene, dt_s, stability, difference > shots.DOUBT_DIFFERENCE)
+
+    @property
+    def shown(self) -> Data | None:
+        """The last picture; what to show again when a decision says `is_still`."""
+        return None if self._scene is None else self._scene.shown
+
+    def mix(self, painted: Data, decision: Decision) -> Data:
+        """The painted picture, uint8 (H, W, 3), with what is kept of the history."""
+        scene = self._scene
+        if scene is None or not decision.remembers:
+            return painted
+        if decision.weight is not None and scene.shown is not None:
+            painted = self._mixed(scene.shown, painted, decision, scene.look.grid)
+        scene.shown = painted
+        return painted
+
+    def _mixed(self, shown: Data, painted: Data, decision: Decision, grid: Size) -> Data:
+        assert decision.weight is not None
+        size = painted.shape[1], painted.shape[0]
+        old = shown
+        if decision.flow is not None:
+            old = blend.pulled(shown, decision.flow, self._flow.positions(shown.shape))
+        agreed = cv2.resize(blend.agreement(old, painted, grid), decision.weight.shape[::-1])
+        weight = np.asarray(decision.weight * agreed, dtype=np.float32)
+        if weight.shape[::-1] != size:
+            weight = np.asarray(cv2.resize(weight, size), dtype=np.float32)
+        mixed = blend.restored(blend.blend(old, painted, weight), painted, grid)
+        if decision.copied is not None:
+            copied = cv2.resize(decision.copied, size, interpolation=cv2.INTER_NEAREST)
+            cv2.copyTo(shown, copied, mixed)
+        return mixed
+
+    def _cut(self, now: Scene, stability: float) -> Decision:
+        """Put the scene aside; go on with an older one that looks like this frame, if any does."""
+        if self._scene is not None:
+            self._shots = [self._scene, *self._shots][:SHOTS_KEPT]
+        for kept in self._shots:
+            if shots.is_same_shot(now.look.cells, kept.look.cells):
+                self._shots = [shot for shot in self._shots if shot is not kept]
+                decision = self._go_on(now, kept, LONGEST_GAP_S, stability, False)
+                return decision._replace(is_cut=True)
+        self._scene = now
+        return Decision(is_cut=True)
+
+    def _go_on(
+        self, now: Scene, scene: Scene, dt_s: float, stability: float, is_doubtful: bool
+    ) -> Decision:
+        noise = self._noise or gate.LEAST_NOISE
+        changed = _changed(now.look, scene.reference, noise)
+        quiet_s = np.where(changed, np.float32(0), scene.quiet_s + np.float32(dt_s))
+        everything = _camera_moves(now.look, changed | _recent(scene, quiet_s), noise)
+        motion: Motion | None = None
+        if changed.any() or everything:
+            motion = self._flow.estimate(now.look.luma, scene.look.luma, noise)
+            if is_doubtful and float((motion.confidence > 0.5).mean()) < DOUBTED_SHARE:
+                return self._cut(now, stability)
+        if everything:
+            changed[:] = True
+        rest_s = np.where(changed, np.float32(0), scene.rest_s + np.float32(dt_s))
+        is_open = rest_s < SETTLE_S
+        reference = _merged(now.look, scene.reference, changed)
+        self._scene = replace(
+            now, reference=reference, quiet_s=quiet_s, rest_s=rest_s, shown=scene.shown
+        )
+        if not is_open.any():
+            return Decision(is_still=True)
+        kept = blend.history_weight(dt_s, stability)
+        resting = rest_s / (rest_s + np.float32(dt_s))  # the running mean's n / (n + 1)
+        cells = np.where(changed, kept, np.where(is_open, np.maximum(resting, kept), 1))
+        return _mixture(motion, changed, is_open, cells, now.look.luma.shape)
+
+    def _estimate_noise(self, look: gate.Look, before: gate.Look, dt_s: float) -> None:
+        pixels = gate.pixel_change(look.luma, before.luma, look.grid)
+        estimate = gate.sensor_noise(look.luma, pixels)
+        if self._noise is None:
+            self._noise = estimate
+        else:
+            self._noise += (1 - float(np.exp(-dt_s / NOISE_TIME_S))) * (estimate - self._noise)
+
+
+def _changed(look: gate.Look, reference: gate.Look, noise: float) -> NDArray[np.bool_]:
+    """Cells that changed, and their neighbours: they are painted from one neighbourhood."""
+    light = gate.exposure(look.cells, reference.cells)
+    if gate.light_shift(light, reference.cells) > LIGHT_LEVELS:
+        return np.ones(look.cells.shape[:2], bool)
+    changed = gate.changed_cells(look, reference, noise, light).astype(np.uint8)
+    return cv2.dilate(changed, np.ones((3, 3), np.uint8)).astype(bool)
+
+
+def _camera_moves(look: gate.Look, moving: NDArray[np.bool_], noise: float) -> bool:
+    textured = gate.texture(look.luma, look.grid) > LEAST_TEXTURE + 2 * noise
+    count = int(textured.sum())
+    return count > 0 and int((moving & textured).sum()) > CAMERA_SHARE * count
+
+
+def _merged(now: gate.Look, then: gate.Look, changed: NDArray[np.bool_]) -> gate.Look:
+    """The reference with the changed cells taken from now."""
+    if changed.all():
+        return now
+    fine = cv2.resize(
+        changed.astype(np.uint8), now.luma.shape[::-1], interpolation=cv2.INTER_NEAREST
+    )
+    return gate.Look(
+        np.where(changed[..., np.newaxis], now.cells, then.cells),
+        np.where(fine > 0, now.luma, then.luma),
+    )
+
+
+def _recent(scene: Scene, quiet_s: Floats) -> NDArray[np.bool_]:
+    """Cells that changed a moment ago, and not only because the scene is new."""
+    return np.asarray((quiet_s < RECENT_S) & (scene.rest_s < scene.quiet_s + 1e-6) & (quiet_s > 0))
+
+
+def _mixture(
+    motion: Motion | None,
+    changed: NDArray[np.bool_],
+    is_open: NDArray[np.bool_],
+    cells: NDArray[np.floating],
+    shape: tuple[int, ...],
+) -> Decision:
+    """From cells to pixels: where the flow holds and how much of the history stays."""
+    size = shape[1], shape[0]
+    weight = np.asarray(cv2.resize(cells.astype(np.float32), size), dtype=np.float32)
+    flow: Floats | None = None
+    if motion is not None:
+        mask = np.asarray(cv2.resize(changed.astype(np.float32), size), dtype=np.float32)
+        sure = cv2.blur(cv2.erode(motion.confidence, np.ones((3, 3), np.uint8)), (5, 5))
+        weight = weight * (1 - mask * (1 - np.clip(sure, 0, 1)))
+        flow = motion.flow * mask[..., np.newaxis]
+    copied = None if is_open.all() else (~is_open).astype(np.uint8)
+    return Decision(weight=weight, flow=flow, copied=copied)

@@ -1,0 +1,66 @@
+"""Motion: direction, scale and fractions of a pixel against exact motion; what is not trusted."""
+
+import cv2
+import numpy as np
+import pytest
+from sequences import SIZE_PX, photograph, view
+
+from stream.temporal.motion import FlowEstimator
+
+
+def gray(data: np.ndarray) -> np.ndarray:
+    return np.asarray(cv2.cvtColor(data, cv2.COLOR_RGB2GRAY))
+
+
+@pytest.mark.parametrize("speed_px", [0.4, 3.3, 12.0])
+def test_flow_points_to_where_things_were(speed_px: float) -> None:
+    """The window moves right, so things move left and were further right."""
+    canvas = photograph(4, side_px=SIZE_PX + 150)
+    now, then = gray(view(canvas, 20 + speed_px)), gray(view(canvas, 20))
+
+    motion = FlowEstimator().estimate(now, then, 0.5)
+
+    inner = motion.flow[24:-24, 24:-24]
+    assert np.median(inner[..., 0]) == pytest.approx(speed_px, rel=0.05, abs=0.12)
+    assert np.median(inner[..., 1]) == pytest.approx(0, abs=0.05)
+    assert np.median(motion.confidence[24:-24, 24:-24]) > 0.9
+
+
+def test_what_comes_into_the_picture_is_not_trusted() -> None:
+    canvas = photograph(4, side_px=SIZE_PX + 150)
+
+    motion = FlowEstimator().estimate(gray(view(canvas, 32)), gray(view(canvas, 20)), 0.5)
+
+    assert motion.confidence[:, -8:].mean() < 0.1
+
+
+def test_what_an_object_uncovers_is_not_trusted() -> None:
+    background = view(photograph(1)) // 3
+    pictures = []
+    for x in (60, 80):
+        data = background.copy()
+        data[96:160, x : x + 64] = photograph(2)[:64, :64] // 2 + 120
+        pictures.append(gray(data))
+
+    motion = FlowEstimator().estimate(pictures[1], pictures[0], 0.5)
+
+    assert motion.confidence[100:156, 62:78].mean() < 0.3
+    assert np.median(motion.flow[110:146, 90:134, 0]) == pytest.approx(-20, abs=0.5)
+    assert motion.confidence[110:146, 90:134].mean() > 0.8
+
+
+def test_another_picture_is_not_trusted() -> None:
+    one, other = gray(view(photograph(1))), gray(255 - view(photograph(2)))
+
+    assert FlowEstimator().estimate(one, other, 0.5).confidence.mean() < 0.3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (31, 64), (32, 32), (40, 200)])
+@pytest.mark.parametrize("level", [0, 127, 255])
+def test_flat_and_tiny_pictures_have_finite_motion(size: tuple[int, int], level: int) -> None:
+    data = np.full(size, level, np.uint8)
+
+    motion = FlowEstimator().estimate(data, data, 0.5)
+
+    assert np.isfinite(motion.flow).all() and np.abs(motion.flow).max() < 1
+    assert motion.confidence.shape == size
