@@ -22,28 +22,40 @@ WIDTHS = (48, 64, 96, 128)
 
 
 class Judge(nn.Module):
-    """Image (B, 3, H, W) in [-1, 1] -> logits (B, 1 + looks). H and W: multiples of 32."""
+    """Image (B, 3, H, W) in [-1, 1] -> logits (B, 1 + looks). H and W: multiples of 32.
+
+    No normalisation inside, which would hide the palette; mean and spread of the features of
+    every scale, and of the colours themselves, go to the head.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
+        stages: list[nn.Module] = []
         channels = 12
         for width in WIDTHS:
-            layers += [
-                nn.Conv2d(channels, width, 3, stride=2, padding=1),
-                nn.GroupNorm(8, width),
-                nn.SiLU(),
-                nn.Conv2d(width, width, 3, padding=1),
-                nn.SiLU(),
-            ]
+            stages.append(
+                nn.Sequential(
+                    nn.Conv2d(channels, width, 3, stride=2, padding=1),
+                    nn.SiLU(),
+                    nn.Conv2d(width, width, 3, padding=1),
+                    nn.SiLU(),
+                )
+            )
             channels = width
-        self.features = nn.Sequential(*layers)
-        self.head = nn.Linear(2 * channels, CLASSES)
+        self.stages = nn.ModuleList(stages)
+        statistics = 2 * (3 + sum(WIDTHS))
+        self.head = nn.Sequential(
+            nn.LayerNorm(statistics), nn.Linear(statistics, 128), nn.SiLU(), nn.Linear(128, CLASSES)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
-        features = self.features(images)
-        pooled = torch.cat([features.mean((2, 3)), features.std((2, 3))], 1)
-        logits: Tensor = self.head(pooled)
+        x = F.pixel_unshuffle(images, 2)
+        planes = [images]
+        for stage in self.stages:
+            x = stage(x)
+            planes.append(x)
+        pooled = [s for p in planes for s in (p.mean((2, 3)), p.std((2, 3)))]
+        logits: Tensor = self.head(torch.cat(pooled, 1).float())
         return logits
 
     @classmethod
