@@ -3,8 +3,8 @@
     image ──encode──► latents ──predict, each LCM step──► prediction … latents ──decode──► image
 
 `make_networks` builds them from diffusers modules and reads from their configs all that the engine
-has to know. The plain modules are the reference; an accelerated path builds another `Networks`
-with `dataclasses.replace` and the same signatures.
+has to know. The plain modules are the reference; an accelerated path (models/acceleration) builds
+another `Networks` with `dataclasses.replace` and the same signatures, from the same three modules.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.errors import ModelFormatError
 
@@ -67,15 +67,13 @@ def make_networks(unet: Any, vae: Any) -> Networks:
     """
     channels = int(vae.config.latent_channels)
     _check_unet(unet.config, channels)
-    scale = _LatentScale(vae)
-    # asked once: diffusers walks all modules to answer
-    unet_dtype, vae_dtype = unet.dtype, vae.dtype
+    scale = LatentScale(vae)
     spatial_factor = vae_spatial_factor(vae)
     sample_size = unet.config.sample_size
     return Networks(
-        encode=lambda image: scale.apply(_encode(vae, image.to(vae_dtype))),
-        predict=lambda latents, *rest: _predict(unet, latents.to(unet_dtype), *rest),
-        decode=lambda latents: _decode(vae, scale.undo(latents).to(vae_dtype)),
+        encode=LatentEncoder(vae, scale),
+        predict=Predictor(unet),
+        decode=LatentDecoder(vae, scale),
         unscale=scale.undo,
         latent_channels=channels,
         spatial_factor=spatial_factor,
@@ -94,7 +92,7 @@ def vae_spatial_factor(vae: Any) -> int:
     return int(vae.spatial_factor)
 
 
-class _LatentScale:
+class LatentScale:
     """z = (z_vae - shift) * scale, with the numbers of a VAE's config, on its device once."""
 
     def __init__(self, vae: Any) -> None:
@@ -127,33 +125,59 @@ def _check_unet(config: Any, channels: int) -> None:
         )
 
 
-def _encode(vae: Any, image: Tensor) -> Tensor:
-    output = vae.encode(image)
-    # AutoencoderKL gives a distribution, of which the mode is taken; the tiny ones give latents
-    kl = isinstance(output, AutoencoderKLOutput)
-    latents: Tensor = output.latent_dist.mode() if kl else output.latents
-    return latents.float()
+class LatentEncoder(nn.Module):
+    """image (B, 3, H, W) -> scaled latents (B, C, h, w), float32."""
+
+    def __init__(self, vae: Any, scale: LatentScale) -> None:
+        super().__init__()
+        self.vae = vae
+        self.scale = scale
+        self.dtype: torch.dtype = vae.dtype  # asked once: diffusers walks all modules to answer
+
+    def forward(self, image: Tensor) -> Tensor:
+        output = self.vae.encode(image.to(self.dtype))
+        # AutoencoderKL gives a distribution, of which the mode is taken; the tiny ones give latents
+        kl = isinstance(output, AutoencoderKLOutput)
+        latents: Tensor = output.latent_dist.mode() if kl else output.latents
+        return self.scale.apply(latents.float())
 
 
-def _decode(vae: Any, latents: Tensor) -> Tensor:
-    image: Tensor = vae.decode(latents).sample
-    return image.float()
+class LatentDecoder(nn.Module):
+    """Scaled latents (B, C, h, w) -> image (B, 3, H, W), float32."""
+
+    def __init__(self, vae: Any, scale: LatentScale) -> None:
+        super().__init__()
+        self.vae = vae
+        self.scale = scale
+        self.dtype: torch.dtype = vae.dtype
+
+    def forward(self, latents: Tensor) -> Tensor:
+        image: Tensor = self.vae.decode(self.scale.undo(latents).to(self.dtype)).sample
+        return image.float()
 
 
-def _predict(
-    unet: Any,
-    latents: Tensor,
-    timestep: Tensor,
-    prompt_embeds: Tensor,
-    timestep_cond: Tensor | None,
-    added: dict[str, Tensor] | None,
-) -> Tensor:
-    prediction: Tensor = unet(
-        latents,
-        timestep,
-        encoder_hidden_states=prompt_embeds,
-        timestep_cond=timestep_cond,
-        added_cond_kwargs=added,
-        return_dict=False,
-    )[0]
-    return prediction.float()
+class Predictor(nn.Module):
+    """What `Networks.predict` says, float32 out."""
+
+    def __init__(self, unet: Any) -> None:
+        super().__init__()
+        self.unet = unet
+        self.dtype: torch.dtype = unet.dtype
+
+    def forward(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        prompt_embeds: Tensor,
+        timestep_cond: Tensor | None = None,
+        added: dict[str, Tensor] | None = None,
+    ) -> Tensor:
+        prediction: Tensor = self.unet(
+            latents.to(self.dtype),
+            timestep,
+            encoder_hidden_states=prompt_embeds,
+            timestep_cond=timestep_cond,
+            added_cond_kwargs=added,
+            return_dict=False,
+        )[0]
+        return prediction.float()

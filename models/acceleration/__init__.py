@@ -1,0 +1,16 @@
+"""Fast paths: module in, module out. `load_engine` puts them into an engine; nothing else does.
+
+    choice.py    which one an engine is given
+    cpu.py       what a CPU is given: OpenVINO, or torch in bfloat16 and channels_last
+    openvino.py  a torch module as a compiled OpenVINO model, static shapes, one a size
+    threads.py   how many threads a machine has to give
+    rewrites.py  exact rewrites of a UNet: less work, the same numbers
+
+Every path is held against the plain one by tests/test_acceleration*.py. Which one runs, and why a
+faster one does not, is a sentence in `Engine.notes`.
+"""
+
+from typing import Literal
+
+Acceleration = Literal["auto", "off", "openvino", "eager"]
+"""What `load_engine` takes: the fastest that works here; the plain path; one by name."""
