@@ -40,7 +40,8 @@ class Engine:
         default_style: How this model likes to be used.
         native_size: Short side in px that it was trained for.
         size_multiple: The sides of an image must be multiples of it.
-        notes: What was assumed, raised or ignored, each sentence once; grows in use.
+        notes: What it runs on, what was assumed, raised or ignored, each
+            sentence once; grows in use.
         networks: The three calls of a frame; a fast path puts others here.
         prompt_encoder: Text to embeddings.
         schedule_config: The noise process that the model was trained on.
@@ -75,7 +76,7 @@ class Engine:
         self.notes: list[str] = []
         self._time_ids: dict[Size, Tensor] = {}
         for note in notes:
-            self._note(note)
+            self.note(note)
 
     def __repr__(self) -> str:
         return f"<Engine {self.name!r} device={self.device} dtype={self.dtype}>"
@@ -99,7 +100,7 @@ class Engine:
             self.schedule_config, style.num_inference_steps, style.strength, self.device
         )
         if schedule.note is not None:
-            self._note(schedule.note)
+            self.note(schedule.note)
         return schedule
 
     @torch.inference_mode()
@@ -132,7 +133,7 @@ class Engine:
         elif style.guidance_scale != 1:
             notes += (f"guidance_scale {style.guidance_scale:g} is ignored: this model takes none",)
         for note in notes:
-            self._note(note)
+            self.note(note)
         return Conditioning(
             prompt_embeds=mix([(w, t.prompt_embeds) for w, t in parts]).to(self.device, self.dtype),
             text_embeds=_mix_pooled(pooled, self.device, self.dtype),
@@ -221,6 +222,12 @@ class Engine:
         latents = self.denoise(self.encode(image), self.noise(style, size), conditioning, schedule)
         self.to_data(self.decode(latents))
 
+    def note(self, sentence: str, level: int = logging.WARNING) -> None:
+        """Add a sentence to `notes` and log it, the first time that it is said."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+            logger.log(level, "%s: %s", self.name, sentence)
+
     def _frame(self, latents: Tensor) -> Tensor | None:
         """What a UNet that sees the frame is fed: instruct-pix2pix takes it without the scaling."""
         if not self.networks.sees_frame:
@@ -244,11 +251,6 @@ class Engine:
             ids = [height, width, 0, 0, height, width]
             self._time_ids[size] = torch.tensor([ids], dtype=self.dtype, device=self.device)
         return self._time_ids[size]
-
-    def _note(self, note: str) -> None:
-        if note not in self.notes:
-            self.notes.append(note)
-            logger.warning("%s: %s", self.name, note)
 
 
 def _for_batch(tensor: Tensor, batch: int) -> Tensor:

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from models.acceleration import Acceleration
+from models.acceleration.choice import accelerate, check_acceleration, loading_dtype
 from models.conditioning import PromptEncoder, TextStage
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError, explained_memory_errors
@@ -49,6 +51,7 @@ def load_engine(
     dtype: torch.dtype | None = None,
     loras: Sequence[str] = (),
     vae: str | None = None,
+    acceleration: Acceleration = "auto",
 ) -> Engine:
     """Load a model, ready to run (call `Engine.warm_up` before the first frame counts).
 
@@ -56,23 +59,30 @@ def load_engine(
         name: "bundled", another name in `PRESETS`, a local diffusers folder, or "owner/name" on
             the hub.
         device: ``None`` takes CUDA, else MPS, else the CPU.
-        dtype: What the networks compute in; ``None`` is float16, on the CPU float32.
+        dtype: What the networks compute in; ``None`` is float16, on the CPU what is fastest there.
         loras: More LoRAs to fuse, each "ID[:weight]", ID a .safetensors file, a folder or hub id.
         vae: Folder or hub id of another VAE, e.g. "madebyollin/taesd".
+        acceleration: "auto" takes the fastest path that works here and notes which (with `dtype`
+            given: the plain one); "off" is the plain path, float32 on the CPU; "openvino" and
+            "eager" (torch, channels_last) ask for one, both on the CPU only. On the CPU all but
+            "off" set torch's thread count for the process.
 
     Raises:
         ModelNotFoundError: No such preset, folder or hub id, or the hub is out of reach.
         ModelFormatError: A part is missing, damaged, pickled or of a kind that is not served.
         ModelMemoryError: The device is too small.
-        ValueError: No such device, or a LoRA's weight is no number.
+        ValueError: No such device, a LoRA's weight is no number, or an acceleration that is not
+            known, is not for this device, or cannot compute in `dtype`.
+        ImportError: "openvino" was asked for and is not installed.
     """
     preset = find_preset(name)
     target = choose_device(device)
-    if dtype is None:
-        dtype = torch.float32 if target.type == "cpu" else torch.float16
+    check_acceleration(acceleration, target, dtype)
     preset = replace(preset, vae=vae or preset.vae, loras=(*preset.loras, *loras))
     with explained_memory_errors(target):
-        return _Loader(preset, target, dtype).engine()
+        engine = _Loader(preset, target, loading_dtype(acceleration, target, dtype)).engine()
+        accelerate(engine, acceleration, dtype)
+    return engine
 
 
 def find_preset(name: str) -> Preset:

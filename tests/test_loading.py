@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,14 @@ from models import (
     ModelFormatError,
     ModelNotFoundError,
     Style,
-    load_engine,
+)
+from models import (
+    load_engine as load_accelerated,
 )
 from models.lora import fuse_lora, read_lora
 
 STYLE = Style("oil painting", 0.6, 2, seed=1)
+load_engine = partial(load_accelerated, acceleration="off")
 UNET_WEIGHTS = Path("unet") / "diffusion_pytorch_model.safetensors"
 
 

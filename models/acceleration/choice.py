@@ -1,0 +1,56 @@
+"""Which fast path an engine is given: what was asked for, or the fastest that works here."""
+
+import torch
+
+from models.acceleration import Acceleration
+from models.acceleration.cpu import PRECISIONS, accelerate_cpu, use_eager, use_openvino
+from models.engine import Engine
+
+SERVED: dict[str, tuple[Acceleration, ...]] = {
+    "cpu": ("auto", "off", "openvino", "eager"),
+    "cuda": ("auto", "off"),
+    "mps": ("auto", "off"),
+}
+"""What may be asked for, by device."""
+
+
+def check_acceleration(
+    acceleration: Acceleration, device: torch.device, dtype: torch.dtype | None
+) -> None:
+    """Refuse what cannot be, before anything is loaded.
+
+    Raises:
+        ValueError: With what can be asked for.
+    """
+    if acceleration not in SERVED[device.type]:
+        expected = ", ".join(SERVED[device.type])
+        raise ValueError(f"got acceleration={acceleration!r} on {device}, expected {expected}")
+    if acceleration == "openvino" and dtype not in (None, torch.float32, torch.bfloat16):
+        raise ValueError(f"got dtype={dtype} for OpenVINO, expected float32 or bfloat16")
+
+
+def loading_dtype(
+    acceleration: Acceleration, device: torch.device, dtype: torch.dtype | None
+) -> torch.dtype:
+    """What to load the networks in; a fast path on the CPU starts from float32."""
+    if device.type == "cpu" and (dtype is None or acceleration in ("openvino", "eager")):
+        return torch.float32
+    return dtype or torch.float16
+
+
+def accelerate(engine: Engine, acceleration: Acceleration, dtype: torch.dtype | None) -> None:
+    """Put the path asked for into an engine as `load_engine` made it, plain.
+
+    With a dtype given, "auto" leaves the engine plain: another path would compute in another.
+
+    Raises:
+        ImportError: "openvino" was asked for and is not installed.
+        RuntimeError, UnsupportedUNetError: It was asked for and cannot run this model.
+    """
+    if acceleration == "openvino":
+        names = {f"torch.{name}": precision for precision, name in PRECISIONS.items()}
+        use_openvino(engine, names.get(str(dtype)))
+    elif acceleration == "eager":
+        use_eager(engine, dtype)
+    elif acceleration == "auto" and dtype is None and engine.device.type == "cpu":
+        accelerate_cpu(engine)

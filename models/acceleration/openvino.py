@@ -1,0 +1,172 @@
+"""Torch modules as compiled OpenVINO models: traced once, compiled per set of shapes, kept.
+
+    module ──trace──► OpenVINO model, any shape ──reshape, compile──► request for one set of shapes
+
+Shapes are static because a plan for one shape is several times faster than one for all. Timesteps
+and embeddings are inputs, so a new prompt, strength or seed compiles nothing. Only tensors go in
+and out: who calls need not know.
+"""
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+Precision = Literal["f32", "bf16"]
+
+INSTALL = 'pip install "allaprima[cpu]"'
+SIZES_KEPT = 4
+"""Compiled shapes a module keeps; each holds its own copy of the weights."""
+
+Call = Callable[..., Tensor]
+Shapes = tuple[tuple[int, ...], ...]
+
+
+class OpenVinoCall:
+    """Calls one module through OpenVINO. Not thread-safe.
+
+    Args:
+        module: Takes float32 or int64 CPU tensors, gives one float32 tensor.
+        example_inputs: Tensors to trace it with; later ones may have other sizes.
+        precision: What is computed in.
+        threads: How many.
+        on_failure: Told why, when shapes could not be compiled; they run on the module from then.
+
+    Raises:
+        ImportError: openvino is not installed.
+        RuntimeError: The module cannot be converted.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        example_inputs: tuple[Tensor, ...],
+        *,
+        precision: Precision,
+        threads: int,
+        on_failure: Callable[[str], None],
+    ) -> None:
+        openvino = _openvino()
+        self._tensor_type = openvino.Tensor
+        self._core = openvino.Core()
+        self._module = module
+        self._model, self._decoder = _converted(module, example_inputs)
+        self._settings = _settings(precision, threads)
+        self._on_failure = on_failure
+        self._compiled: OrderedDict[Shapes, _Request | None] = OrderedDict()
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        shapes = tuple(tuple(tensor.shape) for tensor in inputs)
+        if shapes not in self._compiled:
+            self._compiled[shapes] = self._compile(shapes)
+            if len(self._compiled) > SIZES_KEPT:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(shapes)
+        request = self._compiled[shapes]
+        if request is None:
+            output: Tensor = self._module(*inputs)
+            return output
+        return request.infer(inputs)
+
+    def _compile(self, shapes: Shapes) -> "_Request | None":
+        """What runs these shapes; ``None`` where OpenVINO refuses them."""
+        model = self._model.clone()
+        try:
+            model.reshape(dict(enumerate(shapes)))
+            compiled = self._core.compile_model(model, "CPU", self._settings)
+            return _Request(compiled.create_infer_request(), self._tensor_type)
+        except RuntimeError as err:
+            reason = " ".join(str(err).split())[:200]
+            self._on_failure(f"OpenVINO refuses {shapes[0]}, so plain torch runs it: {reason}")
+            return None
+
+
+class _Request:
+    """One compiled model and the tensors that it looks at."""
+
+    def __init__(self, request: Any, tensor_type: Any) -> None:
+        self._request = request
+        self._tensor_type = tensor_type
+        self._output_shape = tuple(request.model_outputs[0].shape)
+        # what OpenVINO was pointed at must live: the inputs, and the output until the next call
+        self._inputs: list[Tensor | None] = [None] * len(request.model_inputs)
+        self._output = torch.empty(0)
+
+    def infer(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        for index, tensor in enumerate(inputs):
+            flat = tensor.contiguous()  # itself, where it is so already
+            if flat is not self._inputs[index]:
+                self._request.set_input_tensor(index, self._shared(flat))
+                self._inputs[index] = flat
+        # written straight into a tensor of the caller's own: nothing is copied, nothing overwritten
+        self._output = torch.empty(self._output_shape)
+        self._request.set_output_tensor(0, self._shared(self._output))
+        self._request.infer()
+        return self._output
+
+    def _shared(self, tensor: Tensor) -> Any:
+        return self._tensor_type(tensor.numpy(), shared_memory=True)
+
+
+def best_precision() -> Precision:
+    """bf16 where the CPU multiplies it (AMX, AVX-512 BF16), else f32.
+
+    Raises:
+        ImportError: openvino is not installed.
+    """
+    capabilities = _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bf16" if "BF16" in capabilities else "f32"
+
+
+def _openvino() -> Any:
+    try:
+        import openvino
+    except ImportError as err:
+        raise ImportError(f"OpenVINO is not installed: {INSTALL}") from err
+    return openvino
+
+
+def _settings(precision: Precision, threads: int) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": threads,
+        # a pinned thread waits for its core even while another one is idle
+        "ENABLE_CPU_PINNING": False,
+    }
+    if precision == "f32":
+        # OpenVINO 2026.4 dies compiling f32 attention of static shape into snippets (AVX-512, AMX)
+        settings["SNIPPETS_MODE"] = "DISABLE"
+    return settings
+
+
+def _converted(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> tuple[Any, Any]:
+    """The module's trace as an OpenVINO model, its sizes left open, and what must outlive it.
+
+    Not by `openvino.convert_model`: that is three times as slow and sends usage statistics.
+    """
+    from openvino import frontend
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    failures = (
+        frontend.GeneralFailure,
+        frontend.InitializationFailure,
+        frontend.NotImplementedFailure,
+        frontend.OpConversionFailure,
+        frontend.OpValidationFailure,
+    )
+    with warnings.catch_warnings(), torch.no_grad():
+        # torch.jit.trace is deprecated, but OpenVINO takes its graphs best; and a trace leaves out
+        # checks of sizes, which hold for all sizes that the engine lets through
+        warnings.simplefilter("ignore")
+        trace: Any = torch.jit.trace
+        traced = trace(module, example_inputs, check_trace=False)
+        decoder = TorchScriptPythonDecoder(traced)
+        converter = frontend.FrontEndManager().load_by_framework("pytorch")
+        try:
+            return converter.convert(converter.load(decoder)), decoder
+        except failures as err:
+            raise RuntimeError(str(err)) from err
