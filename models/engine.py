@@ -168,9 +168,11 @@ class Engine:
             frame_latents: The frame's own clean latents, for a UNet that sees them too; ``None``
                 takes `latents`. Others than `latents` where history was mixed into those.
         """
-        frame = self._frame(latents if frame_latents is None else frame_latents)
-        added = self._added(conditioning, latents)
-        prompt_embeds = _for_batch(conditioning.prompt_embeds, latents.shape[0])
+        batch, _, height, width = latents.shape
+        factor = self.networks.spatial_factor
+        frame = self.frame_input(latents if frame_latents is None else frame_latents)
+        added = self.added(conditioning, (width * factor, height * factor), batch=batch)
+        prompt_embeds = _for_batch(conditioning.prompt_embeds, batch)
         denoised = latents
         with explained_memory_errors(self.device):
             for index, step in enumerate(schedule.steps):
@@ -222,27 +224,28 @@ class Engine:
         latents = self.denoise(self.encode(image), self.noise(style, size), conditioning, schedule)
         self.to_data(self.decode(latents))
 
+    def frame_input(self, latents: Tensor) -> Tensor | None:
+        """What a UNet that sees the frame is fed (instruct-pix2pix: without the scaling)."""
+        if not self.networks.sees_frame:
+            return None
+        return latents if self.frame_is_scaled else self.networks.unscale(latents)
+
+    def added(
+        self, conditioning: Conditioning, size: Size, *, batch: int
+    ) -> dict[str, Tensor] | None:
+        """SDXL's added conditions for frames of size (width, height); ``None`` for other models."""
+        if not self.networks.wants_text_time or conditioning.text_embeds is None:
+            return None
+        return {
+            "text_embeds": _for_batch(conditioning.text_embeds, batch),
+            "time_ids": _for_batch(self._size_ids(size), batch),
+        }
+
     def note(self, sentence: str, level: int = logging.WARNING) -> None:
         """Add a sentence to `notes` and log it, the first time that it is said."""
         if sentence not in self.notes:
             self.notes.append(sentence)
             logger.log(level, "%s: %s", self.name, sentence)
-
-    def _frame(self, latents: Tensor) -> Tensor | None:
-        """What a UNet that sees the frame is fed: instruct-pix2pix takes it without the scaling."""
-        if not self.networks.sees_frame:
-            return None
-        return latents if self.frame_is_scaled else self.networks.unscale(latents)
-
-    def _added(self, conditioning: Conditioning, latents: Tensor) -> dict[str, Tensor] | None:
-        if not self.networks.wants_text_time or conditioning.text_embeds is None:
-            return None
-        batch, _, height, width = latents.shape
-        factor = self.networks.spatial_factor
-        return {
-            "text_embeds": _for_batch(conditioning.text_embeds, batch),
-            "time_ids": _for_batch(self._size_ids((width * factor, height * factor)), batch),
-        }
 
     def _size_ids(self, size: Size) -> Tensor:
         """SDXL's time ids (1, 6): original size, crop, target size; uploaded once a size."""
