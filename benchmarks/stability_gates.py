@@ -16,8 +16,9 @@ SHARPNESS = (0.9, 1.15)
 MOST_STYLE_CHANGE = 0.03
 MOST_STRUCTURE_LOSS = 0.02
 MOST_GHOST = 2.0
-GAIN_SLACK = 0.1
-"""Motion gain may be off 1 by this, or by what the per-frame run's is."""
+GAIN_SLACK = 0.15
+"""Motion gain may be off 1 by this (its estimator is off by as much on a shaking picture), or by
+what the per-frame run's is."""
 
 
 def admit(rows: list[Row]) -> list[Row]:

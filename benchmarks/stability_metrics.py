@@ -28,7 +28,8 @@ SETTLED_FRAMES = 10
 LONGEST_LAG = 4
 SMOOTH_PX = 4.0
 GHOST_AFTER = 2
-LEAST_MOTION_PX = 0.2
+PALETTE_BINS = 32
+LEAST_MOTION_PX, LEAST_JUDGED = 0.2, 500
 Floats = NDArray[np.float32]
 
 
@@ -77,6 +78,10 @@ def bit_equal(pictures: Sequence[Picture], clip: Clip) -> float:
 
 
 def motion_gain(pictures: Sequence[Picture], clip: Clip) -> float:
+    return _raw_gain(pictures, clip) / _raw_gain(clip.clean, clip)
+
+
+def _raw_gain(pictures: Sequence[Picture], clip: Clip) -> float:
     gains = []
     for index in range(1, len(pictures)):
         flow, valid = clip.flows[index], clip.valid[index]
@@ -84,7 +89,7 @@ def motion_gain(pictures: Sequence[Picture], clip: Clip) -> float:
             continue
         squared = np.square(flow).sum(-1)
         judged = valid & (squared > LEAST_MOTION_PX**2)
-        if judged.sum() < 500:
+        if judged.sum() < LEAST_JUDGED:
             continue
         seen = estimated_flow(pictures[index], pictures[index - 1])
         gains.append(np.median(((seen * flow).sum(-1) / np.maximum(squared, 1e-6))[judged]))
@@ -137,8 +142,21 @@ def sharpness(pictures: Sequence[Picture], base: Sequence[Picture]) -> float:
 
 
 def style_strength(pictures: Sequence[Picture], clip: Clip) -> float:
-    pairs = zip(pictures, clip.clean, strict=True)
-    return float(np.mean([1 - similarity(luma(out), luma(now)) for out, now in pairs]))
+    distances = [
+        1 - similarity(luma(out), luma(now)) + palette_distance(out, now)
+        for out, now in zip(pictures, clip.clean, strict=True)
+    ]
+    return float(np.mean(distances))
+
+
+def palette_distance(a: Picture, b: Picture) -> float:
+    """Half the L1 distance of the normalised histograms of L, a and b, mean of the three."""
+    apart = 0.0
+    lab = [cv2.cvtColor(picture, cv2.COLOR_RGB2LAB) for picture in (a, b)]
+    for channel in range(3):
+        counts = [np.histogram(c[..., channel], PALETTE_BINS, (0, 256))[0] for c in lab]
+        apart += np.abs(counts[0] / counts[0].sum() - counts[1] / counts[1].sum()).sum() / 2
+    return apart / 3
 
 
 def similarity(a: Floats, b: Floats) -> float:

@@ -121,10 +121,10 @@ def sensor_noise(luma: NDArray[np.uint8], pixels: Floats) -> float:
     """
     grid = pixels.shape[1], pixels.shape[0]
     grain = np.abs(cv2.filter2D(luma, cv2.CV_16S, LAPLACIAN)).astype(np.uint16)
-    flat = np.percentile(cv2.resize(grain, grid, interpolation=cv2.INTER_AREA), FLAT_PERCENT)
-    still = np.percentile(pixels, STILL_PERCENT)
-    noise = min(float(flat) / (NORMAL_LAPLACIAN * FLAT_SHARE), float(still) / NORMAL_CHANGE)
-    return min(max(noise, LEAST_NOISE), MOST_NOISE)
+    grains = cv2.resize(grain, grid, interpolation=cv2.INTER_AREA)
+    flat = float(np.percentile(grains, FLAT_PERCENT)) / (NORMAL_LAPLACIAN * FLAT_SHARE)
+    still = float(np.percentile(pixels, STILL_PERCENT)) / NORMAL_CHANGE
+    return float(np.clip(min(flat, still), LEAST_NOISE, MOST_NOISE))
 
 
 def changed_cells(

@@ -26,8 +26,15 @@ LOOK_PX = 5
 """Side of the box over which two looks are compared."""
 
 LOOK_SIGMAS = 1.5
-LOOK_SOFTNESS = 6.0
+LOOK_SOFTNESS = 9.0
 """Levels past the noise over which a changed look falls to 1/e."""
+
+
+STANDING_PX = 0.1
+"""Slower than this, the background stands."""
+
+BETTER = 0.2
+"""By how much surer the main motion must be to be taken for the flow."""
 
 
 class Motion(NamedTuple):
@@ -65,7 +72,22 @@ class FlowEstimator:
         sure = _same_look(now, _pulled(then, source), noise)
         sure[_is_lost(back, _pulled(forth, source))] = 0
         sure[_is_outside(source)] = 0
-        return Motion(back, sure)
+        return self._with_background(now, then, Motion(back, sure), noise)
+
+    def _with_background(self, now: Luma, then: Luma, motion: Motion, noise: float) -> Motion:
+        """Where the flow fails but the picture's main motion explains the look, take that one.
+
+        Flow is smooth: beside a moving thing it carries the background along.
+        """
+        main = np.median(motion.flow[::4, ::4].reshape(-1, 2), axis=0).astype(np.float32)
+        if np.abs(main).max() < STANDING_PX:
+            main[:] = 0
+        source = self.positions(now.shape) + main
+        sure = _same_look(now, _pulled(then, source) if main.any() else then, noise)
+        sure[_is_outside(source)] = 0
+        better = sure > motion.confidence + np.float32(BETTER)
+        motion.flow[better] = main
+        return Motion(motion.flow, np.where(better, sure, motion.confidence))
 
     def positions(self, shape: tuple[int, ...]) -> Floats:
         """x and y of every pixel, float32 (H, W, 2)."""

@@ -36,6 +36,9 @@ CAMERA_SHARE = 0.5
 RECENT_S = 0.12
 """A cell that changed within this time still counts as moving: slow motion is seen now and then."""
 
+AROUND_CELLS, SURROUNDED_SHARE = 7, 0.35
+"""A cell moves along if more than this share of the cells around it moves."""
+
 LEAST_TEXTURE = 3.0
 """Mean gradient in levels a pixel, beyond the noise's own, from which a cell can tell of motion."""
 
@@ -192,7 +195,9 @@ class Temporal:
         noise = self._noise or gate.LEAST_NOISE
         changed = _changed(now.look, scene.reference, noise)
         quiet_s = np.where(changed, np.float32(0), scene.quiet_s + np.float32(dt_s))
-        everything = _camera_moves(now.look, changed | _recent(scene, quiet_s), noise)
+        moving = changed | _recent(scene, quiet_s)
+        everything = _camera_moves(now.look, moving, noise)
+        changed |= _surrounded(moving)
         motion: Motion | None = None
         if changed.any() or everything:
             motion = self._flow.estimate(now.look.luma, scene.look.luma, noise)
@@ -255,6 +260,13 @@ def _recent(scene: Scene, quiet_s: Floats) -> NDArray[np.bool_]:
     return np.asarray((quiet_s < RECENT_S) & (scene.rest_s < scene.quiet_s + 1e-6) & (quiet_s > 0))
 
 
+def _surrounded(moving: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells amid moving ones: too smooth to tell themselves, they move along."""
+    side = (AROUND_CELLS, AROUND_CELLS)
+    share = cv2.blur(moving.astype(np.float32), side, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(share > SURROUNDED_SHARE)
+
+
 def _mixture(
     motion: Motion | None,
     changed: NDArray[np.bool_],
@@ -271,5 +283,6 @@ def _mixture(
         sure = cv2.blur(cv2.erode(motion.confidence, np.ones((3, 3), np.uint8)), (5, 5))
         weight = weight * (1 - mask * (1 - np.clip(sure, 0, 1)))
         flow = motion.flow * mask[..., np.newaxis]
+        weight = weight * blend.faded(flow)
     copied = None if is_open.all() else (~is_open).astype(np.uint8)
     return Decision(weight=weight, flow=flow, copied=copied)
