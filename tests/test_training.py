@@ -6,16 +6,19 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from miniature import make_sd15, save
 
-from models import load_engine
+from models import Style, load_engine
 from models.autoencoder import AutoencoderPatch
 from models.styles import STYLES
-from models.training import autoencoder, consistency, diffusion, judge, text
+from models.training import autoencoder, consistency, diffusion, judge, lcm_lora, text
 from models.training.export import export
 from models.training.loop import Plan, fit, generator
+from models.training.measures import paint
 from models.training.packages import FetchError, verify
 from models.training.pairs import Pairs
 from models.training.pictures import CROP, cut, permissive_files, procedural
@@ -131,6 +134,50 @@ def test_broken_off_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "broken", break_at=8)
     assert torch.equal(train(tmp_path / "broken"), whole)
+
+
+@pytest.fixture
+def full_size(tmp_path: Path) -> tuple[str, list[Path]]:
+    """A miniature of a true SD 1.5 folder, and captioned pictures."""
+    for k in range(3):
+        picture = procedural(np.random.default_rng(k), 64)
+        cv2.imwrite(str(tmp_path / f"a_shape_{k}.png"), picture)
+    (tmp_path / "a_shape_0.txt").write_text("a red shape")
+    return save(make_sd15(), tmp_path / "teacher"), lcm_lora.find_pictures(tmp_path)
+
+
+def test_lora_of_a_full_size_teacher_learns(
+    full_size: tuple[str, list[Path]], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    teacher = lcm_lora.Teacher.load(full_size[0], torch.device("cpu"))
+    additions = lcm_lora.Additions(teacher.unet, rank=4)
+    plan = Plan(steps=20, batch=2, learning_rate=1e-3, warmup_steps=2)
+    loss = lcm_lora.Distillation(teacher, additions, full_size[1], plan, window=64)
+
+    def seen() -> float:
+        with torch.no_grad():
+            return sum(loss(step)["consistency"].item() for step in range(6))
+
+    before = seen()
+    fit(additions, loss, plan, tmp_path / "run")
+    assert seen() < 0.95 * before
+    with additions.off():
+        assert seen() == pytest.approx(before, rel=1e-3)
+
+
+def test_lora_file_is_fused_by_the_ordinary_loader(
+    full_size: tuple[str, list[Path]], tmp_path: Path
+) -> None:
+    teacher, pictures = full_size
+    plan = Plan(steps=3, batch=1, learning_rate=2e-3, warmup_steps=0)
+    path = lcm_lora.train(teacher, pictures, tmp_path / "run", plan, rank=4, window=64)
+    picture = procedural(np.random.default_rng(9), 64)
+    painted = []
+    for loras in ((), (str(path),)):
+        engine = load_engine(teacher, device="cpu", dtype=torch.float32, loras=loras)
+        painted.append(paint(engine, Style("a shape", strength=0.5), [picture]))
+    assert not torch.allclose(painted[0], painted[1])
 
 
 def test_unfinished_crops_are_left_out(runs: Path, tmp_path: Path) -> None:

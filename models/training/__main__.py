@@ -2,6 +2,8 @@
 
     fetch -> pairs -> text -> autoencoder -> teacher -> distil -> judge -> export -> evaluate
 
+`lcm-lora` stands apart: it distils a LoRA from a full-size teacher by the same loop.
+
 Every stage is seeded, goes on where it was broken off, and logs to <runs>/<stage>/log.jsonl.
 """
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from models.training.loop import Plan
 
 STAGES = (
+    "lcm-lora",
     "fetch",
     "pairs",
     "text",
@@ -38,13 +41,18 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--objective", choices=("paired", "lcd"), default="paired")
     arguments.add_argument("--start", type=Path, help="UNet folder that `distil` starts from")
     arguments.add_argument("--model", type=Path, default=Path("models/bundled"))
+    arguments.add_argument("--teacher", help="lcm-lora: diffusers folder or hub id to distil")
+    arguments.add_argument("--pictures", type=Path, help="lcm-lora: folder of captioned pictures")
     arguments.add_argument("--threads", type=int, help="CPU threads")
     arguments.add_argument("--seed", type=int, default=0)
     return arguments
 
 
 def main() -> None:
-    options = parser().parse_args()
+    arguments = parser()
+    options = arguments.parse_args()
+    if options.stage == "lcm-lora" and not (options.teacher and options.pictures):
+        arguments.error("lcm-lora needs --teacher and --pictures")
     folder = options.runs / options.stage
     folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
@@ -79,10 +87,16 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from models.training import autoencoder, consistency, diffusion, judge, text
+    from models.training import autoencoder, consistency, diffusion, judge, lcm_lora, text
 
     runs: Path = options.runs
-    if options.stage == "text":
+    if options.stage == "lcm-lora":
+        path = lcm_lora.train(
+            str(options.teacher), lcm_lora.find_pictures(options.pictures), runs / "lcm-lora",
+            plan(options, 1000, 8, 1e-4), window=options.window or 512,
+        )  # fmt: skip
+        logging.getLogger(__name__).info("%s", path)
+    elif options.stage == "text":
         text.train(runs / "text", plan(options, 3000, 64, 2e-3), text.sentence_encoder(runs))
     elif options.stage == "autoencoder":
         autoencoder.train(

@@ -29,7 +29,14 @@ AREA = np.s_[8:264, 8:264]
 """The 256 px window of a stored crop."""
 
 STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-PANS = {"static, sensor noise 2": (0.0, 2.0), "pan 0.4 px": (0.4, 0.0), "pan 3.3 px": (3.3, 0.0)}
+PANS = {
+    "static, sensor noise 2": (0.0, 2.0, 0),
+    "pan 0.4 px": (0.4, 0.0, 0),
+    "pan 3.3 px": (3.3, 0.0, 0),
+    "pan 12 px": (12.0, 0.0, 0),
+    "pan 12 px, noise moved by a cell": (12.0, 0.0, 1),
+}
+"""Pixels a frame, sensor noise of 255, latent cells that the noise moves."""
 
 
 def evaluate(model: Path | str, runs: Path, *, pictures: int = 24) -> dict[str, float]:
@@ -113,9 +120,9 @@ def temporal_figures(engine: Engine, pictures: list[Picture]) -> dict[str, float
     """Stroke-band correlation between consecutive frames along known motion, five x four."""
     figures = {}
     looks = ("oil painting", "watercolor", "van gogh", "anime")
-    for name, (dx, noise) in PANS.items():
+    for name, (dx, noise, cells) in PANS.items():
         values = [
-            band_correlation(engine, Style(look, strength=0.6), picture, dx, noise)
+            band_correlation(engine, Style(look, strength=0.6), picture, dx, noise, cells)
             for picture in pictures
             for look in looks
         ]

@@ -76,17 +76,21 @@ def band(plane: Tensor) -> Tensor:
     return gaussian(plane, 0.7) - gaussian(plane, 4.0)
 
 
-def paint(engine: Engine, style: Style, pictures: list[Picture]) -> Tensor:
-    """The pictures through the engine, one by one with the style's fixed noise: (B, 3, H, W)."""
+def paint(
+    engine: Engine, style: Style, pictures: list[Picture], noises: list[Tensor] | None = None
+) -> Tensor:
+    """The pictures through the engine, one by one: (B, 3, H, W).
+
+    `noises`: one for each picture; the style's fixed noise for all if not given.
+    """
     height, width = pictures[0].shape[:2]
-    noise = engine.noise(style, (width, height))
+    noises = noises or [engine.noise(style, (width, height))] * len(pictures)
     conditioning, schedule = engine.encode_prompt(style), engine.schedule(style)
     painted = []
-    for picture in pictures:
+    for picture, noise in zip(pictures, noises, strict=True):
         latents = engine.encode(engine.to_image(picture))
-        painted.append(
-            engine.decode(engine.denoise(latents, noise, conditioning, schedule)).clone()
-        )
+        latents = engine.denoise(latents, noise, conditioning, schedule)
+        painted.append(engine.decode(latents).clone())
     return torch.cat(painted).float().cpu()
 
 
@@ -100,17 +104,25 @@ def shifted(picture: Picture, dx: float, size: int) -> Picture:
 
 
 def band_correlation(
-    engine: Engine, style: Style, picture: Picture, dx: float, sensor_noise: float = 0.0
+    engine: Engine,
+    style: Style,
+    picture: Picture,
+    dx: float,
+    sensor_noise: float = 0.0,
+    cells: int = 0,
 ) -> float:
     """Correlation of a frame's stroke band with the previous frame's, along the true motion.
 
     `dx`: pixels that the picture moves to the left in one frame; `sensor_noise`: standard
-    deviation, of 255, laid over both frames. Fixed noise, no temporal method.
+    deviation, of 255, laid over both frames; `cells`: whole latent cells that the noise moves
+    along. No temporal method.
     """
     size = 256
     random = np.random.default_rng(0)
     frames = [_with_noise(shifted(picture, d, size), sensor_noise, random) for d in (0.0, dx)]
-    before, after = band(luma(paint(engine, style, frames)))
+    noise = engine.noise(style, (size, size))
+    noises = [noise, torch.roll(noise, -cells, dims=-1)]
+    before, after = band(luma(paint(engine, style, frames, noises)))
     back = _moved(before[0].numpy(), dx)
     inner = np.s_[BORDER : size - BORDER, BORDER : size - BORDER - round(dx)]
     return float(np.corrcoef(back[inner].ravel(), after[0].numpy()[inner].ravel())[0, 1])
