@@ -89,6 +89,15 @@ class Channel(Generic[T]):
             self._changed.notify_all()
             return item
 
+    def poll(self) -> T | None:
+        """Take the oldest item if there is one now; ``None`` otherwise. Never waits."""
+        with self._lock:
+            if not self._items:
+                return None
+            item = self._items.popleft()
+            self._changed.notify_all()
+            return item
+
     def close(self, *, discard: bool = False) -> None:
         """Take nothing more and wake everybody who waits. May be called again.
 

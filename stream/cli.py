@@ -1,6 +1,7 @@
 """The command `allaprima`: words of the shell in, objects and exit codes out.
 
     restyle ──options──► jobs ──► source, engine, stylizer, sink ──► Session.run ──► report
+    live ──live_options──► live_command ──► golive ──► LiveSession.run ──► report
 
 The only place that prints (with listing.py, progress.py and report.py), exits and installs signal
 handlers.
@@ -21,6 +22,7 @@ import typer
 from rich.console import Console
 
 from models import ModelError
+from stream import live_options as lo
 from stream import options as o
 from stream.errors import SinkError, SourceError, StreamError
 from stream.exitcode import ExitCode
@@ -153,6 +155,47 @@ def restyle(
     raise typer.Exit(_Run(asked).code())
 
 
+@app.command(epilog=EPILOG)
+def live(
+    source: lo.From = "camera",
+    to: lo.To = None,
+    prompt: o.Prompt = None,
+    strength: o.Strength = None,
+    steps: o.Steps = None,
+    guidance: o.Guidance = None,
+    seed: o.Seed = None,
+    stability: o.Stability = None,
+    model: o.ModelName = "bundled",
+    lora: o.Loras = None,
+    vae: o.Vae = None,
+    device: o.Device = "auto",
+    size: o.ShortSide = None,
+    output_size: o.OutputSize = "source",
+    camera_size: lo.CameraSize = None,
+    camera_rate: lo.CameraRate = None,
+    loop: lo.Loop = False,
+    on_loss: lo.OnLossOption = "hold",
+    mirror: lo.Mirror = None,
+    governor: lo.GovernorOption = "latency",
+    fps_target: lo.HoldRate = o.FPS_TARGET,
+    max_age: lo.MaxAge = lo.MAX_AGE_MS,
+    duration: lo.Duration = None,
+    codec: o.Codec = None,
+    crf: o.Crf = None,
+    preset: o.EncoderPreset = None,
+    overwrite: o.Overwrite = False,
+    json: o.JsonFile = None,
+    debug: o.Debug = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Restyle a camera, a stream, the screen or a playing file, live."""
+    asked = lo.from_words(dict(locals()))
+    _set_up_logging(debug)
+    from stream.live_command import LiveRun
+
+    raise typer.Exit(LiveRun(asked).code())
+
+
 @app.command()
 def models() -> None:
     """List the models known by name: licence, size, and whether they are on this machine."""
@@ -212,7 +255,7 @@ class _Run:
                 self._asked.inputs, self._asked.output, overwrite=self._asked.overwrite
             )
         restyler = Restyler(self._asked, watch=self._watch, on_load=self._say_loading)
-        with _stop_signals(restyler.stop):
+        with stop_signals(restyler.stop):
             for job in jobs:
                 self._restyle(restyler, job, alone=len(jobs) == 1)
                 if restyler.stopped:
@@ -288,7 +331,7 @@ def _code(outcome: "Outcome") -> ExitCode:
 
 
 @contextmanager
-def _stop_signals(stop: Callable[[], bool]) -> Iterator[None]:
+def stop_signals(stop: Callable[[], bool]) -> Iterator[None]:
     """Ctrl-C and SIGTERM call `stop`; where there is nothing to stop, or on a second one, the
     program ends at once.
     """

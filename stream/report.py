@@ -48,6 +48,40 @@ def print_report(console: Console, outcome: Outcome) -> None:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
+def print_live_report(console: Console, source: str, outputs: list[str], stats: Stats) -> None:
+    """Show what a live session was: frames, rate, age at each output, stages, events, notes."""
+    where = ", ".join(outputs)
+    console.print(f"{source} -> {where}", soft_wrap=True, markup=False, highlight=False)
+    console.print(Padding(_live_facts(stats), (0, 0, 0, INDENT)))
+    if stats.stages:
+        console.print(Padding(_stages(stats), (0, 0, 0, INDENT)))
+    for note in stats.notes:
+        line = f"{' ' * INDENT}note: {note}"
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def live_as_dict(source: str, outputs: list[str], stats: Stats) -> dict[str, object]:
+    """A live session as plain values for JSON."""
+    return {"input": source, "outputs": outputs, **stats.as_dict()}
+
+
+def _live_facts(stats: Stats) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_row("frames", f"{stats.frames_in} in, {stats.frames_out} out, {_dropped(stats)}")
+    table.add_row("rate", f"{stats.output_fps:.1f} fps (target {stats.fps_target or 0:g})")
+    if stats.effort:
+        table.add_row("effort", stats.effort)
+    for name, shown in stats.sinks.items():
+        age_ms, dropped = shown["age_ms"], shown["dropped"]
+        assert isinstance(age_ms, dict) and isinstance(dropped, dict)
+        ages = ", ".join(f"{age_ms[name]:.0f}" for name in PERCENTILES)
+        missed = "".join(f", {count} {cause}" for cause, count in dropped.items())
+        table.add_row(name, f"{shown['frames']} frames{missed}; age {ages} ms (p50, p95, p99)")
+    if stats.events:
+        table.add_row("events", ", ".join(f"{name}: {n}" for name, n in stats.events.items()))
+    return table
+
+
 def headline(outcome: Outcome) -> str:
     """One sentence: what was written where, and how far it got if that is not the end."""
     done = outcome.stats.frames_out

@@ -50,10 +50,15 @@ class Sink(ABC):
 
     Attributes:
         main_thread: True where only the main thread may write (a window).
+        takes_preview: True where unpainted frames are welcome until the model is ready.
+        backlog: Frames that may wait for it in a live session; beyond, the oldest is dropped. 1 is
+            newest-only, for what is watched; a recording evens out its encoder's pace with more.
         notes: Sentences about what was and was not carried over; grows until `close`.
     """
 
     main_thread: ClassVar[bool] = False
+    takes_preview: ClassVar[bool] = False
+    backlog: ClassVar[int] = 1
     notes: list[str]
 
     @abstractmethod
@@ -72,6 +77,13 @@ class Sink(ABC):
         Raises:
             SinkError: The output could not be finished; no half file stands under the final name.
         """
+
+    def idle(self) -> None:
+        """Called again and again while no frame comes, where `main_thread`: look after events.
+
+        Waits a few milliseconds, so that the loop around it does not spin.
+        """
+        return
 
     def end_early(self) -> None:
         """Said before `close`: the frames stopped before the source did (the user interrupted).

@@ -60,17 +60,20 @@ class VideoInfo:
 class Source(ABC):
     """Gives frames one by one, in order of pts. A context manager and an iterable.
 
-    Not thread-safe: one thread reads and closes it.
+    Not thread-safe, but for `interrupt`: one thread reads and closes it.
 
     Attributes:
         info: What is known before the first frame.
         is_live: True where a frame not read in time is lost (camera, stream), False for files.
+        can_wait: True where nothing is lost by reading later, so that a live session can load its
+            model after the first frame and go on from there.
         damaged: True once something of the input turned out to be lost; final at the end.
         notes: Sentences about what was met on the way (damage, assumptions); grows while reading.
     """
 
     info: VideoInfo
     is_live: bool = False
+    can_wait: bool = False
     damaged: bool = False
     notes: list[str]
 
@@ -85,6 +88,10 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the input. May be called twice."""
+
+    def interrupt(self) -> None:
+        """Wake a `read` that waits for its time or for a lost device; from any thread."""
+        return
 
     def __iter__(self) -> Iterator[Frame]:
         while (frame := self.read()) is not None:

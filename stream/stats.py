@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +19,18 @@ SAMPLES = 8192
 
 PERCENTILES = (50, 95, 99)
 
+RECENT_S = 2.0
+"""What counts as now, for a figure that is watched while it changes."""
+
+
+@dataclass(slots=True)
+class SinkStats:
+    """What one of several sinks took: frames, their ages in seconds, and what it was not given."""
+
+    frames: int = 0
+    age_s: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    dropped: dict[str, int] = field(default_factory=dict)
+
 
 class Stats:
     """Counters, stage times and notes of one run.
@@ -27,10 +40,14 @@ class Stats:
     Args:
         fps_target: Frames a second that were wished for, or ``None``.
         clock: What times are read from.
+
+    Attributes:
+        effort: What the governor asks of the machine now, in words; "" where there is none.
     """
 
     def __init__(self, *, fps_target: float | None = None, clock: Clock | None = None) -> None:
         self.fps_target = fps_target
+        self.effort = ""
         self._clock = clock or Clock()
         self._lock = threading.Lock()
         self._frames_in = 0
@@ -40,6 +57,9 @@ class Stats:
         self._stages_s: dict[str, deque[float]] = {}
         self._latency_s: deque[float] = deque(maxlen=SAMPLES)
         self._notes: dict[str, None] = {}  # a set that keeps its order
+        self._sinks: dict[str, SinkStats] = {}
+        self._out_s: deque[float] = deque(maxlen=SAMPLES)
+        self._first_out_s: float | None = None
         self._first_in_s: float | None = None
         self._last_out_s: float | None = None
 
@@ -57,7 +77,24 @@ class Stats:
         with self._lock:
             self._frames_out += 1
             self._last_out_s = now_s
+            if self._first_out_s is None:
+                self._first_out_s = now_s
+            self._out_s.append(now_s)
             self._latency_s.append(now_s - captured_at_s)
+
+    def count_shown(self, sink: str, captured_at_s: float, now_s: float) -> None:
+        """One of several sinks took a frame, read at `captured_at_s`, at `now_s`."""
+        with self._lock:
+            shown = self._sinks.setdefault(sink, SinkStats())
+            shown.frames += 1
+            shown.age_s.append(now_s - captured_at_s)
+
+    def count_missed(self, sink: str, cause: str, count: int = 1) -> None:
+        """One of several sinks was not given `count` frames, because of `cause`."""
+        with self._lock:
+            shown = self._sinks.setdefault(sink, SinkStats())
+            if count:
+                shown.dropped[cause] = shown.dropped.get(cause, 0) + count
 
     def count_dropped(self, cause: str, count: int = 1) -> None:
         """`count` frames were read and will not be seen, because of `cause`."""
@@ -140,6 +177,35 @@ class Stats:
         return self._frames_out / duration_s if duration_s > 0 else 0.0
 
     @property
+    def output_fps(self) -> float:
+        """Frames a second between the first and the last one handed over: no start-up in it."""
+        with self._lock:
+            if self._first_out_s is None or self._last_out_s is None:
+                return 0.0
+            span_s = self._last_out_s - self._first_out_s
+            return (self._frames_out - 1) / span_s if span_s > 0 else 0.0
+
+    def recent_fps(self, window_s: float = RECENT_S) -> float:
+        """Frames handed over per second in the last `window_s` seconds."""
+        since_s = self._clock.now_s() - window_s
+        with self._lock:
+            count = sum(1 for out_s in reversed(self._out_s) if out_s > since_s)
+        return count / window_s
+
+    @property
+    def sinks(self) -> dict[str, dict[str, object]]:
+        """Of each of several sinks: frames taken, drops by cause, p50, p95, p99 of their age."""
+        with self._lock:
+            sinks = {
+                name: (shown.frames, dict(shown.dropped), tuple(shown.age_s))
+                for name, shown in self._sinks.items()
+            }
+        return {
+            name: {"frames": frames, "dropped": dropped, "age_ms": percentiles_ms(age_s)}
+            for name, (frames, dropped, age_s) in sinks.items()
+        }
+
+    @property
     def latency_ms(self) -> dict[str, float]:
         """p50, p95, p99 of the time from a frame's capture to its hand-over, in ms."""
         with self._lock:
@@ -154,8 +220,10 @@ class Stats:
         return {name: percentiles_ms(times_s) for name, times_s in stages_s.items()}
 
     def as_dict(self) -> dict[str, object]:
-        """Everything as plain values for JSON."""
+        """Everything as plain values for JSON; `sinks` and the like are a live session's."""
+        live = {"output_fps": self.output_fps, "effort": self.effort, "sinks": self.sinks}
         return {
+            **(live if live["sinks"] else {}),
             "fps": self.fps,
             "fps_target": self.fps_target,
             "frames_in": self.frames_in,

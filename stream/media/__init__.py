@@ -2,3 +2,5 @@
 
 Called by `stream.sources` and `stream.sinks` only.
 """
+
+import cv2  # noqa: F401  before av: each brings an xcb, and only OpenCV's opens windows

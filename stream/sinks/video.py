@@ -5,6 +5,7 @@ one can be played up to its last key frame.
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 from stream.errors import SinkError
 from stream.frame import Frame, Size
@@ -13,6 +14,9 @@ from stream.sink import Sink, VideoEncoding
 from stream.sinks.encoding import plan_encoding
 from stream.sinks.muxing import Muxer
 from stream.source import VideoInfo
+
+LIVE_BACKLOG = 12
+"""Half a second of a live session: an encoder pauses that long at a key frame on a busy machine."""
 
 
 class VideoSink(Sink):
@@ -32,6 +36,8 @@ class VideoSink(Sink):
         SinkError: The file cannot be written there, or not in that codec.
         ValueError: A quality or preset that the codec does not have.
     """
+
+    backlog: ClassVar[int] = LIVE_BACKLOG
 
     def __init__(
         self,

@@ -1,0 +1,226 @@
+"""Controls: what can be changed while a live session runs, and who may change it.
+
+    keys, control socket, stdin ──change──► Controls ──look──► painter, presenter, window
+
+A change replaces the `Look` whole; each frame is painted and shown by one read of it.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from models import Style
+
+STYLE_FIELDS = {
+    "prompt": "prompt",
+    "strength": "strength",
+    "steps": "num_inference_steps",
+    "guidance": "guidance_scale",
+    "seed": "seed",
+}
+"""A word of the user's -> the field of `Style`."""
+
+SWITCHES = ("split", "freeze", "bypass", "hud")
+
+NEXT = "next"
+
+LEAST_STRENGTH = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Everything about the picture that may change from one frame to the next.
+
+    Attributes:
+        style: What is painted.
+        stability: 0 to 1, how much the paint clings.
+        split: The left half stays as the camera sees it.
+        freeze: The last picture stands still.
+        bypass: Nothing is painted.
+        hud: The window shows figures and keys.
+        transition_s: How long a change of style is cross-faded, in seconds.
+    """
+
+    style: Style
+    stability: float = 0.5
+    split: bool = False
+    freeze: bool = False
+    bypass: bool = False
+    hud: bool = True
+    transition_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.stability <= 1:
+            raise ValueError(f"got stability={self.stability}, expected 0 to 1")
+        if not 0 <= self.transition_s <= 60:
+            raise ValueError(f"got transition={self.transition_s}, expected 0 to 60 seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedStyle:
+    """One entry of the list that the next-style key walks through.
+
+    Attributes:
+        style: What is painted.
+        stability: ``None`` leaves it as it is.
+        follows: Only the prompt is its own; the rest is the session's default.
+    """
+
+    name: str
+    style: Style
+    stability: float | None = None
+    follows: bool = True
+
+
+class Controls:
+    """The look of a running session. Thread-safe.
+
+    Args:
+        look: What it starts with.
+        styles: What ``next`` and names choose from.
+    """
+
+    def __init__(self, look: Look, styles: Sequence[NamedStyle] = ()) -> None:
+        self._look = look
+        self._lock = threading.Lock()
+        self._styles = tuple(styles)
+        self._position = self._find(look.style)
+        self.on_quit: Callable[[], None] = lambda: None
+
+    @property
+    def look(self) -> Look:
+        """One consistent set of everything; read it once a frame."""
+        return self._look
+
+    @property
+    def style_name(self) -> str:
+        """The list's name for what is painted, or the prompt."""
+        look = self._look
+        if 0 <= self._position < len(self._styles):
+            named = self._styles[self._position]
+            if named.style.prompt == look.style.prompt:
+                return named.name
+        return look.style.prompt or "as the model likes"
+
+    def start_with(self, style: Style) -> None:
+        """The model is known now, and so are the defaults of what was not asked for."""
+        with self._lock:
+            self._styles = tuple(
+                replace(named, style=replace(style, prompt=named.style.prompt))
+                if named.follows
+                else named
+                for named in self._styles
+            )
+            self._look = replace(self._look, style=style)
+            self._position = self._find(style)
+
+    def quit(self) -> None:
+        """End the session properly."""
+        self.on_quit()
+
+    def toggle(self, switch: str) -> None:
+        """Turn one of the switches the other way."""
+        with self._lock:
+            changes: dict[str, Any] = {switch: not getattr(self._look, switch)}
+            self._look = replace(self._look, **changes)
+
+    def next_style(self, step: int = 1) -> None:
+        """The next style of the list; nothing where there is none."""
+        with self._lock:
+            if self._styles:
+                self._choose((self._position + step) % len(self._styles))
+
+    def nudge_strength(self, by: float) -> None:
+        """A little more or less, kept within the range."""
+        with self._lock:
+            strength = round(self._look.style.strength + by, 3)
+            style = replace(self._look.style, strength=min(1.0, max(LEAST_STRENGTH, strength)))
+            self._look = replace(self._look, style=style)
+
+    def nudge_stability(self, by: float) -> None:
+        """A little more or less, kept within the range."""
+        with self._lock:
+            stability = round(self._look.stability + by, 3)
+            self._look = replace(self._look, stability=min(1.0, max(0.0, stability)))
+
+    def change(self, asked: dict[str, Any]) -> Look:
+        """Take a set of changes as a whole, or refuse it as a whole.
+
+        Args:
+            asked: Words of `as_dict`, and ``style`` with a name of the list or ``next``.
+
+        Raises:
+            ValueError: A word is not known or its value cannot be used (got and expected).
+        """
+        with self._lock:
+            before = self._look, self._position
+            try:
+                self._take(asked)
+            except (TypeError, ValueError) as err:
+                self._look, self._position = before
+                raise ValueError(str(err)) from err
+            return self._look
+
+    def as_dict(self) -> dict[str, object]:
+        """What holds now, in the words that `change` takes."""
+        look = self._look
+        style = {word: getattr(look.style, field) for word, field in STYLE_FIELDS.items()}
+        rest = {switch: getattr(look, switch) for switch in SWITCHES}
+        times = {"stability": look.stability, "transition": look.transition_s}
+        return {"style": self.style_name, **style, **times, **rest}
+
+    def _take(self, asked: dict[str, Any]) -> None:
+        unknown = set(asked) - {*STYLE_FIELDS, *SWITCHES, "style", "stability", "transition"}
+        if unknown:
+            known = ", ".join([*STYLE_FIELDS, "stability", "style", "transition", *SWITCHES])
+            raise ValueError(f"got {sorted(unknown)[0]!r}, expected one of {known}")
+        if "style" in asked:
+            self._choose_by_name(asked["style"])
+        style = {STYLE_FIELDS[word]: asked[word] for word in STYLE_FIELDS if word in asked}
+        for word in STYLE_FIELDS:
+            if word in asked:
+                check_kind(word, asked[word])
+        changes: dict[str, Any] = {word: asked[word] for word in SWITCHES if word in asked}
+        for word, value in changes.items():
+            if not isinstance(value, bool):
+                raise ValueError(f"got {word}={value!r}, expected true or false")
+        for word, field in (("stability", "stability"), ("transition", "transition_s")):
+            if word in asked:
+                check_kind(word, asked[word])
+                changes[field] = float(asked[word])
+        self._look = replace(self._look, style=replace(self._look.style, **style), **changes)
+
+    def _choose_by_name(self, name: object) -> None:
+        names = [named.name for named in self._styles]
+        if name == NEXT and names:
+            self._choose((self._position + 1) % len(names))
+        elif name in names:
+            self._choose(names.index(str(name)))
+        else:
+            raise ValueError(f"got style={name!r}, expected next or one of {', '.join(names)}")
+
+    def _choose(self, position: int) -> None:
+        named = self._styles[position]
+        self._position = position
+        stability = self._look.stability if named.stability is None else named.stability
+        self._look = replace(self._look, style=named.style, stability=stability)
+
+    def _find(self, style: Style) -> int:
+        prompts = [named.style.prompt for named in self._styles]
+        return prompts.index(style.prompt) if style.prompt in prompts else -1
+
+
+def check_kind(word: str, value: object) -> None:
+    """Refuse a value of the wrong kind before its range is looked at.
+
+    Raises:
+        ValueError: It is no text, whole number or number where one is needed.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if word == "prompt" and not isinstance(value, str):
+        raise ValueError(f"got prompt={value!r}, expected text")
+    if word in ("steps", "seed") and (not number or value != int(value)):  # type: ignore[call-overload]
+        raise ValueError(f"got {word}={value!r}, expected a whole number")
+    if word in ("strength", "guidance", "stability", "transition") and not number:
+        raise ValueError(f"got {word}={value!r}, expected a number")

@@ -1,0 +1,95 @@
+"""Fanout: one stream of frames to several sinks, none of which can slow another. Starts no thread.
+
+                 ┌──[ · ]──► outlet: window
+    put ──frame──┼──[ · ]──► outlet: virtual camera
+                 └──[···]──► outlet: recording
+
+Each outlet has a leaky channel of its own: a sink that is slow misses frames, alone. A sink that
+fails is closed and named; the others go on. Called by `stream.live`.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from stream.channel import Channel
+from stream.clock import Clock
+from stream.errors import Closed
+from stream.frame import Frame
+from stream.sink import Sink
+from stream.stats import Stats
+
+logger = logging.getLogger(__name__)
+
+
+class Outlet:
+    """One sink, its channel, and what became of it. `put` from any thread, the rest from one.
+
+    Args:
+        name: What the user calls it, the same in statistics and messages.
+        sink: Written and closed by the thread that calls `write` and `finish`.
+        max_age_s: A frame older than this is not written where a newer one waits.
+    """
+
+    def __init__(
+        self, name: str, sink: Sink, *, clock: Clock, stats: Stats, max_age_s: float
+    ) -> None:
+        self.name = name
+        self.sink = sink
+        self.channel: Channel[Frame] = Channel(sink.backlog, leaky=True)
+        self.failed = False
+        self._clock = clock
+        self._stats = stats
+        self._max_age_s = max_age_s
+
+    def write(self, frame: Frame) -> None:
+        """Hand one frame to the sink, unless it is too old and a newer one waits.
+
+        Raises:
+            SinkError, ValueError: What the sink says.
+        """
+        start_s = self._clock.now_s()
+        stale = start_s - frame.captured_at_s > self._max_age_s
+        if stale and self.sink.backlog == 1 and len(self.channel):
+            self._stats.count_missed(self.name, "too old")
+            return
+        self.sink.write(frame)
+        self._stats.record(f"write {self.name}", self._clock.now_s() - start_s)
+        self._stats.count_shown(self.name, frame.captured_at_s, start_s)
+
+    def finish(self, *, aborted: bool) -> None:
+        """Close the sink, or abort it, and count what it missed."""
+        self.channel.close(discard=True)
+        self._stats.count_missed(self.name, "newer frame", self.channel.dropped)
+        if aborted:
+            self.sink.abort()
+        else:
+            self.sink.end_early()
+            self.sink.close()
+        self._stats.note(*self.sink.notes)
+
+
+class Fanout:
+    """Gives each frame to every outlet. Thread-safe; never waits."""
+
+    def __init__(self, outlets: Sequence[Outlet]) -> None:
+        self.outlets = tuple(outlets)
+
+    def put(self, frame: Frame) -> None:
+        """A painted frame, to all."""
+        self._put(frame, lambda sink: True)
+
+    def preview(self, frame: Frame) -> None:
+        """A frame that is not painted yet, to those who take such."""
+        self._put(frame, lambda sink: sink.takes_preview)
+
+    def close(self) -> None:
+        """No more will come; what waits is still written."""
+        for outlet in self.outlets:
+            outlet.channel.close()
+
+    def _put(self, frame: Frame, wanted: Callable[[Sink], bool]) -> None:
+        for outlet in self.outlets:
+            if wanted(outlet.sink):
+                with suppress(Closed):
+                    outlet.channel.put(frame)

@@ -1,0 +1,185 @@
+"""LiveRunner: from the options of `allaprima live` to a running session. Prints nothing and
+installs nothing; `stream.live_command` does both around it.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, cast
+
+from stream.clock import Clock
+from stream.controls import Controls, Look, NamedStyle
+from stream.geometry import parse_output_size
+from stream.governor import GovernorMode
+from stream.live import TIME_BASE, LiveSession
+from stream.live_options import LiveOptions
+from stream.live_sink import RECORDING, LiveOutputs, open_live_sink
+from stream.live_source import LiveInput, open_live_source, source_kind
+from stream.options import option_names
+from stream.painter import Painter, PainterOptions
+from stream.sink import Sink, VideoEncoding
+from stream.source import Source, VideoInfo
+from stream.sources.reconnecting import OnLoss
+from stream.stats import Stats
+from stream.stylizer import DEFAULT_STABILITY
+
+if TYPE_CHECKING:
+    from models import Engine
+
+
+class LiveRunner:
+    """Runs one live session as the options say. Not thread-safe, but for `stop`.
+
+    Args:
+        options: What was asked, checked.
+        on_load: Called when the model is about to be loaded, in another thread.
+        on_ready: Called when the first painted picture has gone out, in another thread.
+    """
+
+    def __init__(
+        self,
+        options: LiveOptions,
+        *,
+        on_load: Callable[[], None] = lambda: None,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._options = options
+        self._on_load = on_load
+        self._on_ready = on_ready
+        self._clock = Clock()
+        self._session: LiveSession | None = None
+        self.stats = Stats(fps_target=options.fps_target, clock=self._clock)
+        self.stopped = False
+        self.failed_outputs: list[str] = []
+
+    def run(self) -> Stats:
+        """Run until the user, the source or the last output ends it.
+
+        Raises:
+            SourceError, SinkError, ModelError: The outside world.
+            OptionError: An option's value cannot be used.
+        """
+        options = self._options
+        with ExitStack() as on_failure:
+            with option_names():
+                parse_output_size(options.output_size)
+                wanted = self._input()
+            source = on_failure.enter_context(
+                open_live_source(wanted, clock=self._clock, stats=self.stats)
+            )
+            controls = self._controls()
+            with option_names():
+                sinks = self._open_sinks(source, controls, on_failure)
+            on_failure.pop_all()  # the session closes them, in its threads
+        session = LiveSession(
+            source,
+            lambda: self._make_painter(source.info, controls),
+            sinks,
+            controls=controls,
+            clock=self._clock,
+            stats=self.stats,
+            max_age_s=options.max_age / 1e3,
+            duration_s=options.duration,
+            on_ready=self._on_ready,
+        )
+        self._session = session
+        try:
+            return session.run()
+        finally:
+            self._session = None
+            self.failed_outputs = session.failed_sinks
+
+    def stop(self) -> bool:
+        """End the session properly; False if there is none to end, or it ends already. May be
+        called from a signal handler.
+        """
+        session, first = self._session, not self.stopped
+        self.stopped = True
+        if session is None or not first:
+            return False
+        session.stop()
+        return True
+
+    def _input(self) -> LiveInput:
+        options = self._options
+        size = None
+        if options.camera_size is not None:
+            parsed = parse_output_size(options.camera_size)
+            if isinstance(parsed, str):
+                raise ValueError(f"got --camera-size {parsed}, expected WxH, e.g. 1280x720")
+            size = parsed
+        on_loss = cast(OnLoss, options.on_loss)
+        return LiveInput(options.source, size, options.camera_rate, options.loop, on_loss)
+
+    def _controls(self) -> Controls:
+        from models import STYLES, Style
+
+        options = self._options
+        stability = DEFAULT_STABILITY if options.stability is None else options.stability
+        style = options.style(Style())
+        styles = [NamedStyle(known.prompt, replace(style, prompt=known.prompt)) for known in STYLES]
+        return Controls(Look(style, stability), styles)
+
+    def _open_sinks(
+        self, source: Source, controls: Controls, on_failure: ExitStack
+    ) -> list[tuple[str, Sink]]:
+        options = self._options
+        is_camera = source_kind(options.source) == "camera"
+        shared = LiveOutputs(
+            info=VideoInfo(
+                size=source.info.size,
+                time_base=TIME_BASE,
+                rate=source.info.rate or Fraction(options.fps_target).limit_denominator(1001),
+                sample_aspect_ratio=source.info.sample_aspect_ratio,
+            ),
+            controls=controls,
+            stats=self.stats,
+            clock=self._clock,
+            encoding=self._encoding(),
+            overwrite=options.overwrite,
+            mirrored=is_camera if options.mirror is None else options.mirror,
+        )
+        sinks = []
+        for spec in options.outputs:
+            sink = open_live_sink(spec, shared)
+            on_failure.callback(sink.abort)
+            sinks.append((spec, sink))
+        return sinks
+
+    def _encoding(self) -> VideoEncoding:
+        options = self._options
+        if options.codec not in (None, "libx264"):
+            return VideoEncoding(options.codec, options.crf, options.preset)
+        crf = RECORDING.crf if options.crf is None else options.crf
+        return VideoEncoding(options.codec, crf, options.preset or RECORDING.preset)
+
+    def _make_painter(self, info: VideoInfo, controls: Controls) -> Painter:
+        """Load the model and warm it up; in the thread that paints."""
+        options = self._options
+        self._on_load()
+        engine = self._load_engine()
+        with option_names():
+            style = options.style(engine.default_style)
+            engine.encode_prompt(style)
+            controls.start_with(style)
+            return Painter(
+                engine,
+                controls.look,
+                PainterOptions(
+                    short_side_px=options.size,
+                    output_size=parse_output_size(options.output_size),
+                    fps_target=options.fps_target,
+                    governor=cast(GovernorMode, options.governor),
+                    sample_aspect_ratio=info.sample_aspect_ratio,
+                ),
+                clock=self._clock,
+                stats=self.stats,
+            )
+
+    def _load_engine(self) -> "Engine":
+        from models import load_engine
+
+        options = self._options
+        device = None if options.device == "auto" else options.device
+        return load_engine(options.model, device=device, loras=options.lora or (), vae=options.vae)

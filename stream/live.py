@@ -1,0 +1,343 @@
+"""LiveSession: one live source through one painter into any number of sinks.
+
+                ┌─[·]─► paint: painter ──────────────┐             ┌─[·]─► write window (the caller)
+    capture ────┤                  │ newest painting ├─► presenter ┼─[·]─► write …
+                └─[·]─► move: carries it along ──────┘             └─[·]─► write …
+
+thread        touches only                  on an error
+------------  ----------------------------  ------------------------------------------------------
+capture       the source                    the session ends
+paint         torch, engine, painter        the session ends
+move          the newest painting           the session ends
+write NAME    one sink                      that sink is closed, the others go on
+the caller's  the window, if there is one   the same
+
+Every channel keeps the newest only. While the governor lets fewer frames be painted than are
+captured, `move` shows all of them, by carrying the newest painting along; otherwise it is idle.
+All threads are workers of `stream.session`, the only file that starts any.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from functools import partial
+from typing import Protocol
+
+from stream.channel import Channel
+from stream.clock import Clock
+from stream.controls import Controls
+from stream.errors import Closed, StreamError
+from stream.fanout import Fanout, Outlet
+from stream.frame import Frame
+from stream.painter import Painter
+from stream.presenter import Presenter
+from stream.session import Failures, Worker, feed
+from stream.sink import Sink
+from stream.source import Source
+from stream.stats import Stats
+from stream.tween import Carrier, Tween
+
+logger = logging.getLogger(__name__)
+
+TIME_BASE = Fraction(1, 90_000)
+"""Of every frame in a live session, whose pts is when it was captured."""
+
+MAX_AGE_S = 0.15
+
+READ_LIMIT_S = 30.0
+"""How long a read may take to end when the session does."""
+
+WRITE_LIMIT_S = 60.0
+"""Likewise a sink: a recording may have to be finished."""
+
+
+class Service(Protocol):
+    """Something that runs beside the session in a thread of its own: a control socket."""
+
+    name: str
+
+    def run(self) -> None:
+        """Work until `stop`."""
+
+    def stop(self) -> None:
+        """End `run`, from any thread; at once and also before it began."""
+
+
+class LiveSession:
+    """Runs a live stream until its end, a `stop`, or the death of its last sink; once.
+
+    `run` belongs to the main thread if a sink needs it, `stop` to any. Source and sinks are closed
+    by the session, in the threads that used them.
+
+    Args:
+        source: Read as fast as it gives frames.
+        make_painter: Loads the model; called in the thread that paints.
+        sinks: Name and sink of each output; at most one of the main thread.
+        controls: The look, live.
+        services: Run beside it.
+        max_age_s: A frame older than this is not written where a newer one waits.
+        duration_s: Stop by itself after so many seconds; ``None`` never does.
+        on_ready: Called, in the thread that paints, when the first painted picture has gone out.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        make_painter: Callable[[], Painter],
+        sinks: Sequence[tuple[str, Sink]],
+        *,
+        controls: Controls,
+        clock: Clock | None = None,
+        stats: Stats | None = None,
+        services: Sequence[Service] = (),
+        max_age_s: float = MAX_AGE_S,
+        duration_s: float | None = None,
+        on_ready: Callable[[], None] = lambda: None,
+        join_limit_s: float | None = None,
+    ) -> None:
+        self._clock = clock or Clock()
+        self.stats = stats or Stats(clock=self._clock)
+        self._source = source
+        self._make_painter = make_painter
+        self._controls = controls
+        self._services = tuple(services)
+        self._duration_s = duration_s
+        self._on_ready = on_ready
+        self._join_limit_s = join_limit_s
+        outlets = [
+            Outlet(name, sink, clock=self._clock, stats=self.stats, max_age_s=max_age_s)
+            for name, sink in sinks
+        ]
+        self._fanout = Fanout(outlets)
+        self._window = next((one for one in outlets if one.sink.main_thread), None)
+        if sum(one.sink.main_thread for one in outlets) > 1:
+            raise ValueError("got several sinks of the main thread, expected at most one window")
+        self._presenter = Presenter(self._fanout, clock=self._clock, stats=self.stats)
+        self._tween = Tween()
+        self._moving = threading.Event()
+        self._inbox: Channel[Frame] = Channel(1, leaky=True)
+        self._motion: Channel[Frame] = Channel(1, leaky=True)
+        self._over = threading.Event()
+        self._ready = threading.Event()
+        self._failures = Failures()
+        self._first_s: float | None = None
+        self._has_run = False
+
+    def run(self) -> Stats:
+        """Run until the end and return what was counted.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the sinks are closed properly first.
+            SourceError, SinkError, ModelError, …: What ended the session. A sink's failure does
+                so only if it was the last one; the others' are in `failed_sinks`.
+            StreamError: A thread did not end.
+            RuntimeError: It has run before.
+        """
+        if self._has_run:
+            raise RuntimeError("this session has run: make a new one for another run")
+        self._has_run = True
+        self._controls.on_quit = self.stop
+        workers = self._workers()
+        shut_down = partial(self._shut_down, *workers)
+        try:
+            if all([self._failures.guard(worker.start) for group in workers for worker in group]):
+                self._failures.guard(self._attend)
+        finally:
+            if self._failures.interrupted or not self._failures.guard(shut_down):
+                shut_down()
+        missed = self.stats.frames_in - self.stats.frames_out - self.stats.dropped
+        self.stats.count_dropped("newer frame", max(0, missed))
+        self.stats.note(*self._source.notes)
+        self._failures.raise_first()
+        return self.stats
+
+    def stop(self) -> None:
+        """End properly: the sinks are finished. From any thread, or a signal handler."""
+        self._over.set()
+        self._ready.set()
+        self._source.interrupt()
+
+    @property
+    def failed_sinks(self) -> list[str]:
+        """Names of the sinks that failed; why is in the notes."""
+        return [one.name for one in self._fanout.outlets if one.failed]
+
+    def _workers(self) -> tuple[list[Worker], list[Worker]]:
+        """The threads that make frames, and those that take them."""
+
+        def worker(name: str, steps: list[Callable[[], object]], limit_s: float) -> Worker:
+            return Worker(name, steps, self._failures, self._join_limit_s or limit_s)
+
+        over = self._over.set
+        makers = [
+            worker("capture", [self._capture, self._source.close, self._end_inputs], READ_LIMIT_S),
+            worker("paint", [self._paint, self._ready.set, self._motion.close], READ_LIMIT_S),
+            worker("move", [self._move, over], READ_LIMIT_S),
+        ]
+        takers = [
+            worker(
+                f"write {one.name}",
+                [
+                    partial(self._guarded, one, partial(feed, one.channel, one.write)),
+                    partial(self._guarded, one, partial(self._finish, one)),
+                ],
+                WRITE_LIMIT_S,
+            )
+            for one in self._fanout.outlets
+            if one is not self._window
+        ]
+        takers += [worker(one.name, [one.run], READ_LIMIT_S) for one in self._services]
+        return makers, takers
+
+    # The thread that captures
+
+    def _capture(self) -> None:
+        while not self._over.is_set():
+            start_s = self._clock.now_s()
+            frame = self._source.read()
+            if frame is None:
+                break
+            now_s = self._clock.now_s()
+            self.stats.record("read", now_s - start_s)
+            if not self._ready.is_set():
+                self._presenter.preview(frame.replace(frame.data, captured_at_s=now_s))
+                if not self._source.can_wait:
+                    continue
+                self._ready.wait()
+                now_s = self._clock.now_s()
+            self._take_in(frame, now_s)
+
+    def _take_in(self, frame: Frame, now_s: float) -> None:
+        """Stamp a frame and give it to those who paint and move. Time starts at the first."""
+        if self._first_s is None:
+            self._first_s = now_s
+        pts = round((now_s - self._first_s) * TIME_BASE.denominator)
+        frame = frame.replace(
+            frame.data, pts=pts, time_base=TIME_BASE, duration=None, captured_at_s=now_s
+        )
+        self.stats.count_in(now_s)
+        with suppress(Closed):
+            if not self._presenter.started:
+                self._presenter.preview(frame)
+            self._inbox.put(frame)
+            self._motion.put(frame)
+
+    def _end_inputs(self) -> None:
+        self._inbox.close()
+
+    # The thread that paints
+
+    def _paint(self) -> None:
+        painter = self._make_painter()
+        look = self._controls.look
+        painter.warm_up(self._source.info.size, look)
+        size = painter.output_size(self._source.info.size)
+        self._ready.set()
+        ready = False
+        for frame in self._inbox:
+            look = self._controls.look
+            if look.bypass or look.freeze:
+                self._moving.clear()
+                self._presenter.show(frame, None, look, size)
+            elif painter.is_due(frame):
+                painted = painter.paint(frame, look)
+                self._tween.key = painter.key
+                if painter.effort.every > 1:
+                    self._moving.set()
+                else:
+                    self._moving.clear()
+                    self._presenter.show(frame, painted.data, look, size)
+            if not ready and self._presenter.started:
+                ready = True
+                self._on_ready()
+        painter.close()
+
+    # The thread that moves
+
+    def _move(self) -> None:
+        carrier = Carrier()
+        for frame in self._motion:
+            key = self._tween.key
+            if key is None or not self._moving.is_set():
+                continue
+            look = self._controls.look
+            with self.stats.stage("move"):
+                moved = carrier.carry(key, frame)
+            if self._moving.is_set():
+                self._presenter.show(frame, moved, look, key.frame.size)
+
+    # The caller's thread
+
+    def _attend(self) -> None:
+        """Until the end: write the window, or wait."""
+        end_s = None if self._duration_s is None else self._clock.now_s() + self._duration_s
+        if self._window is None:
+            if self._duration_s is None:
+                self._over.wait()
+            else:
+                self._clock.wait(self._over, self._duration_s)
+            return
+        with self._guarding(self._window):
+            self._attend_window(self._window, end_s)
+        if self._window.failed:
+            self._over.wait()
+
+    def _attend_window(self, window: Outlet, end_s: float | None) -> None:
+        while not self._over.is_set():
+            if end_s is not None and self._clock.now_s() >= end_s:
+                return
+            frame = window.channel.poll()
+            if frame is None:
+                window.sink.idle()
+            else:
+                window.write(frame)
+
+    # Ends
+
+    def _guarded(self, outlet: Outlet, step: Callable[[], object]) -> None:
+        with self._guarding(outlet):
+            step()
+
+    @contextmanager
+    def _guarding(self, outlet: Outlet) -> Iterator[None]:
+        """A sink that fails is left out from now on; the last one to fail ends the session."""
+        try:
+            yield
+        except (StreamError, ValueError, OSError) as err:
+            outlet.failed = True
+            outlet.channel.close(discard=True)
+            logger.warning("%s failed: %s", outlet.name, err)
+            self.stats.count_event(f"{outlet.name} failed")
+            self.stats.note(f"The output {outlet.name} failed: {err}")
+            if all(one.failed for one in self._fanout.outlets):
+                self._over.set()
+                raise
+
+    def _finish(self, outlet: Outlet) -> None:
+        outlet.finish(aborted=outlet.failed)  # what was shown until a failure elsewhere is kept
+
+    def _shut_down(self, makers: list[Worker], takers: list[Worker]) -> None:
+        """Wake everybody and wait for them. May be repeated."""
+        self.stop()
+        self._inbox.close(discard=True)
+        self._motion.close(discard=True)
+        self._join(makers)
+        self._fanout.close()
+        for service in self._services:
+            service.stop()
+        if self._window is not None:
+            finish = partial(self._finish, self._window)
+            self._failures.guard(partial(self._guarded, self._window, finish))
+        self._join(takers)
+
+    def _join(self, workers: list[Worker]) -> None:
+        for worker in workers:
+            if not worker.join():
+                self._failures.add(
+                    StreamError(
+                        f"the {worker.name} thread did not end within {worker.limit_s:g} s: "
+                        "what it reads or writes hangs; start the program again"
+                    )
+                )

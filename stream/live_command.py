@@ -1,0 +1,81 @@
+"""The command `allaprima live` around its runner: signals, progress in words, report, exit code."""
+
+import json
+import logging
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from stream import options as o
+from stream.cli import EXIT_CODES, say, stop_signals
+from stream.errors import SinkError
+from stream.exitcode import ExitCode
+from stream.golive import LiveRunner
+from stream.live_options import LiveOptions
+from stream.report import live_as_dict, print_live_report
+
+logger = logging.getLogger(__name__)
+
+
+class LiveRun:
+    """One call of `allaprima live`."""
+
+    def __init__(self, asked: LiveOptions) -> None:
+        self._asked = asked
+        self._console = Console(stderr=True)
+        self._runner = LiveRunner(asked, on_load=self._say_loading, on_ready=self._say_ready)
+
+    def code(self) -> ExitCode:
+        """Run to the end; how it ended."""
+        try:
+            with o.option_names():
+                self._asked.check()
+            with stop_signals(self._runner.stop):
+                self._runner.run()
+            code = self._verdict()
+        except KeyboardInterrupt:
+            say("Stopped at once.")
+            code = ExitCode.INTERRUPTED
+        except tuple(EXIT_CODES) as err:
+            logger.debug("what failed", exc_info=err)
+            say(str(err))
+            code = next(code for kind, code in EXIT_CODES.items() if isinstance(err, kind))
+        if self._runner.stats.frames_in:
+            self._report()
+        return code
+
+    def _verdict(self) -> ExitCode:
+        if self._runner.failed_outputs:
+            return ExitCode.OUTPUT
+        return ExitCode.INTERRUPTED if self._runner.stopped else ExitCode.DONE
+
+    def _report(self) -> None:
+        asked, stats = self._asked, self._runner.stats
+        if asked.json is not None:
+            told = live_as_dict(asked.source, asked.outputs, stats)
+            text = json.dumps(told, indent=2) + "\n"
+            if asked.json == o.STDOUT:
+                typer.echo(text, nl=False)
+            else:
+                _write(Path(asked.json), text)
+        if not asked.quiet:
+            console = self._console if asked.json == o.STDOUT else Console()
+            print_live_report(console, asked.source, asked.outputs, stats)
+
+    def _say_loading(self) -> None:
+        self._say_state(f"Loading {self._asked.model} ...")
+
+    def _say_ready(self) -> None:
+        self._say_state("Painting; Ctrl-C ends it, and so does q in the window.")
+
+    def _say_state(self, sentence: str) -> None:
+        if self._console.is_terminal and not self._asked.quiet:
+            self._console.print(sentence, markup=False, highlight=False)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as err:
+        raise SinkError(f"The report {path} cannot be written ({err.strerror}).") from err

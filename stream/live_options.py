@@ -1,0 +1,196 @@
+"""The options of `allaprima live`: how they are declared to typer, the record that they end up in,
+and the checks that need no device and no model. Imports nothing heavy.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any
+
+import typer
+
+from models import Style
+from stream.options import DEVICE, OUT, STYLE_OPTIONS, flag, number, option
+
+IN = "Where it comes from"
+TIME = "In time"
+
+ON_LOSS = ("hold", "card")
+GOVERNORS = ("off", "latency", "quality")
+MAX_AGE_MS = 150.0
+WINDOW = "window"
+
+From = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="IN",
+        help="Camera number, name or /dev/videoN; rtsp://, rtmp://, http://, udp://; "
+        "screen[:WxH+X+Y]; a file; testsrc.",
+        rich_help_panel=IN,
+    ),
+]
+To = Annotated[
+    list[str] | None,
+    option(
+        OUT,
+        "--to",
+        metavar="OUT",
+        help="window (the default), a video file, or null; may be repeated.",
+    ),
+]
+CameraSize = Annotated[
+    str | None,
+    option(IN, "--camera-size", metavar="WxH", help="Size to ask of a camera."),
+]
+CameraRate = Annotated[
+    float | None,
+    option(IN, "--camera-rate", metavar="FPS", parser=number, help="Rate to ask of a camera."),
+]
+Loop = Annotated[bool, flag(IN, "--loop", "Play a file round and round.")]
+OnLossOption = Annotated[
+    str,
+    typer.Option(
+        metavar="WHAT",
+        help="While a camera or stream is away: hold the last picture, or show a card.",
+        rich_help_panel=IN,
+    ),
+]
+Mirror = Annotated[
+    bool | None,
+    typer.Option(
+        "--mirror/--no-mirror",
+        help="Whether the window is a mirror; if not given, for cameras only.",
+        rich_help_panel=OUT,
+        show_default=False,
+    ),
+]
+GovernorOption = Annotated[
+    str,
+    typer.Option(
+        "--governor",
+        metavar="MODE",
+        help="What may be given up to hold the rate: off (nothing), latency (steps, size, then "
+        "painted frames), quality (painted frames only).",
+        rich_help_panel=TIME,
+    ),
+]
+HoldRate = Annotated[
+    float,
+    typer.Option(
+        "--fps-target",
+        metavar="FPS",
+        parser=number,
+        help="The rate that the governor holds.",
+        rich_help_panel=TIME,
+    ),
+]
+MaxAge = Annotated[
+    float,
+    typer.Option(
+        metavar="MS",
+        parser=number,
+        help="No frame older than this is shown where a newer one can be.",
+        rich_help_panel=TIME,
+    ),
+]
+Duration = Annotated[
+    float | None,
+    option(
+        TIME, "--duration", metavar="SECONDS", parser=number, help="Stop by itself after so long."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """Everything that `allaprima live` was asked; ``None`` = the model's or device's own.
+
+    Named as the command's parameters are; `max_age` is in ms, `duration` in seconds. `style_fields`
+    are those of `Style` that were given.
+    """
+
+    source: str
+    to: Sequence[str] | None
+    style_fields: Mapping[str, Any]
+    stability: float | None
+    model: str
+    lora: Sequence[str] | None
+    vae: str | None
+    device: str
+    size: int | None
+    output_size: str
+    camera_size: str | None
+    camera_rate: float | None
+    loop: bool
+    on_loss: str
+    mirror: bool | None
+    governor: str
+    fps_target: float
+    max_age: float
+    duration: float | None
+    codec: str | None
+    crf: int | None
+    preset: str | None
+    overwrite: bool
+    json: str | None
+    quiet: bool
+
+    @property
+    def outputs(self) -> list[str]:
+        """What `--to` names; the window where it was not given."""
+        return list(self.to or [WINDOW])
+
+    def style(self, default: Style) -> Style:
+        """`default` with everything that was given put in its place.
+
+        Raises:
+            ValueError: A value is outside its range.
+        """
+        return replace(default, **self.style_fields)
+
+    def check(self) -> None:
+        """Refuse what no model and no device could make right.
+
+        Raises:
+            ValueError: A value cannot be used (got and expected).
+        """
+        self.style(Style())
+        if self.stability is not None and not 0 <= self.stability <= 1:
+            raise ValueError(f"got --stability {self.stability:g}, expected 0 to 1")
+        if not DEVICE.fullmatch(self.device):
+            raise ValueError(f"got --device {self.device}, expected auto, cpu, mps, cuda or cuda:N")
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"got --size {self.size}, expected a short side such as 512")
+        self._check_words()
+        self._check_numbers()
+
+    def _check_words(self) -> None:
+        if self.governor not in GOVERNORS:
+            modes = ", ".join(GOVERNORS)
+            raise ValueError(f"got --governor {self.governor}, expected {modes}")
+        if self.on_loss not in ON_LOSS:
+            raise ValueError(f"got --on-loss {self.on_loss}, expected {' or '.join(ON_LOSS)}")
+        repeated = [spec for spec in self.outputs if self.outputs.count(spec) > 1]
+        if repeated and repeated[0] != "null":
+            raise ValueError(f"got --to {repeated[0]} twice, expected each output once")
+
+    def _check_numbers(self) -> None:
+        for name, value in (
+            ("fps-target", self.fps_target),
+            ("max-age", self.max_age),
+            ("duration", self.duration),
+            ("camera-rate", self.camera_rate),
+        ):
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"got --{name} {value:g}, expected more than 0")
+
+
+def from_words(words: Mapping[str, Any]) -> LiveOptions:
+    """The record of the command's parameters, by their names."""
+    style = {field: words[name] for field, name in STYLE_OPTIONS.items()}
+    names = [field.name for field in fields(LiveOptions) if field.name != "style_fields"]
+    return LiveOptions(
+        style_fields={field: value for field, value in style.items() if value is not None},
+        **{name: words[name] for name in names},
+    )

@@ -1,0 +1,57 @@
+"""What opens one output of a live session from a spec. Starts no thread.
+
+spec                              sink
+--------------------------------  ---------------------------------------------------
+window                            stream.sinks.window.WindowSink
+take.mp4, any video file          stream.sinks.video.VideoSink, tuned for speed
+null                              stream.sinks.null.NullSink
+"""
+
+from dataclasses import dataclass
+
+from stream.clock import Clock
+from stream.controls import Controls
+from stream.live_options import WINDOW
+from stream.sink import NULL, Sink, VideoEncoding, open_sink
+from stream.source import VideoInfo
+from stream.stats import Stats
+
+RECORDING = VideoEncoding(preset="veryfast", crf=20)
+"""x264 at a fifth of its usual cost: the machine has a model to run beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOutputs:
+    """What the outputs of one session share.
+
+    Attributes:
+        info: The source's; its time base is the session's.
+        encoding: For recordings; what is ``None`` in it is chosen for speed.
+        overwrite: Whether a recording may replace a file.
+        mirrored: Whether the window is.
+    """
+
+    info: VideoInfo
+    controls: Controls
+    stats: Stats
+    clock: Clock
+    encoding: VideoEncoding = RECORDING
+    overwrite: bool = False
+    mirrored: bool = False
+
+
+def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
+    """
+    Raises:
+        SinkError: It cannot be opened, or exists, or there is no display.
+        ValueError: A quality or preset that the codec does not have.
+    """
+    if spec == WINDOW:
+        from stream.sinks.window import WindowSink
+
+        return WindowSink(
+            shared.controls, shared.stats, mirrored=shared.mirrored, clock=shared.clock
+        )
+    if spec == NULL:
+        return open_sink(spec, info=shared.info)
+    return open_sink(spec, info=shared.info, encoding=shared.encoding, overwrite=shared.overwrite)

@@ -1,0 +1,203 @@
+"""WindowSink: the preview window, by OpenCV's highgui; its keys change the look.
+
+Only the main thread may touch it. highgui aborts the whole process where it cannot reach a
+display, so the display is asked first, and highgui is not touched before the first frame.
+"""
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream import geometry
+from stream.clock import Clock
+from stream.controls import Controls
+from stream.errors import SinkError
+from stream.frame import Frame, Size
+from stream.sink import Sink
+from stream.sinks.hud import draw_hud
+from stream.stats import Stats
+
+TITLE = "Alla Prima"
+IDLE_MS = 5
+"""How long events are waited for while no frame comes."""
+
+ESCAPE = 27
+NUDGE = 0.05
+LEAST_SIDE_PX = 64
+FLAGS = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+X_SOCKETS = Path("/tmp/.X11-unix")
+X_PORT = 6000
+X_TIMEOUT_S = 2.0
+
+KEYS = (
+    ("q", "quit"),
+    ("n", "next style"),
+    ("b", "bypass"),
+    ("f", "freeze"),
+    ("s", "split"),
+    ("- +", "strength"),
+    ("[ ]", "stability"),
+    ("h", "hide this"),
+)
+"""What the HUD tells of the keyboard."""
+
+
+def key_actions(controls: Controls) -> dict[int, Callable[[], None]]:
+    """Key code -> what it does."""
+    actions: dict[str, Callable[[], None]] = {
+        "q": controls.quit,
+        "n": controls.next_style,
+        "p": lambda: controls.next_style(-1),
+        "s": lambda: controls.toggle("split"),
+        "f": lambda: controls.toggle("freeze"),
+        "b": lambda: controls.toggle("bypass"),
+        "h": lambda: controls.toggle("hud"),
+        "+": lambda: controls.nudge_strength(NUDGE),
+        "=": lambda: controls.nudge_strength(NUDGE),
+        "-": lambda: controls.nudge_strength(-NUDGE),
+        "]": lambda: controls.nudge_stability(NUDGE),
+        "[": lambda: controls.nudge_stability(-NUDGE),
+    }
+    return {ESCAPE: controls.quit} | {ord(key): action for key, action in actions.items()}
+
+
+class WindowSink(Sink):
+    """Shows frames and reads keys. Only for the main thread.
+
+    Args:
+        controls: What the keys change, and what the HUD tells of.
+        stats: Figures for the HUD.
+        mirrored: Show it as a mirror does; the text stays readable.
+
+    Raises:
+        SinkError: There is no display, or this OpenCV has no windows.
+    """
+
+    main_thread: ClassVar[bool] = True
+    takes_preview: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        controls: Controls,
+        stats: Stats,
+        *,
+        mirrored: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        refuse_without_display()
+        self.notes: list[str] = []
+        self._controls = controls
+        self._stats = stats
+        self._mirrored = mirrored
+        self._actions = key_actions(controls)
+        self._clock = clock or Clock()
+        self._never = threading.Event()
+        self._is_open = False
+        self._closed = False
+
+    def write(self, frame: Frame) -> None:
+        if self._closed:
+            return
+        if not self._is_open:
+            self._open(frame.size)
+        cv2.imshow(TITLE, self._drawn(frame))
+        self._answer(cv2.pollKey())
+
+    def idle(self) -> None:
+        if self._is_open:
+            self._answer(cv2.waitKey(IDLE_MS))
+        else:
+            self._clock.wait(self._never, IDLE_MS / 1e3)  # waitKey does not wait without a window
+
+    def close(self) -> None:
+        self._closed = True
+        if self._is_open:
+            self._is_open = False
+            cv2.destroyWindow(TITLE)
+            cv2.pollKey()  # lets the window system take it away
+
+    def _open(self, size: Size) -> None:
+        cv2.namedWindow(TITLE, FLAGS)
+        cv2.resizeWindow(TITLE, *size)
+        self._is_open = True
+
+    def _drawn(self, frame: Frame) -> NDArray[np.uint8]:
+        """BGR at the window's own size, so that lines and letters are not scaled after drawing."""
+        data = frame.data[:, ::-1] if self._mirrored else frame.data
+        data = geometry.resize(np.ascontiguousarray(data), self._inner_size(frame.size))
+        bgr = np.asarray(cv2.cvtColor(data, cv2.COLOR_RGB2BGR), dtype=np.uint8)
+        if self._controls.look.hud:
+            draw_hud(bgr, self._controls, self._stats, KEYS)
+        return bgr
+
+    def _inner_size(self, size: Size) -> Size:
+        """The largest size of the frame's shape that fits the window."""
+        _, _, width, height = cv2.getWindowImageRect(TITLE)
+        if min(width, height) < LEAST_SIDE_PX:
+            return size
+        scale = min(width / size[0], height / size[1])
+        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+    def _answer(self, key: int) -> None:
+        if key >= 0:
+            action = self._actions.get(key & 0xFF)
+            if action is not None:
+                action()
+        if self._is_open and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
+            self._controls.quit()
+
+
+def refuse_without_display() -> None:
+    """
+    Raises:
+        SinkError: A window would abort the process, or cannot be made.
+    """
+    if "GUI:                           NONE" in cv2.getBuildInformation():
+        raise SinkError(
+            "This OpenCV has no windows (opencv-python-headless is installed): uninstall it, then "
+            "reinstall opencv-python; or use another --to."
+        )
+    if sys.platform != "linux":
+        return
+    display = os.environ.get("DISPLAY")
+    if not display:
+        raise SinkError(
+            "There is no display for a window (DISPLAY is not set): start it in a desktop "
+            "session, or use another --to."
+        )
+    if not display_answers(display):
+        raise SinkError(
+            f"The display {display} does not answer: check DISPLAY, or use another --to."
+        )
+    loaded = list(sys.modules)
+    if "av" in loaded and loaded.index("av") < loaded.index("cv2"):
+        raise SinkError(
+            "PyAV was imported before OpenCV, whose windows then hang: write `import cv2` before "
+            "`import av`."
+        )
+
+
+def display_answers(display: str) -> bool:
+    """Whether an X server listens where DISPLAY points: ``:0``, ``host:10.0``."""
+    host, _, rest = display.rpartition(":")
+    number = rest.partition(".")[0]
+    if not number.isdigit():
+        return False
+    try:
+        if host in ("", "unix"):
+            with socket.socket(socket.AF_UNIX) as local:
+                local.settimeout(X_TIMEOUT_S)
+                local.connect(str(X_SOCKETS / f"X{number}"))
+        else:
+            socket.create_connection((host, X_PORT + int(number)), X_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True

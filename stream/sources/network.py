@@ -1,0 +1,169 @@
+"""NetworkSource: the pictures of a stream (RTSP, RTMP, HTTP, HLS, UDP, TCP) as they come, by PyAV.
+
+Opened for low delay: little is probed, nothing is held back. It blocks for at most its time-outs;
+what is lost is a SourceError, which `ReconnectingSource` answers by opening anew.
+"""
+
+import logging
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from urllib.parse import urlsplit, urlunsplit
+
+import av
+from av.codec.context import Flags
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+
+from stream.errors import SourceError
+from stream.frame import Frame
+from stream.media import colour
+from stream.media.orientation import Orientation
+from stream.source import Source, VideoInfo
+from stream.sources.conversion import RgbConverter, refuse_hdr
+from stream.sources.opening import best_video_stream
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_S = 5.0
+"""How long a silent host is waited for, at the opening and for each read."""
+
+LOW_DELAY = {"fflags": "nobuffer", "flags": "low_delay"}
+
+SCHEME_OPTIONS = {
+    "rtsp": {"rtsp_transport": "tcp", "probesize": "32", "analyzeduration": "0"},
+    "rtsps": {"rtsp_transport": "tcp", "probesize": "32", "analyzeduration": "0"},
+    "rtmp": {"probesize": "100000", "analyzeduration": "500000", "rtmp_live": "live"},
+    "rtmps": {"probesize": "100000", "analyzeduration": "500000", "rtmp_live": "live"},
+    "udp": {"probesize": "500000", "analyzeduration": "1000000", "overrun_nonfatal": "1"},
+    "tcp": {"probesize": "500000", "analyzeduration": "1000000"},
+    "http": {"probesize": "500000", "analyzeduration": "1000000"},
+    "https": {"probesize": "500000", "analyzeduration": "1000000"},
+}
+"""FFmpeg's options by scheme. RTSP says in its description what others must be probed for."""
+
+WITHOUT_TIMEOUT = {"udp"}
+"""Schemes for which FFmpeg's own option of that name means something else."""
+
+URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+DEFAULT_RATE = Fraction(25)
+
+
+class NetworkSource(Source):
+    """Upright RGB frames of one live container. Not thread-safe.
+
+    Args:
+        container: Opened by `open_url`, or another live input of PyAV's.
+        name: What the user calls it, fit to be shown.
+
+    Raises:
+        SourceError: No picture comes out of it.
+    """
+
+    is_live = True
+
+    def __init__(self, container: InputContainer, name: str) -> None:
+        self.notes: list[str] = []
+        self._name = name
+        self._container: InputContainer | None = container
+        try:
+            stream = best_video_stream(container, name, self.notes)
+            stream.thread_type = "SLICE"  # threads over frames hold some of them back
+            stream.codec_context.flags |= Flags.low_delay
+            self._stream = stream
+            self._pictures = self._decode(container)
+            first = self._next_picture()
+            if first is None:
+                raise SourceError(f"{name} ended before its first picture; check what it sends.")
+            refuse_hdr(first.color_trc)
+        except SourceError:
+            self.close()
+            raise
+        self._first: VideoFrame | None = first
+        matrix = colour.usual_matrix((first.width, first.height))
+        self._converter = RgbConverter(first, Orientation(), matrix)
+        self.info = VideoInfo(
+            size=self._converter.size,
+            time_base=stream.time_base or Fraction(1, 90_000),
+            rate=stream.average_rate or stream.guessed_rate or DEFAULT_RATE,
+            sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+        )
+
+    def _decode(self, container: InputContainer) -> Iterator[VideoFrame]:
+        """Pictures that decode; damaged packets of a stream that was joined midway are skipped."""
+        for packet in container.demux(self._stream):
+            try:
+                yield from packet.decode()
+            except av.error.InvalidDataError:
+                continue
+
+    def _next_picture(self) -> VideoFrame | None:
+        try:
+            return next(self._pictures, None)
+        except (av.FFmpegError, OSError) as err:
+            raise SourceError(explain(self._name, err)) from err
+
+    def read(self) -> Frame | None:
+        if self._container is None:
+            return None
+        picture, self._first = self._first or self._next_picture(), None
+        if picture is None:
+            return None
+        return Frame(self._converter.convert(picture), picture.pts or 0, self.info.time_base)
+
+    def close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+
+def open_url(url: str, *, timeout_s: float = TIMEOUT_S) -> NetworkSource:
+    """
+    Raises:
+        SourceError: The address is wrong, nobody answers, or there is no video.
+    """
+    scheme = urlsplit(url).scheme.lower()
+    name = without_password(url)
+    if scheme not in SCHEME_OPTIONS:
+        known = ", ".join(f"{known}://" for known in SCHEME_OPTIONS)
+        raise SourceError(f"Streams of {scheme}:// cannot be read; give one of {known}.")
+    options = LOW_DELAY | SCHEME_OPTIONS[scheme]
+    timeout = None if scheme in WITHOUT_TIMEOUT else (timeout_s, timeout_s)
+    if scheme in WITHOUT_TIMEOUT:
+        url += ("&" if "?" in url else "?") + f"timeout={round(timeout_s * 1e6)}"
+    try:
+        container = av.open(url, options=options, timeout=timeout)
+    except (av.FFmpegError, OSError, ValueError) as err:
+        raise SourceError(explain(name, err)) from err
+    return NetworkSource(container, name)
+
+
+def explain(name: str, err: Exception) -> str:
+    """One sentence on why a stream cannot be reached or read, and what to do."""
+    reasons: list[tuple[type[Exception], str]] = [
+        (av.error.ExitError, f"{name} does not answer; check the address and the network."),
+        (TimeoutError, f"{name} does not answer; check the address and the network."),
+        (av.error.ConnectionRefusedError, f"{name} refuses the connection; is the server up?"),
+        (av.error.HTTPUnauthorizedError, f"{name} asks for a name and password; put them in it."),
+        (av.error.HTTPNotFoundError, f"{name} is not there (404); check the path."),
+        (av.error.HTTPForbiddenError, f"{name} is forbidden to us (403); check the rights."),
+        (av.error.ProtocolNotFoundError, f"{name}: FFmpeg here was built without this protocol."),
+        (av.error.InvalidDataError, f"{name} sends no video that can be read; check the address."),
+    ]
+    for kind, sentence in reasons:
+        if isinstance(err, kind):
+            return sentence
+    text = str(getattr(err, "strerror", "") or err)
+    if "tls" in text.lower() or "certificate" in text.lower():
+        return f"{name} cannot be trusted (TLS: {text}); check its certificate and this clock."
+    return f"{name} cannot be read ({text}); check the address and the network."
+
+
+def without_password(url: str) -> str:
+    """The address without what must not be shown."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"***@{host}"))

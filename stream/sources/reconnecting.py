@@ -1,0 +1,176 @@
+"""ReconnectingSource: a camera or a stream that may go away and come back, as one endless source.
+
+    reading ──lost──► waiting (0.1, 0.2, 0.4, then every 0.8 s: open again) ──opened──► reading
+
+While it is away the last picture, or a card, is given again a few times a second, so that whoever
+watches keeps a picture and no meeting application or server takes us for dead. Every frame has the
+size of the first: another camera's picture is fitted in.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream import geometry
+from stream.clock import Clock
+from stream.errors import SourceError
+from stream.frame import Frame, Size
+from stream.source import Source
+from stream.stats import Stats
+
+logger = logging.getLogger(__name__)
+
+OnLoss = Literal["hold", "card"]
+
+FIRST_DELAY_S = 0.1
+LONGEST_DELAY_S = 0.8
+"""Longer than this nobody waits for a device that is back."""
+
+HOLD_INTERVAL_S = 0.2
+"""How often the last picture is given again."""
+
+CARD_RGB = (32, 32, 36)
+CARD_TEXT = "reconnecting ..."
+CARD_TEXT_RGB = (220, 220, 220)
+
+
+class ReconnectingSource(Source):
+    """Gives the frames of whatever `open_inner` opens, again and again. Not thread-safe, but for
+    `interrupt`.
+
+    Args:
+        open_inner: Opens the device; its SourceError at the first call is passed on.
+        name: What the user calls it.
+        on_loss: What is shown while it is away.
+        stats: Where losses and returns are counted.
+
+    Raises:
+        SourceError: It cannot be opened at the start.
+    """
+
+    is_live = True
+
+    def __init__(
+        self,
+        open_inner: Callable[[], Source],
+        name: str,
+        *,
+        clock: Clock,
+        stats: Stats,
+        on_loss: OnLoss = "hold",
+    ) -> None:
+        self._open_inner = open_inner
+        self._name = name
+        self._clock = clock
+        self._stats = stats
+        self._on_loss = on_loss
+        self._stopped = threading.Event()
+        self._inner: Source | None = open_inner()
+        self._last: Frame | None = None
+        self._delay_s = FIRST_DELAY_S
+        self._next_try_s = 0.0
+        self._lost_at_s = 0.0
+        self.info = self._inner.info
+        self.notes: list[str] = []
+
+    def read(self) -> Frame | None:
+        """The next frame; ``None`` only after `interrupt`."""
+        while not self._stopped.is_set():
+            frame = self._read_inner() if self._inner is not None else self._read_away()
+            if frame is not None:
+                self._last = frame
+                return frame
+        return None
+
+    def _read_inner(self) -> Frame | None:
+        inner = self._inner
+        assert inner is not None
+        try:
+            frame = inner.read()
+        except SourceError as err:
+            self._lose(inner, str(err))
+            return None
+        if frame is None:
+            if not self._stopped.is_set():
+                self._lose(inner, f"{self._name} ended.")
+            return None
+        if self._delay_s != FIRST_DELAY_S or self._lost_at_s:
+            self._found()
+        return frame.replace(fit(frame.data, self.info.size))
+
+    def _lose(self, inner: Source, reason: str) -> None:
+        inner.close()
+        self._inner = None
+        if not self._lost_at_s:
+            self._lost_at_s = self._clock.now_s()
+            self._stats.count_event("source lost")
+            logger.warning("the source is lost, trying again until it is back: %s", reason)
+        self._next_try_s = self._clock.now_s() + self._delay_s
+
+    def _found(self) -> None:
+        away_s = self._clock.now_s() - self._lost_at_s
+        logger.warning("the source is back after %.1f s", away_s)
+        self._stats.count_event("source back")
+        self._delay_s, self._lost_at_s = FIRST_DELAY_S, 0.0
+
+    def _read_away(self) -> Frame | None:
+        """Try once when it is time; else wait a little and give the still picture."""
+        now_s = self._clock.now_s()
+        if now_s >= self._next_try_s:
+            self._try_again()
+            return None
+        self._clock.wait(self._stopped, min(HOLD_INTERVAL_S, self._next_try_s - now_s))
+        return None if self._last is None or self._stopped.is_set() else self._still(self._last)
+
+    def _try_again(self) -> None:
+        try:
+            self._inner = self._open_inner()
+        except SourceError as err:
+            logger.debug("not yet: %s", err)
+            self._delay_s = min(2 * self._delay_s, LONGEST_DELAY_S)
+            self._next_try_s = self._clock.now_s() + self._delay_s
+
+    def _still(self, last: Frame) -> Frame:
+        if self._on_loss == "hold":
+            return last
+        return last.replace(card(self.info.size, CARD_TEXT))
+
+    def interrupt(self) -> None:
+        self._stopped.set()
+        inner = self._inner
+        if inner is not None:
+            inner.interrupt()
+
+    def close(self) -> None:
+        if self._inner is not None:
+            self._inner.close()
+            self._inner = None
+
+
+def fit(data: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """The picture at this size, undistorted, with dark bars where its shape differs."""
+    height, width = data.shape[:2]
+    if (width, height) == size:
+        return data
+    scale = min(size[0] / width, size[1] / height)
+    inner = max(1, round(width * scale)), max(1, round(height * scale))
+    fitted = np.zeros((size[1], size[0], 3), np.uint8)
+    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    fitted[top : top + inner[1], left : left + inner[0]] = geometry.resize(data, inner)
+    return fitted
+
+
+def card(size: Size, text: str) -> NDArray[np.uint8]:
+    """A plain dark picture with one line of text in its middle."""
+    width, height = size
+    data = np.full((height, width, 3), CARD_RGB, np.uint8)
+    scale = width / 640
+    (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    place = (width - text_width) // 2, (height + text_height) // 2
+    cv2.putText(data, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, CARD_TEXT_RGB, 1, cv2.LINE_AA)
+    return data

@@ -1,0 +1,104 @@
+"""The command `allaprima live` from end to end, without devices: reports, recordings, refusals."""
+
+import json
+import re
+from pathlib import Path
+
+import av
+import pytest
+from clips import Clip, write_clip
+from command import allaprima, assert_refused
+from miniature import make_lcm, save
+
+from stream.exitcode import ExitCode
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text("utf-8")
+SOURCE = "testsrc=size=96x64:rate=24:duration=1"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A miniature pipeline's folder."""
+    return save(make_lcm(vae="tiny"), tmp_path_factory.mktemp("model"))
+
+
+def live(model: str, *args: object) -> "object":
+    return allaprima("live", "--model", model, "--size", 64, *args)
+
+
+def test_a_recording_holds_what_was_shown_at_its_true_times(tmp_path: Path, model: str) -> None:
+    take, report = tmp_path / "take.mp4", tmp_path / "report.json"
+    result = live(model, "--from", SOURCE, "--to", take, "--to", "null", "--json", report)
+    assert result.exit_code == ExitCode.DONE, result.output
+    told = json.loads(report.read_text("utf-8"))
+    assert told["frames_out"] >= 12
+    assert set(told["sinks"]) == {str(take), "null"}
+    assert set(told["sinks"]["null"]["age_ms"]) == {"p50", "p95", "p99"}
+    assert told["frames_in"] == told["frames_out"] + told["dropped"]
+    with av.open(str(take)) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times[0] == 0
+    assert times[-1] == pytest.approx(23 / 24, abs=0.15)
+    assert "age" in result.stdout
+
+
+def test_duration_ends_a_file_that_loops(tmp_path: Path, model: str) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", Clip(pts=tuple(range(0, 8 * 3600, 3600))))
+    args = ["--from", clip, "--loop", "--to", "null", "--duration", 3, "--json", "-", "--quiet"]
+    result = live(model, *args)
+    assert result.exit_code == ExitCode.DONE, result.output
+    assert json.loads(result.stdout)["input"] == str(clip)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--governor", "fast"], "--governor fast"),
+        (["--on-loss", "cry"], "--on-loss cry"),
+        (["--max-age", "0"], "--max-age 0"),
+        (["--duration", "-1"], "--duration -1"),
+        (["--strength", "3"], "--strength 3"),
+        (["--camera-size", "big"], "big"),
+        (["--to", "null", "--to", "a.mp4", "--to", "a.mp4"], "--to a.mp4 twice"),
+    ],
+)
+def test_bad_options_are_refused_by_name(args: list[str], words: str) -> None:
+    assert_refused(allaprima("live", "--from", SOURCE, *args), ExitCode.USAGE, words)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("/dev/video4242", "There is no camera /dev/video4242"),
+        ("4242", "There is no camera"),
+        ("no such camera", "no camera called 'no such camera'"),
+        ("missing.mp4", "There is no file missing.mp4"),
+        ("gopher://somewhere", "gopher:// cannot be read"),
+        ("rtsp://user:secret@127.0.0.1:9/live", "rtsp://***@127.0.0.1:9/live refuses"),
+        ("screen:banana", "screen:640x360+100+50"),
+    ],
+)
+def test_bad_sources_are_refused_in_a_sentence(source: str, words: str) -> None:
+    result = allaprima("live", "--from", source, "--to", "null")
+    assert_refused(result, ExitCode.INPUT, words)
+
+
+def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
+    take = tmp_path / "take.mp4"
+    take.write_bytes(b"precious")
+    result = allaprima("live", "--from", SOURCE, "--to", take)
+    assert_refused(result, ExitCode.OUTPUT, "--overwrite")
+
+
+def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    result = allaprima("live", "--from", SOURCE, "--to", "null", "--model", tmp_path)
+    assert result.exit_code == ExitCode.MODEL
+    assert str(tmp_path) in result.stderr.replace("\n", "")
+
+
+def test_readme_has_the_options_of_live() -> None:
+    table = README[README.index("| live option |") : README.index("What `restyle` and `live`")]
+    told = set(re.findall(r"--[a-z][a-z-]+", table))
+    known = set(re.findall(r"--[a-z][a-z-]+", allaprima("live", "--help").stdout))
+    shared = set(re.findall(r"--[a-z][a-z-]+", allaprima("restyle", "--help").stdout))
+    assert told == (known - shared) | {"--fps-target"}

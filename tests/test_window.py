@@ -1,0 +1,180 @@
+"""WindowSink: keys, figures, displays that are not there; and the real thing under Xvfb."""
+
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import allaprima, assert_refused
+from display import needs_display, press, virtual_display
+
+from models import Style
+from stream.controls import Controls, Look, NamedStyle
+from stream.errors import SinkError
+from stream.exitcode import ExitCode
+from stream.sinks.hud import draw_hud, hud_lines
+from stream.sinks.window import KEYS, display_answers, key_actions, refuse_without_display
+from stream.stats import Stats
+
+WATCHED = """
+import sys
+from fractions import Fraction
+import numpy as np
+from models import Style
+from stream.controls import Controls, Look, NamedStyle
+from stream.frame import Frame
+from stream.sinks.window import WindowSink
+from stream.stats import Stats
+import av
+
+styles = [NamedStyle(name, Style(prompt=name)) for name in ("oil", "neon")]
+controls = Controls(Look(Style(prompt="oil")), styles)
+ended = []
+controls.on_quit = lambda: ended.append(True)
+data = np.zeros((180, 320, 3), np.uint8)
+data[:, :160] = (250, 20, 20)
+sink = WindowSink(controls, Stats(), mirrored=True)
+sink.write(Frame(data, 0, Fraction(1, 24)))
+print("open", flush=True)
+while not ended:
+    sink.write(Frame(data, 0, Fraction(1, 24)))
+    sink.idle()
+sink.close()
+sink.close()
+look = controls.look
+print(look.style.prompt, look.split, look.freeze, look.bypass, look.hud, look.style.strength)
+"""
+
+
+def make() -> Controls:
+    styles = [NamedStyle(name, Style(prompt=name)) for name in ("oil", "neon")]
+    return Controls(Look(Style(prompt="oil")), styles)
+
+
+def test_every_key_does_what_the_hud_says() -> None:
+    controls, ended = make(), []
+    controls.on_quit = lambda: ended.append(True)
+    actions = key_actions(controls)
+    for key in "nbfsh-]q":
+        actions[ord(key)]()
+    look = controls.look
+    assert (look.style.prompt, look.bypass, look.freeze, look.split, look.hud) == (
+        *("neon", True, True, True, False),
+    )
+    assert look.style.strength == pytest.approx(Style().strength - 0.05)
+    assert look.stability == pytest.approx(0.55)
+    assert ended == [True]
+    told = {key for keys, _ in KEYS for key in keys.split()}
+    assert told <= {chr(code) for code in actions}
+
+
+def test_hud_tells_style_rate_age_and_switches() -> None:
+    controls, stats = make(), Stats()
+    stats.count_out(0.0, 0.031)
+    stats.effort = "1 step, 256 px, every frame"
+    controls.toggle("freeze")
+    text = "\n".join(hud_lines(controls, stats))
+    for words in ("oil", "age 31", "1 step, 256 px", "FREEZE"):
+        assert words in text
+
+
+def test_hud_is_drawn_into_the_picture() -> None:
+    bgr = np.full((360, 640, 3), 128, np.uint8)
+    draw_hud(bgr, make(), Stats(), KEYS)
+    assert bgr.max() == 255
+    assert bgr.min() < 40
+    assert (bgr[100:300] == 128).all()
+
+
+# Displays
+
+
+def test_without_a_display_there_is_a_sentence_and_no_abort(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(SinkError, match="no display for a window"):
+        refuse_without_display()
+
+
+def test_a_display_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("DISPLAY", ":4242")
+    with pytest.raises(SinkError, match="The display :4242 does not answer"):
+        refuse_without_display()
+
+
+def test_pyav_imported_first_would_hang_the_window_so_it_is_refused() -> None:
+    script = "import av, cv2, stream.sinks.window as w; w.display_answers = lambda _: True\n"
+    script += "import os; os.environ['DISPLAY'] = ':0'; w.refuse_without_display()"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "write `import cv2` before `import av`" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="X is not the others' way")
+def test_every_door_to_pyav_loads_opencv_first() -> None:
+    script = "import sys\nfrom stream.{0} import {1}\nloaded = list(sys.modules)\n"
+    script += "sys.exit(loaded.index('av') < loaded.index('cv2'))"
+    for module, name in (("sources.video", "VideoSource"), ("sinks.muxing", "Muxer")):
+        command = [sys.executable, "-c", script.format(module, name)]
+        assert subprocess.run(command, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("display", ["nonsense", ":x", "localhost:59999", ""])
+def test_odd_displays_do_not_answer(display: str) -> None:
+    assert not display_answers(display)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="DISPLAY is Linux's")
+def test_the_command_says_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    result = allaprima("live", "--from", "testsrc")
+    assert_refused(result, ExitCode.OUTPUT, "DISPLAY", "--to")
+
+
+@needs_display
+def test_real_keys_reach_a_real_window(tmp_path: Path) -> None:
+    with virtual_display() as display:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WATCHED],
+            env={**os.environ, "DISPLAY": display},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "open\n"
+            press(display, "Alla Prima", "n", "s", "plus")
+            left, right = grabbed(display)
+            press(display, "Alla Prima", "q")
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 0, err
+    assert out.split() == ["neon", "True", "False", "False", "True", "0.65"]
+    assert right[0] > 200 and left[0] < 60  # what was left in the frame is right in the mirror
+
+
+def grabbed(display: str) -> tuple[np.ndarray, np.ndarray]:
+    """The colours at the left and right of the window's middle line, as the screen has them."""
+    from stream.sources.screen import ScreenSource
+
+    before = os.environ.get("DISPLAY")
+    os.environ["DISPLAY"] = display
+    try:
+        with ScreenSource("screen:320x180+0+0") as screen:
+            frame = screen.read()
+    finally:
+        if before is None:
+            del os.environ["DISPLAY"]
+        else:
+            os.environ["DISPLAY"] = before
+    assert frame is not None
+    assert frame.time_base > Fraction(0)
+    return frame.data[90, 40], frame.data[90, 280]
