@@ -1,0 +1,153 @@
+"""Models of the true architectures with random weights: nothing is downloaded.
+
+Random weights are fair for speed, since no kernel looks at a weight's value; their pictures mean
+nothing. The configs are those of the published checkpoints, as far as speed depends on them.
+"""
+
+from typing import Any, Literal
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from torch import Tensor
+
+from models import Engine, Style
+from models.autoencoder import AutoencoderPatch
+from models.conditioning import EncodedText
+from models.networks import make_networks
+from models.schedule import ScheduleConfig
+
+Architecture = Literal["bundled", "sd15", "sd-turbo", "sdxl", "tiny"]
+
+SD_UNET: dict[str, Any] = {
+    "sample_size": 64,
+    "block_out_channels": (320, 640, 1280, 1280),
+    "attention_head_dim": 8,
+    "cross_attention_dim": 768,
+}
+UNETS: dict[Architecture, dict[str, Any]] = {
+    "sd15": SD_UNET,
+    "sd-turbo": {
+        **SD_UNET,
+        "attention_head_dim": (5, 10, 20, 20),
+        "cross_attention_dim": 1024,
+        "use_linear_projection": True,
+    },
+    "sdxl": {
+        "sample_size": 128,
+        "block_out_channels": (320, 640, 1280),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 2, 10),
+        "attention_head_dim": (5, 10, 20),
+        "cross_attention_dim": 2048,
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+    },
+    "bundled": {
+        "sample_size": 32,
+        "in_channels": 32,
+        "out_channels": 16,
+        "block_out_channels": (96, 128),
+        "layers_per_block": 1,
+        "down_block_types": ("DownBlock2D",) * 2,
+        "up_block_types": ("UpBlock2D",) * 2,
+        "cross_attention_dim": 128,
+        "attention_head_dim": 4,
+        "norm_num_groups": 16,
+        "time_embedding_dim": 128,
+        "resnet_time_scale_shift": "scale_shift",
+        "addition_embed_type": "text",
+        "addition_embed_type_num_heads": 4,
+    },
+    "tiny": {
+        "sample_size": 8,
+        "block_out_channels": (8, 16),
+        "layers_per_block": 1,
+        "norm_num_groups": 4,
+        "attention_head_dim": 4,
+        "cross_attention_dim": 16,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    },
+}
+TOKENS = {"bundled": 16, "tiny": 16}
+KL: dict[str, Any] = {
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "latent_channels": 4,
+    "scaling_factor": 0.18215,
+    "sample_size": 512,
+}
+
+
+class RandomText:
+    """Stands where a `PromptEncoder` does: fixed random embeddings of the right shape."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        config = UNETS[architecture]
+        generator = torch.Generator().manual_seed(7)
+        shape = 1, TOKENS.get(architecture, 77), config["cross_attention_dim"]
+        self._embeds = torch.randn(shape, generator=generator)
+        self._pooled: Tensor | None = None
+        if config.get("addition_embed_type") == "text_time":
+            self._pooled = torch.randn(1, 1280, generator=generator)
+
+    def encode(self, text: str) -> EncodedText:
+        return EncodedText(self._embeds, self._pooled, ())
+
+
+def random_unet(architecture: Architecture, device: torch.device, dtype: torch.dtype) -> Any:
+    torch.manual_seed(0)
+    with device:
+        unet = UNet2DConditionModel(**UNETS[architecture])
+    return _ready(unet, dtype)
+
+
+def random_vae(kind: str, device: torch.device, dtype: torch.dtype) -> Any:
+    """ "patch" (the bundled one), "tiny" (TAESD) or "kl"."""
+    torch.manual_seed(1)
+    with device:
+        if kind == "patch":
+            vae: Any = AutoencoderPatch()
+            for name, parameter in vae.named_parameters():
+                if name.endswith("conv2.weight"):  # zero in a fresh block
+                    torch.nn.init.kaiming_uniform_(parameter, a=5**0.5)
+        else:
+            vae = AutoencoderTiny() if kind == "tiny" else AutoencoderKL(**KL)
+    return _ready(vae, dtype)
+
+
+def _ready(module: Any, dtype: torch.dtype) -> Any:
+    # not diffusers' own `to`, which warns of layers to keep in float32 where there are none
+    return torch.nn.Module.to(module, dtype).eval().requires_grad_(False)
+
+
+def random_engine(
+    architecture: Architecture,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    vae: str | None = None,
+    style: Style | None = None,
+) -> Engine:
+    """A plain engine; the same weights every time."""
+    vae = vae or ("patch" if architecture == "bundled" else "tiny")
+    networks = make_networks(
+        random_unet(architecture, device, dtype), random_vae(vae, device, dtype)
+    )
+    text: Any = RandomText(architecture)
+    prediction = "v_prediction" if architecture == "bundled" else "epsilon"
+    return Engine(
+        networks,
+        text,
+        ScheduleConfig(prediction_type=prediction),
+        name=f"{architecture} (random weights)",
+        device=device,
+        dtype=dtype,
+        default_style=style or Style("oil painting", 0.6, 1),
+        native_size=UNETS[architecture]["sample_size"] * 8,
+    )
