@@ -28,11 +28,14 @@ logger = logging.getLogger(__name__)
 TIMEOUT_S = 5.0
 """How long a silent host is waited for, at the opening and for each read."""
 
-LOW_DELAY = {"fflags": "nobuffer", "flags": "low_delay"}
+LOW_DELAY = {"flags": "low_delay"}
+
+NO_BUFFER = {"fflags": "nobuffer"}
+"""What was probed is thrown away; where little is probed, that saves its time on screen."""
 
 SCHEME_OPTIONS = {
-    "rtsp": {"rtsp_transport": "tcp", "probesize": "32", "analyzeduration": "0"},
-    "rtsps": {"rtsp_transport": "tcp", "probesize": "32", "analyzeduration": "0"},
+    "rtsp": NO_BUFFER | {"rtsp_transport": "tcp", "probesize": "32", "analyzeduration": "0"},
+    "rtsps": NO_BUFFER | {"rtsp_transport": "tcp", "probesize": "32", "analyzeduration": "0"},
     "rtmp": {"probesize": "100000", "analyzeduration": "500000", "rtmp_live": "live"},
     "rtmps": {"probesize": "100000", "analyzeduration": "500000", "rtmp_live": "live"},
     "udp": {"probesize": "500000", "analyzeduration": "1000000", "overrun_nonfatal": "1"},

@@ -74,7 +74,7 @@ class ReconnectingSource(Source):
         self._last: Frame | None = None
         self._delay_s = FIRST_DELAY_S
         self._next_try_s = 0.0
-        self._lost_at_s = 0.0
+        self._lost_at_s: float | None = None
         self.info = self._inner.info
         self.notes: list[str] = []
 
@@ -99,24 +99,24 @@ class ReconnectingSource(Source):
             if not self._stopped.is_set():
                 self._lose(inner, f"{self._name} ended.")
             return None
-        if self._delay_s != FIRST_DELAY_S or self._lost_at_s:
-            self._found()
+        if self._lost_at_s is not None:
+            self._found(self._lost_at_s)
         return frame.replace(fit(frame.data, self.info.size))
 
     def _lose(self, inner: Source, reason: str) -> None:
         inner.close()
         self._inner = None
-        if not self._lost_at_s:
+        if self._lost_at_s is None:
             self._lost_at_s = self._clock.now_s()
             self._stats.count_event("source lost")
             logger.warning("the source is lost, trying again until it is back: %s", reason)
         self._next_try_s = self._clock.now_s() + self._delay_s
 
-    def _found(self) -> None:
-        away_s = self._clock.now_s() - self._lost_at_s
+    def _found(self, lost_at_s: float) -> None:
+        away_s = self._clock.now_s() - lost_at_s
         logger.warning("the source is back after %.1f s", away_s)
         self._stats.count_event("source back")
-        self._delay_s, self._lost_at_s = FIRST_DELAY_S, 0.0
+        self._delay_s, self._lost_at_s = FIRST_DELAY_S, None
 
     def _read_away(self) -> Frame | None:
         """Try once when it is time; else wait a little and give the still picture."""

@@ -1,0 +1,341 @@
+"""Live sources: pace, loss and return on a manual clock, cameras that lie, local streams."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from clips import Clip, write_clip
+from fakes import Breaks, ListSource, make_frames
+from ports import free_port, wait_for_port
+
+from stream.clock import ManualClock
+from stream.errors import SourceError
+from stream.live_source import source_kind
+from stream.source import Source
+from stream.sources.camera import CameraMode, CameraSource, camera_names, find_camera
+from stream.sources.network import open_url, without_password
+from stream.sources.paced import PacedSource
+from stream.sources.reconnecting import ReconnectingSource, fit
+from stream.stats import Stats
+
+LOST = SourceError("the cable was pulled")
+
+
+# Files by the clock
+
+
+def test_a_file_plays_by_its_own_clock() -> None:
+    clock = ManualClock(50.0)
+    source = PacedSource(lambda: ListSource(make_frames(4)), clock=clock)
+    times = [(clock.now_s(), frame.pts) for frame in iter(source.read, None)]
+    assert [pts for _, pts in times] == [0, 1, 2, 3]
+    assert clock.now_s() == pytest.approx(50 + 3 / 30)
+
+
+def test_a_loop_begins_anew() -> None:
+    opened: list[ListSource] = []
+
+    def open_inner() -> ListSource:
+        opened.append(ListSource(make_frames(3)))
+        return opened[-1]
+
+    source = PacedSource(open_inner, clock=ManualClock(), loop=True)
+    pts = [frame.pts for _ in range(7) if (frame := source.read()) is not None]
+    source.close()
+    assert pts == [0, 1, 2, 0, 1, 2, 0]
+    assert [one.closed for one in opened] == [1, 1, 1]
+
+
+def test_an_interrupt_ends_a_wait() -> None:
+    source = PacedSource(lambda: ListSource(make_frames(3)), clock=ManualClock(), loop=True)
+    source.interrupt()
+    assert source.read() is None
+
+
+# Loss and return
+
+
+def script(*steps: Source | SourceError) -> Callable[[], Source]:
+    """Opens one after the other; a SourceError is an attempt that fails."""
+    left = iter(steps)
+
+    def open_inner() -> Source:
+        step = next(left)
+        if isinstance(step, SourceError):
+            raise step
+        return step
+
+    return open_inner
+
+
+def broken_after(count: int, size: tuple[int, int] = (64, 48)) -> ListSource:
+    return ListSource(make_frames(count + 1, size), Breaks("read", count + 1, LOST))
+
+
+def make(*steps: Source | SourceError, on_loss: str = "hold") -> tuple[ReconnectingSource, Stats]:
+    clock = ManualClock()
+    stats = Stats(clock=clock)
+    source = ReconnectingSource(script(*steps), "cam", clock=clock, stats=stats, on_loss=on_loss)
+    source.clock = clock
+    return source, stats
+
+
+def test_a_source_that_is_not_there_at_the_start_is_said_at_once() -> None:
+    with pytest.raises(SourceError, match="the cable was pulled"):
+        make(LOST)
+
+
+def test_the_last_picture_stays_until_the_source_is_back() -> None:
+    back = ListSource(make_frames(3, seed=5))
+    source, stats = make(broken_after(2), LOST, LOST, back)
+    frames = make_frames(3)
+    seen = [source.read() for _ in range(2)]
+    held = []
+    while stats.events.get("source back") is None:
+        held.append(source.read())
+    assert np.array_equal(seen[-1].data, frames[1].data)
+    assert all(np.array_equal(frame.data, frames[1].data) for frame in held[:-1])
+    assert np.array_equal(held[-1].data, make_frames(3, seed=5)[0].data)
+    assert stats.events == {"source lost": 1, "source back": 1}
+
+
+def test_it_resumes_within_a_second_of_the_return() -> None:
+    """However long it was away: the wait between attempts is bounded."""
+    back_at_s, attempts = 60.0, []
+    first, second = broken_after(1), ListSource(make_frames(2))
+    clock = ManualClock()
+    stats = Stats(clock=clock)
+
+    def open_inner() -> Source:
+        attempts.append(clock.now_s())
+        if len(attempts) == 1:
+            return first
+        if clock.now_s() < back_at_s:
+            raise LOST
+        return second
+
+    source = ReconnectingSource(open_inner, "cam", clock=clock, stats=stats)
+    while "source back" not in stats.events:
+        source.read()
+    assert clock.now_s() - back_at_s < 1
+    waits = np.diff(attempts[2:])
+    assert waits.min() >= 0.09 and waits.max() <= 0.81
+    assert len(attempts) < 90
+
+
+def test_a_card_can_be_shown_instead() -> None:
+    source, _ = make(broken_after(1), LOST, ListSource(make_frames(1)), on_loss="card")
+    first, card = source.read(), source.read()
+    assert card.data.shape == first.data.shape
+    assert (card.data[0, 0] == (32, 32, 36)).all()
+
+
+def test_the_end_of_a_stream_is_a_loss_too() -> None:
+    source, stats = make(ListSource(make_frames(1)), ListSource(make_frames(1)))
+    source.read()
+    while "source back" not in stats.events:
+        source.read()
+    assert stats.events["source lost"] == 1
+
+
+def test_another_cameras_size_is_fitted_in() -> None:
+    source, stats = make(broken_after(1), ListSource(make_frames(2, (32, 48))))
+    source.read()
+    while "source back" not in stats.events:
+        frame = source.read()
+    assert frame.size == (64, 48)
+    assert not frame.data[:, :16].any() and frame.data[:, 16:48].any()
+
+
+def test_an_interrupt_ends_the_waiting() -> None:
+    source, _ = make(broken_after(1), *[LOST] * 100)
+    source.read()
+    source.interrupt()
+    assert source.read() is None
+    source.close()
+
+
+def test_fitting_keeps_what_fits() -> None:
+    data = make_frames(1)[0].data
+    assert fit(data, (64, 48)) is data
+
+
+# Cameras
+
+
+class FakeCapture:
+    """OpenCV's capture with a driver of its own mind."""
+
+    def __init__(self, size: tuple[int, int] = (64, 48), fps: float = 30, reads: int = 10**6):
+        self.size, self.fps, self.left = size, fps, reads
+        self.asked: dict[int, float] = {}
+        self.released = 0
+
+    def isOpened(self) -> bool:
+        return self.left >= 0
+
+    def read(self) -> tuple[bool, object]:
+        self.left -= 1
+        bgr = np.zeros((self.size[1], self.size[0], 3), np.uint8)
+        bgr[:] = (10, 20, 200)
+        return self.left >= 0, bgr
+
+    def get(self, propId: int) -> float:
+        return self.fps if propId == cv2.CAP_PROP_FPS else 0.0
+
+    def set(self, propId: int, value: float) -> bool:
+        self.asked[propId] = value
+        return True
+
+    def release(self) -> None:
+        self.released += 1
+
+
+def camera(capture: FakeCapture, mode: CameraMode | None = None, **options: object) -> CameraSource:
+    clock = options.pop("clock", None) or ManualClock()
+    return CameraSource("0", mode, clock=clock, open_capture=lambda device: capture, **options)
+
+
+def test_a_camera_is_asked_for_mjpg_and_the_wanted_mode() -> None:
+    capture = FakeCapture()
+    camera(capture, CameraMode((64, 48), 60))
+    asked = capture.asked
+    assert asked[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
+    assert (asked[cv2.CAP_PROP_FRAME_WIDTH], asked[cv2.CAP_PROP_FPS]) == (64, 60)
+    assert asked[cv2.CAP_PROP_BUFFERSIZE] == 1
+
+
+def test_camera_frames_are_rgb() -> None:
+    frame = camera(FakeCapture()).read()
+    assert (frame.data[0, 0] == (200, 20, 10)).all()
+
+
+def test_another_size_than_asked_is_noted() -> None:
+    source = camera(FakeCapture(), CameraMode((1920, 1080)))
+    assert source.info.size == (64, 48)
+    assert source.notes == ["The camera 0 gives 64x48 instead of 1920x1080."]
+
+
+def test_a_rate_that_the_driver_lies_about_is_noted_once() -> None:
+    clock = ManualClock()
+    source = camera(FakeCapture(fps=30), clock=clock)
+    for _ in range(200):
+        source.read()
+        clock.advance(1 / 15)
+    assert source.notes == [
+        "The camera 0 gives 15.0 frames a second where its driver says 30; more light or another "
+        "size may help."
+    ]
+
+
+def test_a_camera_that_stops_is_lost_after_a_few_reads() -> None:
+    capture = FakeCapture(reads=3)
+    source = camera(capture)
+    source.read()
+    source.read()
+    with pytest.raises(SourceError, match="no pictures any more"):
+        source.read()
+    source.close()
+    assert capture.released == 1
+
+
+def test_a_camera_that_does_not_open_says_why_it_might() -> None:
+    with pytest.raises(SourceError, match="is another program using it"):
+        camera(FakeCapture(reads=-1))
+
+
+def test_cameras_are_found_by_name(tmp_path: Path) -> None:
+    for node, name in (("video0", "HD Webcam"), ("video10", "Capture Card")):
+        (tmp_path / node).mkdir()
+        (tmp_path / node / "name").write_text(f"{name}\n")
+    names = camera_names(tmp_path)
+    assert list(names.items()) == [("/dev/video0", "HD Webcam"), ("/dev/video10", "Capture Card")]
+    assert find_camera("capture", tmp_path) == "/dev/video10"
+    with pytest.raises(SourceError, match="there is: HD Webcam, Capture Card"):
+        find_camera("dslr", tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="needs mknod")
+def test_a_device_node_without_a_driver_is_a_sentence(tmp_path: Path) -> None:
+    node = tmp_path / "video0"
+    try:
+        os.mknod(node, 0o600 | 0o020000, os.makedev(81, 250))
+    except OSError:
+        pytest.skip("this machine allows no device nodes")
+    with pytest.raises(SourceError, match=r"cannot be opened|may not be used"):
+        CameraSource(f"/dev/../{node}", clock=ManualClock())
+
+
+# Specs and streams
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        ("0", "camera"),
+        ("camera", "camera"),
+        ("/dev/video3", "camera"),
+        ("HD Webcam", "camera"),
+        ("rtsp://host/live", "network"),
+        ("screen", "screen"),
+        ("screen:10x10", "screen"),
+        ("testsrc=size=64x64", "file"),
+        ("movie.mp4", "file"),
+    ],
+)
+def test_specs_are_told_apart(spec: str, kind: str) -> None:
+    assert source_kind(spec) == kind
+
+
+def test_passwords_are_not_shown() -> None:
+    assert without_password("rtsp://me:secret@cam:554/a?b=c") == "rtsp://***@cam:554/a?b=c"
+    assert without_password("http://cam/a@b") == "http://cam/a@b"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """An address of this machine that sends a clip over HTTP."""
+    write_clip(tmp_path / "clip.ts", Clip(pts=tuple(range(0, 25 * 3600, 3600))))
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    server = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        wait_for_port(port)
+        yield f"http://127.0.0.1:{port}/clip.ts"
+    finally:
+        server.terminate()
+        server.communicate(timeout=10)
+
+
+def test_a_stream_is_read_to_its_end(served: str) -> None:
+    with open_url(served) as source:
+        frames = list(source)
+    assert source.info.size == (96, 64)
+    assert source.info.rate == Fraction(25)
+    assert 20 <= len(frames) <= 25
+
+
+def test_a_path_that_is_not_there_is_said(served: str) -> None:
+    with pytest.raises(SourceError, match="is not there"):
+        open_url(served + "x")
+
+
+def test_a_silent_server_is_given_up() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/live"
+        with pytest.raises(SourceError, match="does not answer"):
+            open_url(url, timeout_s=0.5)
+
+
+def test_a_port_without_a_server_refuses() -> None:
+    with pytest.raises(SourceError, match="refuses the connection"):
+        open_url(f"rtmp://127.0.0.1:{free_port()}/live")
