@@ -152,7 +152,7 @@ def test_lora_of_a_full_size_teacher_learns(
     torch.manual_seed(0)
     teacher = lcm_lora.Teacher.load(full_size[0], torch.device("cpu"))
     additions = lcm_lora.Additions(teacher.unet, rank=4)
-    plan = Plan(steps=20, batch=2, learning_rate=1e-3, warmup_steps=2)
+    plan = Plan(steps=20, batch=2, learning_rate=3e-3, warmup_steps=2)
     loss = lcm_lora.Distillation(teacher, additions, full_size[1], plan, window=64)
 
     def seen() -> float:

@@ -87,11 +87,11 @@ class Additions(nn.Module):
     @contextmanager
     def off(self) -> Iterator[None]:
         """The teacher: the UNet without the additions."""
-        self.enabled = False
+        before, self.enabled = self.enabled, False
         try:
             yield
         finally:
-            self.enabled = True
+            self.enabled = before
 
     def save(self, path: Path) -> None:
         """Safetensors in diffusers' key layout, half precision."""
