@@ -22,7 +22,8 @@ import stability_metrics as metrics
 import stability_report as report
 import torch
 from machine import commit, machine, versions
-from stability_gates import PER_FRAME, admit, summarise
+from stability_cost import host_cost
+from stability_gates import LOOK_AHEAD, PER_FRAME, admit, summarise
 from stability_methods import RememberingEngine
 from stability_sequences import (
     Clip,
@@ -73,6 +74,7 @@ def main() -> None:
         "quick": args.quick,
         "duration_s": time.monotonic() - start_s,
         **summarise(rows, LIVE),
+        "host_cost_ms": host_cost(canvases()[0]),
         "rows": rows,
     }
     report.draw_plots(args.out, result)
@@ -121,6 +123,7 @@ def run_all(
         outputs[name] = methods.ours(engine, clip, style, stability)
         painted[name] = engine.frames_painted - before
     others: dict[str, Callable[[], list[Picture]]] = {
+        LOOK_AHEAD: lambda: methods.look_ahead(engine, clip, style, base, 0.5),
         "latent average": lambda: methods.latent_average(engine, clip, style),
         "latent flow": lambda: methods.latent_flow(engine, clip, style),
         "similarity filter": lambda: methods.similarity_filter(base, clip),

@@ -5,6 +5,7 @@ remembered, so that a frame is painted once however many ways are compared.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from models import Engine, Style
 from stream import Frame, Stylizer
+from stream.temporal import blend
 
 EMA_WEIGHT = 0.85
 LATENT_EMA_WEIGHT = 0.79
@@ -25,6 +27,7 @@ BLUR_PX = 4.0
 FLOW_BLEND_WEIGHT = 0.45
 SIMILARITY = 0.98
 LONGEST_SKIP = 10
+CELL_PX = 8
 OTHER_PROMPT = "comic"
 """What the prompt switches to."""
 
@@ -127,6 +130,28 @@ def ours(engine: RememberingEngine, clip: Clip, style: Style, stability: float) 
     return painted
 
 
+def look_ahead(
+    engine: RememberingEngine, clip: Clip, style: Style, base: list[Picture], stability: float
+) -> list[Picture]:
+    """What knowing the future would give: the run forward and the run backward, mixed where they
+    agree. A study, not a mode of the product. What the forward run copied stays as it is.
+    """
+    forward = ours(engine, clip, style, stability)
+    if clip.prompt_changes:
+        return forward
+    backward = ours(engine, replace(clip, pictures=clip.pictures[::-1]), style, stability)[::-1]
+    height, width = clip.pictures[0].shape[:2]
+    grid = width // CELL_PX, height // CELL_PX
+    painted = [forward[0]]
+    for index in range(1, len(base)):
+        ahead, behind = backward[index], forward[index]
+        agreed = cv2.resize(blend.agreement(ahead, behind, grid), (width, height))
+        mixed = blend.restored(blend.blend(ahead, behind, agreed / 2), base[index], grid)
+        copied = (behind == forward[index - 1]).all(-1, keepdims=True)
+        painted.append(np.where(copied, behind, mixed))
+    return painted
+
+
 def freeze(base: list[Picture]) -> list[Picture]:
     return [base[0]] * len(base)
 
@@ -173,11 +198,10 @@ def _warped(latents: Tensor, flow_px: NDArray[np.float32]) -> Tensor:
     """Latents (1, C, h, w) pulled along a flow (h, w, 2) in pixels."""
     height, width = latents.shape[2:]
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    cell_px = 8
     at = np.stack(
         [
-            (x + flow_px[..., 0] / cell_px + 0.5) * 2 / width - 1,
-            (y + flow_px[..., 1] / cell_px + 0.5) * 2 / height - 1,
+            (x + flow_px[..., 0] / CELL_PX + 0.5) * 2 / width - 1,
+            (y + flow_px[..., 1] / CELL_PX + 0.5) * 2 / height - 1,
         ],
         axis=-1,
     )

@@ -102,7 +102,7 @@ class FlowEstimator:
 
 
 def _pulled(values: NDArray[Any], source: Floats) -> NDArray[Any]:
-    x, y = source[..., 0], source[..., 1]
+    x, y = cv2.split(source)
     return np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
