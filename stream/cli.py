@@ -24,7 +24,7 @@ from rich.console import Console
 from models import ModelError
 from stream import live_options as lo
 from stream import options as o
-from stream.errors import SinkError, SourceError, StreamError
+from stream.errors import ControlError, SinkError, SourceError, StreamError
 from stream.exitcode import ExitCode
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 EXIT_CODES: dict[type[Exception], ExitCode] = {
     o.OptionError: ExitCode.USAGE,
+    ControlError: ExitCode.OUTPUT,
     SourceError: ExitCode.INPUT,
     SinkError: ExitCode.OUTPUT,
     ModelError: ExitCode.MODEL,
@@ -180,6 +181,9 @@ def live(
     fps_target: lo.HoldRate = o.FPS_TARGET,
     max_age: lo.MaxAge = lo.MAX_AGE_MS,
     duration: lo.Duration = None,
+    transition: lo.Transition = lo.TRANSITION_S,
+    styles: lo.Styles = None,
+    control: lo.Control = None,
     codec: o.Codec = None,
     crf: o.Crf = None,
     preset: o.EncoderPreset = None,

@@ -3,6 +3,7 @@
     StreamError
     ├── SourceError   an input cannot be opened, read or understood
     ├── SinkError     an output cannot be created or written
+    ├── ControlError  the control socket cannot be opened
     └── Closed        a channel was closed while somebody waited on it
 
 Argument mistakes are ``ValueError``/``TypeError``. Every message is one sentence that names the
@@ -20,6 +21,10 @@ class SourceError(StreamError):
 
 class SinkError(StreamError):
     """An output cannot be created or written."""
+
+
+class ControlError(StreamError):
+    """The control socket cannot be opened."""
 
 
 class Closed(StreamError):

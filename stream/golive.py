@@ -6,9 +6,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from stream.clock import Clock
+from stream.control import ControlServer
 from stream.controls import Controls, Look, NamedStyle
 from stream.geometry import parse_output_size
 from stream.governor import GovernorMode
@@ -22,6 +24,7 @@ from stream.sink import Sink, VideoEncoding
 from stream.source import Source, VideoInfo
 from stream.sources.reconnecting import OnLoss
 from stream.stats import Stats
+from stream.style_list import read_styles
 from stream.stylizer import DEFAULT_STABILITY
 
 if TYPE_CHECKING:
@@ -68,7 +71,11 @@ class LiveRunner:
             source = on_failure.enter_context(
                 open_live_source(wanted, clock=self._clock, stats=self.stats)
             )
-            controls = self._controls()
+            with option_names():
+                controls = self._controls()
+            services = self._open_services(controls)
+            for service in services:
+                on_failure.callback(service.abandon)
             with option_names():
                 sinks = self._open_sinks(source, controls, on_failure)
             on_failure.pop_all()  # the session closes them, in its threads
@@ -79,6 +86,7 @@ class LiveRunner:
             controls=controls,
             clock=self._clock,
             stats=self.stats,
+            services=services,
             max_age_s=options.max_age / 1e3,
             duration_s=options.duration,
             on_ready=self._on_ready,
@@ -118,8 +126,15 @@ class LiveRunner:
         options = self._options
         stability = DEFAULT_STABILITY if options.stability is None else options.stability
         style = options.style(Style())
-        styles = [NamedStyle(known.prompt, replace(style, prompt=known.prompt)) for known in STYLES]
-        return Controls(Look(style, stability), styles)
+        if options.styles is None:
+            styles = [NamedStyle(one.prompt, replace(style, prompt=one.prompt)) for one in STYLES]
+        else:
+            styles = read_styles(Path(options.styles), style)
+        return Controls(Look(style, stability, transition_s=options.transition), styles)
+
+    def _open_services(self, controls: Controls) -> list[ControlServer]:
+        where = self._options.control
+        return [] if where is None else [ControlServer(where, controls, self.stats)]
 
     def _open_sinks(
         self, source: Source, controls: Controls, on_failure: ExitStack

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from models import Style
-from stream.options import DEVICE, OUT, STYLE_OPTIONS, flag, number, option
+from stream.options import DEVICE, OUT, PAINT, STYLE_OPTIONS, flag, number, option
 
 IN = "Where it comes from"
 TIME = "In time"
@@ -19,6 +19,8 @@ ON_LOSS = ("hold", "card")
 GOVERNORS = ("off", "latency", "quality")
 MAX_AGE_MS = 150.0
 WINDOW = "window"
+TRANSITION_S = 0.5
+LONGEST_TRANSITION_S = 60.0
 
 From = Annotated[
     str,
@@ -101,6 +103,30 @@ Duration = Annotated[
     ),
 ]
 
+Control = Annotated[
+    str | None,
+    option(
+        TIME,
+        "--control",
+        metavar="WHERE",
+        help="Take changes as JSON lines: a port of this machine, a Unix socket's path, or - for "
+        "standard input.",
+    ),
+]
+Transition = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        parser=number,
+        help="How long a change of style is cross-faded.",
+        rich_help_panel=PAINT,
+    ),
+]
+Styles = Annotated[
+    str | None,
+    option(PAINT, "--styles", metavar="FILE.toml", help="The list that the next-style key takes."),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
@@ -132,6 +158,9 @@ class LiveOptions:
     codec: str | None
     crf: int | None
     preset: str | None
+    control: str | None
+    transition: float
+    styles: str | None
     overwrite: bool
     json: str | None
     quiet: bool
@@ -171,6 +200,10 @@ class LiveOptions:
             raise ValueError(f"got --governor {self.governor}, expected {modes}")
         if self.on_loss not in ON_LOSS:
             raise ValueError(f"got --on-loss {self.on_loss}, expected {' or '.join(ON_LOSS)}")
+        if not 0 <= self.transition <= LONGEST_TRANSITION_S:
+            raise ValueError(
+                f"got --transition {self.transition:g}, expected 0 to {LONGEST_TRANSITION_S:g}"
+            )
         repeated = [spec for spec in self.outputs if self.outputs.count(spec) > 1]
         if repeated and repeated[0] != "null":
             raise ValueError(f"got --to {repeated[0]} twice, expected each output once")
