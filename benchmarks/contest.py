@@ -73,6 +73,7 @@ def contest(contestants: list[Contestant], data: Data, *, rounds: int, count: in
     for _ in range(rounds):
         for contestant in contestants:
             contestant.round(data, count)
+    torch.set_num_threads(threads)
 
 
 def rows(contestants: list[Contestant], data: Data) -> list[dict[str, object]]:

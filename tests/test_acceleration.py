@@ -12,11 +12,11 @@ import torch
 from miniature import SIZE, make_lcm, make_sdxl, make_unet, save, save_bundled_like
 from torch import Tensor, nn
 
-from models import Engine, Style, load_engine
+from models import PRESETS, Engine, Style, is_present, load_engine
 from models.acceleration.cpu import use_eager
 from models.acceleration.openvino import SIZES_KEPT, OpenVinoCall
 from models.acceleration.rewrites import SplitPredictor
-from models.acceleration.threads import idle_cores, physical_cores
+from models.acceleration.threads import physical_cores, quickest_threads
 
 STYLE = Style("oil painting", 0.6, 2, guidance_scale=4.0, seed=5)
 LEAST_PSNR_DB = 35.0
@@ -96,6 +96,19 @@ def test_openvino_keeps_the_picture_within_35_db(fast: Engine, saved: Callable[[
     for size, batch in ((SIZE, 1), ((32, 96), 1), (SIZE, 2)):
         image = make_image(size, batch)
         assert psnr_db(paint(fast, image=image), paint(plain, image=image)) >= LEAST_PSNR_DB
+
+
+@pytest.mark.parametrize("acceleration", ["openvino", "eager"])
+def test_the_bundled_model_keeps_its_picture(acceleration: Any) -> None:
+    if not is_present(PRESETS["bundled"]):
+        pytest.skip("the bundled model is not made yet")
+    if acceleration == "openvino":
+        pytest.importorskip("openvino")
+    plain = load_engine("bundled", device="cpu", acceleration="off")
+    engine = load_engine("bundled", device="cpu", acceleration=acceleration)
+    image = make_image((64, 64))
+    style = plain.default_style
+    assert psnr_db(paint(engine, style, image), paint(plain, style, image)) >= LEAST_PSNR_DB
 
 
 def test_openvino_takes_pooled_text(saved: Callable[[str], str]) -> None:
@@ -250,7 +263,19 @@ def test_two_threads_of_one_core_count_once(tmp_path: Path) -> None:
 
 def test_every_processor_counts_where_the_system_does_not_say(tmp_path: Path) -> None:
     assert physical_cores(tmp_path) >= 1
-    assert 1 <= idle_cores(tmp_path) <= physical_cores(tmp_path)
+
+
+@pytest.mark.parametrize(("shared_ms", "expected"), [(1.0, 2), (40.0, 1)])
+def test_threads_that_wait_for_each_other_are_not_used(shared_ms: float, expected: int) -> None:
+    now_ms = 0.0
+
+    def run() -> None:
+        nonlocal now_ms
+        now_ms += 2.0 if torch.get_num_threads() == 1 else shared_ms
+
+    before = torch.get_num_threads()
+    assert quickest_threads(2, run, lambda: now_ms) == expected
+    assert torch.get_num_threads() == before
 
 
 def test_bytes_are_painted(fast: Engine) -> None:

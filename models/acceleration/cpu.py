@@ -22,7 +22,7 @@ from models.acceleration.rewrites import (
     UnsupportedUNetError,
     split,
 )
-from models.acceleration.threads import idle_cores, physical_cores
+from models.acceleration.threads import physical_cores, quickest_threads
 from models.engine import Engine
 from models.networks import TIME_ID_COUNT, LatentDecoder, LatentEncoder, Predictor, make_networks
 
@@ -80,7 +80,7 @@ def use_openvino(engine: Engine, precision: Precision | None = None) -> None:
 def use_eager(engine: Engine, dtype: torch.dtype | None = None) -> None:
     """Run the engine's modules in torch, channels_last, in `dtype`; ``None`` is what is fastest."""
     dtype = dtype or best_dtype()
-    threads = idle_cores()
+    threads = quickest_threads(physical_cores())
     encoder, predictor, _ = _modules(engine)
     unet, vae = predictor.unet, encoder.vae
     # not diffusers' own, which warns of layers to keep in float32 where there are none
