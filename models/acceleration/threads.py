@@ -1,8 +1,9 @@
 """How many threads to compute with: one a physical core, fewer where others are at work.
 
 Two threads of one core share its multipliers. And torch's threads wait for each other at the end of
-every operation: where another program holds one core, all wait for it (measured on two cores under
-load: single operations of 0.1 ms took 40 ms in one case of ten).
+every operation: where another program holds one core, all wait for it. (Measured on two cores that
+others kept busy: a bfloat16 frame of the bundled model at 256x256 took 48 ms on one thread and 278
+on two, medians in turns. OpenVINO's threads do not wait so: 43 ms on two.)
 """
 
 import os
@@ -12,10 +13,14 @@ from pathlib import Path
 
 import torch
 
-PROBE_SIDE = 512
-"""Side of the matrices of a trial: about 2 ms on one core, as a layer of a small model."""
+PROBE_SIDE = 256
+PROBE_PRODUCTS = 10
+"""A trial is so many products of square matrices, each some 0.3 ms: threads meet after each one."""
 
 PROBE_ROUNDS = 10
+
+WORTH_IT = 1.25
+"""How much quicker several threads must be than one: a wrong guess costs more than it can gain."""
 
 TOPOLOGY = Path("/sys/devices/system/cpu")
 
@@ -37,8 +42,8 @@ def quickest_threads(
 ) -> int:
     """`count` of torch's threads, or 1 where others hold the cores: whichever is quicker just now.
 
-    Tried in turns for some 50 ms, and judged by the sum, in which a few long waits weigh. torch's
-    thread count is left as it was.
+    Tried in turns for some 50 ms (longer where threads wait), and judged by the sum, in which a few
+    long waits weigh. torch's thread count is left as it was.
     """
     if count == 1:
         return 1
@@ -55,12 +60,12 @@ def quickest_threads(
                     spent_s[threads] += clock() - start_s
     finally:
         torch.set_num_threads(before)
-    return min(spent_s, key=lambda threads: spent_s[threads])
+    return count if spent_s[count] * WORTH_IT < spent_s[1] else 1
 
 
 def _probe() -> Callable[[], object]:
     matrix = torch.ones(PROBE_SIDE, PROBE_SIDE)
-    return lambda: matrix @ matrix
+    return lambda: [matrix @ matrix for _ in range(PROBE_PRODUCTS)]
 
 
 def _allowed() -> set[int]:
