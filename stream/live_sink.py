@@ -3,11 +3,15 @@
 spec                              sink
 --------------------------------  ---------------------------------------------------
 window                            stream.sinks.window.WindowSink
+rtmp://, rtsp://, udp://, tcp://  stream.sinks.network.NetworkSink
+live.m3u8                         the same: HLS
+virtualcam                        stream.sinks.virtual_camera.VirtualCameraSink
 take.mp4, any video file          stream.sinks.video.VideoSink, tuned for speed
 null                              stream.sinks.null.NullSink
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from stream.clock import Clock
 from stream.controls import Controls
@@ -15,6 +19,10 @@ from stream.live_options import WINDOW
 from stream.sink import NULL, Sink, VideoEncoding, open_sink
 from stream.source import VideoInfo
 from stream.stats import Stats
+
+VIRTUAL_CAMERA = "virtualcam"
+PLAYLIST = ".m3u8"
+DEFAULT_RATE = Fraction(24)
 
 RECORDING = VideoEncoding(preset="veryfast", crf=20)
 """x264 at a fifth of its usual cost: the machine has a model to run beside it."""
@@ -52,6 +60,15 @@ def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
         return WindowSink(
             shared.controls, shared.stats, mirrored=shared.mirrored, clock=shared.clock
         )
+    if "://" in spec or spec.lower().endswith(PLAYLIST):
+        from stream.sinks.network import NetworkSink
+
+        rate = shared.info.rate or DEFAULT_RATE
+        return NetworkSink(spec, rate=rate, clock=shared.clock, stats=shared.stats)
+    if spec == VIRTUAL_CAMERA:
+        from stream.sinks.virtual_camera import VirtualCameraSink
+
+        return VirtualCameraSink(rate=shared.info.rate or DEFAULT_RATE)
     if spec == NULL:
         return open_sink(spec, info=shared.info)
     return open_sink(spec, info=shared.info, encoding=shared.encoding, overwrite=shared.overwrite)

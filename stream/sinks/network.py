@@ -1,0 +1,224 @@
+"""NetworkSink: a stream to a server (RTMP, RTSP, UDP, TCP, HLS), by PyAV in a process of its own.
+
+    write ──► shared memory: a few slots ──slot, pts──► child: encoder, muxer, socket
+                                         ◄──slot done──
+
+PyAV opens and ends an output with the interpreter's lock held and no time-out: a far side that
+accepts and stays silent would freeze every thread. So the child may hang; it is killed when it has
+taken nothing for a while, and a new one is started, with growing pauses. `write` never waits: a
+frame for which there is no slot is dropped and counted. Starts no thread.
+"""
+
+import logging
+import multiprocessing
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from stream.clock import Clock
+from stream.errors import SinkError
+from stream.frame import Frame, Size
+from stream.publish import Publication, publish
+from stream.sink import Sink
+from stream.sources.network import without_password
+from stream.stats import Stats
+
+logger = logging.getLogger(__name__)
+
+SLOTS = 3
+"""Frames in flight to the child: one it encodes, one that waits, one being written."""
+
+STALL_S = 4.0
+"""A child that has taken nothing for so long is killed."""
+
+START_S = 15.0
+"""A new child may take longer until its first frame: it imports, connects and shakes hands."""
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 8.0
+
+END_S = 3.0
+"""How long the child may take to end the stream properly."""
+
+FORMATS = {
+    "rtmp": "flv",
+    "rtmps": "flv",
+    "rtsp": "rtsp",
+    "rtsps": "rtsp",
+    "udp": "mpegts",
+    "tcp": "mpegts",
+}
+
+
+@dataclass(slots=True)
+class Child:
+    """One publishing process and its end of the wire."""
+
+    process: BaseProcess
+    wire: Connection
+    memory: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
+    free: list[int]
+    heard_at_s: float
+    connected: bool = False
+
+
+class NetworkSink(Sink):
+    """Publishes frames to an address; keeps trying. Not thread-safe.
+
+    Args:
+        url: Where to.
+        rate: Frames a second to tell the encoder; the frames keep their own times.
+        stats: Where restarts and what was dropped are counted.
+
+    Raises:
+        SinkError: The address is of no kind that can be published to.
+    """
+
+    backlog: ClassVar[int] = 1
+
+    def __init__(self, url: str, *, rate: Fraction, clock: Clock, stats: Stats) -> None:
+        self.notes: list[str] = []
+        self._format = format_of(url)
+        self._url = url
+        self._name = without_password(url)
+        self._rate = rate
+        self._clock = clock
+        self._stats = stats
+        self._size: Size | None = None
+        self._child: Child | None = None
+        self._pause_s = FIRST_PAUSE_S
+        self._next_start_s = 0.0
+        self._last_reason = ""
+        self._starts = 0
+        self._closed = False
+
+    def write(self, frame: Frame) -> None:
+        if self._closed:
+            return
+        if self._size is None:
+            self._size = even(frame.size)
+        now_s = self._clock.now_s()
+        child = self._child or self._start(now_s)
+        if child is None:
+            self._stats.count_missed(self._name, "no connection")
+            return
+        self._listen(child, now_s)
+        if self._child is None:
+            self._stats.count_missed(self._name, "no connection")
+        elif not child.free:
+            self._stats.count_missed(self._name, "far side is slow")
+        else:
+            self._send(child, frame)
+
+    def close(self) -> None:
+        """End the stream properly if the far side lets us; otherwise let go."""
+        self._closed = True
+        child, self._child = self._child, None
+        if child is None:
+            return
+        with suppress(OSError):
+            child.wire.send(None)
+        child.process.join(END_S)
+        self._kill(child)
+        if self._starts and not child.connected:
+            self.notes.append(f"Nothing was sent to {self._name}: {self._reason()}")
+
+    def abort(self) -> None:
+        self.close()
+
+    def _start(self, now_s: float) -> Child | None:
+        if now_s < self._next_start_s or self._size is None:
+            return None
+        width, height = self._size
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        memory = context.RawArray("B", SLOTS * width * height * 3)
+        publication = Publication(self._url, self._format, self._size, self._rate)
+        process = context.Process(
+            target=publish, args=(publication, memory, theirs), name="publish", daemon=True
+        )
+        process.start()
+        theirs.close()
+        self._starts += 1
+        view = np.frombuffer(memory, np.uint8).reshape(SLOTS, height, width, 3)
+        self._child = Child(process, ours, view, list(range(SLOTS)), now_s)
+        return self._child
+
+    def _listen(self, child: Child, now_s: float) -> None:
+        """Take back the slots that the child is done with; replace a child that hangs or ended."""
+        try:
+            while child.wire.poll():
+                word = child.wire.recv()
+                if isinstance(word, str):
+                    self._last_reason = word
+                    continue
+                child.free.append(word)
+                child.heard_at_s = now_s
+                if not child.connected:
+                    child.connected = True
+                    self._pause_s = FIRST_PAUSE_S
+                    logger.info("publishing to %s", self._name)
+        except (EOFError, OSError):
+            self._replace(child, now_s, self._last_reason or "it ended")
+            return
+        limit_s = STALL_S if child.connected else START_S
+        if len(child.free) < SLOTS and now_s - child.heard_at_s > limit_s:
+            self._replace(child, now_s, f"the far side took nothing for {limit_s:g} s")
+        elif len(child.free) == SLOTS:
+            child.heard_at_s = now_s
+
+    def _replace(self, child: Child, now_s: float, reason: str) -> None:
+        self._kill(child)
+        self._child = None
+        self._next_start_s = now_s + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self._last_reason = reason
+        self._stats.count_event(f"restart of {self._name}")
+        logger.warning("%s: %s; connecting again", self._name, reason)
+
+    def _send(self, child: Child, frame: Frame) -> None:
+        width, height = self._size or frame.size
+        slot = child.free.pop()
+        np.copyto(child.memory[slot], frame.data[:height, :width])
+        try:
+            child.wire.send((slot, frame.pts, frame.time_base))
+        except OSError:
+            child.free.append(slot)  # its end is noticed at the next frame
+
+    def _kill(self, child: Child) -> None:
+        child.process.kill()
+        child.process.join()
+        child.process.close()
+        child.wire.close()
+
+    def _reason(self) -> str:
+        return self._last_reason or "it did not answer in time."
+
+
+def format_of(url: str) -> str:
+    """FFmpeg's container for an address.
+
+    Raises:
+        SinkError: There is none that we publish.
+    """
+    if url.lower().endswith(".m3u8") and "://" not in url:
+        return "hls"
+    scheme = urlsplit(url).scheme.lower()
+    if scheme not in FORMATS:
+        known = ", ".join(f"{known}://" for known in FORMATS)
+        raise SinkError(
+            f"Nothing can be published to {scheme or url}://; give one of {known}, or the path of "
+            "an .m3u8 playlist."
+        )
+    return FORMATS[scheme]
+
+
+def even(size: Size) -> Size:
+    """The size without an odd row or column, which H.264's halved chroma cannot hold."""
+    return max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2)
