@@ -216,6 +216,34 @@ def styles() -> None:
     print_styles(Console())
 
 
+@app.command()
+def devices(json: lo.AsJson = False) -> None:
+    """List the cameras and virtual cameras of this machine, with their modes."""
+    from stream.devices import video_devices
+    from stream.listing import as_json, print_devices
+
+    found = video_devices()
+    if json:
+        typer.echo(as_json(found), nl=False)
+    else:
+        print_devices(Console(), found)
+
+
+@app.command(epilog=EPILOG)
+def doctor(json: lo.AsJson = False) -> None:
+    """Check this machine, and say how to mend what is not well; exit code 7 if anything is not."""
+    from stream.doctor import examine
+    from stream.listing import as_json, print_findings
+
+    findings = examine()
+    if json:
+        typer.echo(as_json(findings), nl=False)
+    else:
+        print_findings(Console(), findings)
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(ExitCode.UNFIT)
+
+
 def _set_up_logging(debug: bool) -> None:
     """Our own words at DEBUG, or nothing: what a user must know is in the report."""
     if not debug:

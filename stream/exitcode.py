@@ -23,4 +23,5 @@ class ExitCode(IntEnum):
     OUTPUT = 4, "the output is in the way, cannot be written, or the disk is full"
     MODEL = 5, "the model cannot be found, loaded or run"
     PARTIAL = 6, "finished, but something of the input was lost (the report says what)"
+    UNFIT = 7, "the doctor found a problem"
     INTERRUPTED = 130, "stopped by Ctrl-C or SIGTERM; what was done until then is kept"

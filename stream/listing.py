@@ -1,9 +1,19 @@
-"""The lists that `allaprima models` and `allaprima styles` show, printed through rich."""
+"""The lists of `allaprima models`, `styles`, `devices` and `doctor`, printed through rich."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from models import PRESETS, STYLES, is_present
+
+if TYPE_CHECKING:
+    from stream.devices import VideoDevice
+    from stream.doctor import Finding
 
 OTHER_MODELS = "--model also takes a folder of a diffusers pipeline, or a hub id (owner/name)."
 MIXTURES = 'Two looks are mixed by weight: --prompt "oil painting:0.7 | neon:0.3".'
@@ -33,6 +43,33 @@ def print_styles(console: Console) -> None:
         table.add_row(style.prompt, style.description, ", ".join(style.synonyms[:SYNONYMS]))
     console.print(table)
     console.print(MIXTURES, soft_wrap=True, markup=False, highlight=False)
+
+
+def print_devices(console: Console, devices: "Sequence[VideoDevice]") -> None:
+    """Cameras with their modes, and virtual cameras."""
+    if not devices:
+        console.print("There is no camera here; --from also takes a file, an address or testsrc.")
+        return
+    table = _table("--from", "name", "what it is", "modes")
+    for device in devices:
+        kinds = ["camera"] * device.captures + ["virtual camera"] * device.takes
+        what = device.problem or ", ".join(kinds) or "nothing that is used here"
+        table.add_row(device.path, device.name, what, "\n".join(device.modes))
+    console.print(table)
+
+
+def print_findings(console: Console, findings: "Sequence[Finding]") -> None:
+    """What the doctor found, and how to mend what is not well."""
+    table = _table("", "what", "found")
+    for finding in findings:
+        told = finding.told + (f"\n-> {finding.mend}" if finding.mend else "")
+        table.add_row(finding.state, finding.what, Text(told))
+    console.print(table)
+
+
+def as_json(rows: "Sequence[VideoDevice] | Sequence[Finding]") -> str:
+    """The same for programs: a list of objects."""
+    return json.dumps([asdict(row) for row in rows], indent=2) + "\n"
 
 
 def _table(*columns: str) -> Table:

@@ -38,7 +38,8 @@ To = Annotated[
         OUT,
         "--to",
         metavar="OUT",
-        help="window (the default), a video file, or null; may be repeated.",
+        help="window (the default), virtualcam, a video file, rtmp://, rtsp://, udp://, live.m3u8, "
+        "or null; may be repeated.",
     ),
 ]
 CameraSize = Annotated[
@@ -126,6 +127,8 @@ Styles = Annotated[
     str | None,
     option(PAINT, "--styles", metavar="FILE.toml", help="The list that the next-style key takes."),
 ]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Say it as JSON.")]
 
 
 @dataclass(frozen=True, slots=True)

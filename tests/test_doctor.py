@@ -1,0 +1,122 @@
+"""Doctor: well and sick machines, each line with its mend; and what it says of this one."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from command import allaprima
+
+from stream import doctor as d
+from stream.devices import VideoDevice, video_devices
+from stream.exitcode import ExitCode
+
+CAMERA = VideoDevice("/dev/video0", "HD Webcam", "uvcvideo", captures=True)
+LOOPBACK = VideoDevice("/dev/video20", "allaprima", "v4l2 loopback", takes=True)
+WHEELS = {"opencv-python": "5.0", "av": "18.1"}
+GPU = d.Gpu("13.0", "A GPU", "sm_90", ("sm_80", "sm_90"), 20 * d.GIB, True)
+
+WELL = d.Machine(
+    python=(3, 12, 1),
+    platform="linux",
+    version=WHEELS.get,
+    gpu=lambda: GPU,
+    devices=lambda: [CAMERA, LOOPBACK],
+    display_problem=lambda: "",
+    free_disk_bytes=lambda: 100 * d.GIB,
+    encodes=lambda name: True,
+    has_model=lambda: True,
+    has_obs=lambda: True,
+    has_vcam=lambda: True,
+    environment=lambda name: ":0",
+)
+
+STUCK = replace(LOOPBACK, takes=False)
+BARRED = replace(CAMERA, captures=False, problem="not yours to use: join the group video")
+TWO_WHEELS = WHEELS | {"opencv-python-headless": "5.0"}
+HEADLESS = {"opencv-python-headless": "5.0", "av": "18.1"}
+
+
+def test_a_well_machine_needs_nothing() -> None:
+    findings = d.examine(WELL)
+    assert [finding.state for finding in findings] == ["ok"] * len(findings)
+    assert not any(finding.mend for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("sick", "what", "state", "words"),
+    [
+        ({"python": (3, 10, 2)}, "Python", "problem", "install Python 3.11"),
+        ({"version": TWO_WHEELS.get}, "OpenCV", "problem", "pip uninstall opencv-python opencv"),
+        ({"version": HEADLESS.get}, "OpenCV", "note", "pip install opencv-python"),
+        ({"version": {"av": "1"}.get}, "OpenCV", "problem", "pip install opencv-python"),
+        ({"version": {"opencv-python": "5"}.get}, "PyAV", "problem", "pip install av"),
+        ({"gpu": lambda: d.Gpu()}, "GPU", "note", "small models"),
+        ({"gpu": lambda: d.Gpu(driver_present=True)}, "GPU", "problem", "PyTorch with CUDA"),
+        (
+            {"gpu": lambda: d.Gpu("13.0", driver_present=True)},
+            *("GPU", "problem", "update the NVIDIA driver"),
+        ),
+        (
+            {"gpu": lambda: replace(GPU, architecture="sm_120")},
+            *("GPU", "problem", "a newer PyTorch"),
+        ),
+        ({"has_model": lambda: False}, "bundled model", "problem", "--model"),
+        ({"free_disk_bytes": lambda: d.GIB}, "disk", "problem", "free some space"),
+        ({"encodes": lambda name: False}, "encoder", "problem", "reinstall PyAV"),
+        ({"devices": lambda: [BARRED]}, "camera", "problem", "usermod -aG video"),
+        ({"devices": lambda: [LOOPBACK]}, "camera", "note", "plug one in"),
+        ({"display_problem": lambda: "There is no display."}, "display", "note", "no display"),
+        ({"has_vcam": lambda: False}, "virtual camera", "note", "allaprima[vcam]"),
+        ({"devices": lambda: [CAMERA]}, "virtual camera", "note", "modprobe v4l2loopback"),
+        ({"devices": lambda: [STUCK]}, "virtual camera", "problem", "modprobe -r v4l2loopback"),
+        (
+            {"platform": "darwin", "has_obs": lambda: False},
+            *("virtual camera", "note", "install OBS"),
+        ),
+    ],
+)
+def test_each_sickness_is_found_and_the_mend_is_told(
+    sick: dict[str, Callable[..., object]], what: str, state: str, words: str
+) -> None:
+    (finding,) = [one for one in d.examine(replace(WELL, **sick)) if one.what == what]
+    assert finding.state == state
+    assert words in finding.mend
+
+
+def test_newer_chips_of_the_same_line_are_served() -> None:
+    machine = replace(WELL, gpu=lambda: replace(GPU, architecture="sm_89", built_for=("sm_80",)))
+    assert d.check_gpu(machine).state == "ok"
+
+
+def test_the_encoder_is_really_opened() -> None:
+    assert d.look_for_encoder("libx264")
+    assert not d.look_for_encoder("no_such_encoder")
+
+
+def test_devices_that_cannot_be_opened_are_listed_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "video9876").mkdir()
+    (tmp_path / "video9876" / "name").write_text("Ghost\n")
+    (device,) = video_devices(tmp_path)
+    assert (device.path, device.name) == ("/dev/video9876", "Ghost")
+    assert device.problem == "No such file or directory"
+
+
+# The commands
+
+
+def test_doctor_says_each_line_and_its_exit_code() -> None:
+    result = allaprima("doctor")
+    states = json.loads(allaprima("doctor", "--json").stdout)
+    for word in ("Python", "OpenCV", "GPU", "encoder", "virtual camera"):
+        assert word in result.stdout
+    sick = any(one["state"] == "problem" for one in states)
+    assert result.exit_code == (ExitCode.UNFIT if sick else ExitCode.DONE)
+    assert all(one["mend"] for one in states if one["state"] != "ok")
+
+
+def test_devices_are_listed() -> None:
+    result = allaprima("devices")
+    assert result.exit_code == ExitCode.DONE
+    assert isinstance(json.loads(allaprima("devices", "--json").stdout), list)
