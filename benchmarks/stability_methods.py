@@ -147,8 +147,10 @@ def look_ahead(
         ahead, behind = backward[index], forward[index]
         agreed = cv2.resize(blend.agreement(ahead, behind, grid), (width, height))
         mixed = blend.restored(blend.blend(ahead, behind, agreed / 2), base[index], grid)
-        copied = (behind == forward[index - 1]).all(-1, keepdims=True)
-        painted.append(np.where(copied, behind, mixed))
+        same = 255 * (behind == forward[index - 1]).all(-1).astype(np.uint8)
+        copied = cv2.erode(cv2.resize(same, grid, interpolation=cv2.INTER_AREA), None)
+        mask = cv2.resize(copied, (width, height), interpolation=cv2.INTER_NEAREST)
+        painted.append(np.where(mask[..., None] == 255, behind, mixed))
     return painted
 
 

@@ -20,10 +20,10 @@ def test_flow_points_to_where_things_were(speed_px: float) -> None:
 
     motion = FlowEstimator().estimate(now, then, 0.5)
 
-    inner = motion.flow[24:-24, 24:-24]
+    inner = 2 * motion.flow[12:-12, 12:-12]  # flow is given at half the size
     assert np.median(inner[..., 0]) == pytest.approx(speed_px, rel=0.05, abs=0.12)
     assert np.median(inner[..., 1]) == pytest.approx(0, abs=0.05)
-    assert np.median(motion.confidence[24:-24, 24:-24]) > 0.9
+    assert np.median(motion.confidence[12:-12, 12:-12]) > 0.9
 
 
 def test_what_comes_into_the_picture_is_not_trusted() -> None:
@@ -31,7 +31,7 @@ def test_what_comes_into_the_picture_is_not_trusted() -> None:
 
     motion = FlowEstimator().estimate(gray(view(canvas, 32)), gray(view(canvas, 20)), 0.5)
 
-    assert motion.confidence[:, -8:].mean() < 0.1
+    assert motion.confidence[:, -4:].mean() < 0.1
 
 
 def test_what_an_object_uncovers_is_not_trusted() -> None:
@@ -44,9 +44,9 @@ def test_what_an_object_uncovers_is_not_trusted() -> None:
 
     motion = FlowEstimator().estimate(pictures[1], pictures[0], 0.5)
 
-    assert motion.confidence[100:156, 62:76].mean() < 0.35
-    assert np.median(motion.flow[110:146, 90:134, 0]) == pytest.approx(-20, abs=0.5)
-    assert motion.confidence[110:146, 90:134].mean() > 0.8
+    assert motion.confidence[50:78, 31:38].mean() < 0.35
+    assert np.median(motion.flow[55:73, 45:67, 0]) == pytest.approx(-10, abs=0.25)
+    assert motion.confidence[55:73, 45:67].mean() > 0.8
 
 
 def test_another_picture_is_not_trusted() -> None:
@@ -63,4 +63,4 @@ def test_flat_and_tiny_pictures_have_finite_motion(size: tuple[int, int], level:
     motion = FlowEstimator().estimate(data, data, 0.5)
 
     assert np.isfinite(motion.flow).all() and np.abs(motion.flow).max() < 1
-    assert motion.confidence.shape == size
+    assert motion.confidence.shape == tuple(max(1, side // 2) for side in size)

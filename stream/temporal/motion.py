@@ -18,11 +18,12 @@ Luma = NDArray[np.uint8]
 LEAST_SIDE_PX = 32
 """Below it there is nothing for the flow's patches of 8 px to hold on to."""
 
-HOME_SLACK_PX2 = 0.5
+HOME_SLACK_PX2 = 0.125
 HOME_SHARE = 0.01
-"""|w_b + w_f|^2 <= 0.01 (|w_b|^2 + |w_f|^2) + 0.5, in pixels of the reduced picture."""
+"""|w_b + w_f|^2 <= 0.01 (|w_b|^2 + |w_f|^2) + 0.5, in pixels of the luma given: a quarter of 0.5 in
+those of half its size."""
 
-LOOK_PX = 5
+LOOK_PX = 3
 """Side of the box over which two looks are compared."""
 
 LOOK_SIGMAS = 1.5
@@ -30,8 +31,11 @@ LOOK_SOFTNESS = 9.0
 """Levels past the noise over which a changed look falls to 1/e."""
 
 
-STANDING_PX = 0.1
+STANDING_PX = 0.05
 """Slower than this, the background stands."""
+
+NEARLY_SURE = 0.98
+"""Mean confidence above which nothing is left for the main motion to mend."""
 
 BETTER = 0.2
 """By how much surer the main motion must be to be taken for the flow."""
@@ -41,7 +45,7 @@ class Motion(NamedTuple):
     """What moved from the frame before to this one.
 
     Attributes:
-        flow: float32 (H, W, 2), backward flow in pixels of the reduced picture.
+        flow: float32 (H, W, 2), backward flow in pixels of its own size.
         confidence: float32 (H, W) in [0, 1].
     """
 
@@ -57,29 +61,31 @@ class FlowEstimator:
         self._grid: Floats | None = None
 
     def estimate(self, now: Luma, then: Luma, noise: float) -> Motion:
-        """The motion between two frames' luma, uint8 (H, W).
+        """The motion between two frames' luma, uint8 (H, W); given at half their size.
 
         Args:
             now, then: This frame and the one before.
             noise: Standard deviation of the sensor's noise, in levels.
         """
+        half_now, half_then, half_noise = _halved(now), _halved(then), noise / 2
         if min(now.shape) < LEAST_SIDE_PX:
-            flow = np.zeros((*now.shape, 2), np.float32)
-            return Motion(flow, _same_look(now, then, noise))
-        back = self._flow(now, then)
-        forth = self._flow(then, now)
-        source = self.positions(now.shape) + back
-        sure = _same_look(now, _pulled(then, source), noise)
-        sure[_is_lost(back, _pulled(forth, source))] = 0
-        sure[_is_outside(source)] = 0
-        return self._with_background(now, then, Motion(back, sure), noise)
+            flow = np.zeros((*half_now.shape, 2), np.float32)
+            return Motion(flow, _same_look(half_now, half_then, half_noise))
+        back = self._flow(now, then, half_now.shape)
+        forth = self._flow(then, now, half_now.shape)
+        source = self.positions(half_now.shape) + back
+        sure = _same_look(half_now, _pulled(half_then, source), half_noise)
+        sure[_is_lost(back, _pulled(forth, source)) | _is_outside(source)] = 0
+        return self._with_background(half_now, half_then, Motion(back, sure), half_noise)
 
     def _with_background(self, now: Luma, then: Luma, motion: Motion, noise: float) -> Motion:
         """Where the flow fails but the picture's main motion explains the look, take that one.
 
         Flow is smooth: beside a moving thing it carries the background along.
         """
-        main = np.median(motion.flow[::4, ::4].reshape(-1, 2), axis=0).astype(np.float32)
+        if float(motion.confidence.mean()) > NEARLY_SURE:
+            return motion
+        main = np.median(motion.flow[::2, ::2].reshape(-1, 2), axis=0).astype(np.float32)
         if np.abs(main).max() < STANDING_PX:
             main[:] = 0
         source = self.positions(now.shape) + main
@@ -96,9 +102,17 @@ class FlowEstimator:
             self._grid = np.stack([x, y], axis=-1)
         return self._grid
 
-    def _flow(self, now: Luma, then: Luma) -> Floats:
-        nothing = np.zeros((*now.shape, 2), np.float32)
-        return np.asarray(self._dis.calc(now, then, nothing), dtype=np.float32)
+    def _flow(self, now: Luma, then: Luma, shape: tuple[int, ...]) -> Floats:
+        """Backward flow at a size of `shape`, half of that of `now`: it is smooth."""
+        flow = self._dis.calc(now, then, np.zeros((*now.shape, 2), np.float32))
+        half = cv2.resize(flow, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+        return np.asarray(half, dtype=np.float32) * np.float32(0.5)
+
+
+def _halved(luma: Luma) -> Luma:
+    height, width = luma.shape
+    size = max(1, width // 2), max(1, height // 2)
+    return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _pulled(values: NDArray[Any], source: Floats) -> NDArray[Any]:

@@ -275,12 +275,12 @@ def _mixture(
     shape: tuple[int, ...],
 ) -> Decision:
     """From cells to pixels: where the flow holds and how much of the history stays."""
-    size = shape[1], shape[0]
+    size = (shape[1], shape[0]) if motion is None else motion.confidence.shape[::-1]
     weight = np.asarray(cv2.resize(cells.astype(np.float32), size), dtype=np.float32)
     flow: Floats | None = None
     if motion is not None:
         mask = np.asarray(cv2.resize(changed.astype(np.float32), size), dtype=np.float32)
-        sure = cv2.blur(cv2.erode(motion.confidence, np.ones((3, 3), np.uint8)), (5, 5))
+        sure = cv2.blur(motion.confidence, (3, 3))
         weight = weight * (1 - mask * (1 - np.clip(sure, 0, 1)))
         flow = motion.flow * mask[..., np.newaxis]
         weight = weight * blend.faded(flow)
