@@ -45,7 +45,11 @@ WINDOW = 24
 
 LEAST_SAMPLES = 4
 LEAST_SPAN_S = 0.5
-"""Paintings after a change before the next decision; fewer where they already took this long."""
+"""Paintings after a change before the next decision; fewer where they already took this long.
+Until the window is full only a median that leaves the budget counts: one hiccup is no load."""
+
+SPREAD = 1.15
+"""p95 over the median of a calm machine; stands in for p95 until the window is full."""
 
 STEP_SHARE = 0.6
 """Part of a one-step painting's time that another step costs again (the UNet's share)."""
@@ -151,10 +155,12 @@ class Governor:
         self._times_s.append(duration_s)
         if len(self._times_s) < LEAST_SAMPLES and sum(self._times_s) < LEAST_SPAN_S:
             return None
-        p95_s = float(np.percentile(self._times_s, 95))
-        if p95_s > FULL * self._budget_s(self.effort):
-            return self._down(p95_s, now_s)
-        return self._up(p95_s, now_s)
+        full = len(self._times_s) == WINDOW
+        level_s = float(np.percentile(self._times_s, 95 if full else 50))
+        if level_s > FULL * self._budget_s(self.effort):
+            word = "p95" if full else "the median"
+            return self._down(level_s if full else SPREAD * level_s, now_s, word)
+        return self._up(level_s, now_s) if full else None
 
     def _budget_s(self, effort: Effort) -> float:
         return effort.every * self._period_s
@@ -162,7 +168,7 @@ class Governor:
     def _predicted_s(self, p95_s: float, effort: Effort) -> float:
         return p95_s * effort.cost() / self.effort.cost()
 
-    def _down(self, p95_s: float, now_s: float) -> Decision | None:
+    def _down(self, p95_s: float, now_s: float, word: str) -> Decision | None:
         self._room_since_s = None
         worse = range(self._index + 1, len(self._rungs))
         if not worse:
@@ -180,9 +186,7 @@ class Governor:
             self._patience_s[self.effort] = min(2 * patience_s, UP_AFTER_LONGEST_S)
         self._went_up_at_s = None
         budget_ms = self._budget_s(self.effort) * 1e3
-        return self._move(
-            index, f"p95 {p95_s * 1e3:.0f} ms leaves the budget of {budget_ms:.0f} ms"
-        )
+        return self._move(index, f"{word} leaves {budget_ms:.0f} ms: {p95_s * 1e3:.0f} ms at p95")
 
     def _up(self, p95_s: float, now_s: float) -> Decision | None:
         if self._went_up_at_s is not None and now_s - self._went_up_at_s >= PROOF_S:
