@@ -10,6 +10,9 @@ from stability_sequences import Clip, Picture
 
 STRIP_FRAMES = 5
 LABEL_PX = 130
+MOST_SHOWN = 1.5
+"""Of F in the plots; what is above stands at this height."""
+
 COLUMNS = (
     ("F", "flicker", ".2f"),
     ("E x1e3", "warp_error", ".3f"),
@@ -82,23 +85,31 @@ def file_name(name: str) -> str:
 
 def draw_plots(folder: Path, result: dict) -> None:
     """F against sharpness for every way, and F of each sequence."""
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        print("no plots: matplotlib is not installed")
+        return
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(14, 5))
     for name, way in result["ways"].items():
         mark = "o" if way["admitted"] else "x"
-        left.plot(way["sharpness"], way["flicker"], mark, label=name)
-        left.annotate(name, (way["sharpness"], way["flicker"]), fontsize=8)
+        at = way["sharpness"], min(way["flicker"], MOST_SHOWN)
+        left.plot(*at, mark)
+        left.annotate(f"{name} {way['flicker']:.2f}", at, fontsize=8, rotation=20)
     left.axvspan(0.9, 1.15, alpha=0.1)
     left.set(xlabel="sharpness against per frame", ylabel="relative flicker F", title="o admitted")
+    for axes in (left, right):
+        axes.set_ylim(0, 1.15 * MOST_SHOWN)
     clips = list(dict.fromkeys(row["clip"] for row in result["rows"] if row["moving"]))
     ways = [name for name in result["ways"] if "cheat" not in name]
     for offset, name in enumerate(ways):
         values = [
-            row["flicker"] for row in result["rows"] if row["moving"] and row["method"] == name
+            min(row["flicker"], MOST_SHOWN)
+            for row in result["rows"]
+            if row["moving"] and row["method"] == name
         ]
         right.bar(
             np.arange(len(clips)) + 0.8 * offset / len(ways), values, 0.8 / len(ways), label=name
