@@ -125,7 +125,7 @@ class Governor:
         self._period_s = period_s
         self._index = 0
         self._times_s: deque[float] = deque(maxlen=WINDOW)
-        self._skip = 0
+        self._skip = 1  # the very first painting still warms caches
         self._room_since_s: float | None = None
         self._went_up_at_s: float | None = None
         self._patience_s: dict[Effort, float] = {}

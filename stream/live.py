@@ -123,6 +123,7 @@ class LiveSession:
         self._ready = threading.Event()
         self._failures = Failures()
         self._first_s: float | None = None
+        self._started_at_s = 0.0
         self._has_run = False
 
     def run(self) -> Stats:
@@ -138,6 +139,7 @@ class LiveSession:
         if self._has_run:
             raise RuntimeError("this session has run: make a new one for another run")
         self._has_run = True
+        self._started_at_s = self._clock.now_s()
         self._controls.on_quit = self.stop
         workers = self._workers()
         shut_down = partial(self._shut_down, *workers)
@@ -251,6 +253,8 @@ class LiveSession:
                     self._presenter.show(frame, painted.data, look, size)
             if not ready and self._presenter.started:
                 ready = True
+                since_s = self._clock.now_s() - self._started_at_s
+                self.stats.record("first picture", since_s)
                 self._on_ready()
         painter.close()
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+REHEARSALS = 2
+"""Paintings of noise before the first frame: what is made at first use is made then."""
+
 PERIOD_SLACK = 0.5
 """Share of a frame period by which the next painting may come before its turn (capture jitter)."""
 
@@ -105,7 +108,19 @@ class Painter:
     def warm_up(self, source_size: Size, look: Look) -> None:
         """Load and compile what the first frame would otherwise wait for."""
         self._engine.warm_up(self._stylizer(self._short_side_px).sizes(source_size).model)
-        self._engine.encode_prompt(look.style)
+        rehearsal = Stylizer(
+            self._engine,
+            look.style,
+            short_side_px=self._short_side_px,
+            output_size=self._options.output_size,
+            stability=look.stability,
+            sample_aspect_ratio=self._options.sample_aspect_ratio,
+        )
+        width, height = source_size
+        random = np.random.default_rng(0)
+        for index in range(REHEARSALS):
+            data = random.integers(0, 256, (height, width, 3), np.uint8)
+            rehearsal.process(Frame(data, index, 1 / Fraction(self._options.fps_target)))
 
     def is_due(self, frame: Frame) -> bool:
         """Whether this frame is one to paint: one in every `Effort.every`, by capture time."""
