@@ -19,8 +19,9 @@ GovernorMode = Literal["off", "latency", "quality"]
 """``latency`` gives up in the declared order, so that each frame is painted as long as can be;
 ``quality`` keeps steps and size and paints fewer frames."""
 
-SIZE_SHARES = (1.0, 0.75, 0.5)
-"""The size buckets, as shares of the short side asked for."""
+SIZE_SHARES = (1.0, 0.75)
+"""The size buckets, as shares of the short side asked for: at half of it faces fall apart, and a
+sharp painting that is carried along looks better than a blurred one of every frame."""
 
 INTERVALS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 """Each how many frames one is painted."""

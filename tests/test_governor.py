@@ -19,13 +19,12 @@ def at_full(base_s: float) -> Machine:
 
 
 def test_ladder_gives_up_steps_then_size_then_frames() -> None:
-    assert RUNGS[:6] == (
+    assert RUNGS[:5] == (
         Effort(2, 512),
         Effort(1, 512),
         Effort(1, 384),
-        Effort(1, 256),
-        Effort(1, 256, 2),
-        Effort(1, 256, 3),
+        Effort(1, 384, 2),
+        Effort(1, 384, 3),
     )
 
 
@@ -127,4 +126,4 @@ def test_other_steps_of_the_users_start_a_new_ladder() -> None:
     simulate(at_full(0.4), governor, 5)
     every = governor.effort.every
     governor.rebase(make_rungs("latency", 1, 512, 8))
-    assert governor.effort == Effort(1, 256, every)
+    assert governor.effort == Effort(1, 384, every)

@@ -168,7 +168,7 @@ def grabbed(display: str) -> tuple[np.ndarray, np.ndarray]:
     before = os.environ.get("DISPLAY")
     os.environ["DISPLAY"] = display
     try:
-        with ScreenSource("screen:320x180+0+0") as screen:
+        with ScreenSource("screen:960x540+0+0") as screen:
             frame = screen.read()
     finally:
         if before is None:
@@ -177,4 +177,4 @@ def grabbed(display: str) -> tuple[np.ndarray, np.ndarray]:
             os.environ["DISPLAY"] = before
     assert frame is not None
     assert frame.time_base > Fraction(0)
-    return frame.data[90, 40], frame.data[90, 280]
+    return frame.data[270, 120], frame.data[270, 840]

@@ -15,12 +15,13 @@ from stream.stats import Stats
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 INK_BGR = (255, 255, 255)
 RIM_BGR = (16, 16, 16)
+RIM_STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1), (1, 1), (-1, -1), (1, -1), (-1, 1))
 MARGIN_PX = 10
 SCALE_AT_PX = 720
 """Height at which letters have their plain size."""
 
 BASE_SCALE = 0.6
-LEAST_SCALE = 0.38
+LEAST_SCALE = 0.42
 LINE_PX = 34
 """Distance of lines at scale 1."""
 
@@ -57,5 +58,8 @@ def draw_hud(
 
 def write(bgr: NDArray[np.uint8], text: str, place: tuple[int, int], scale: float) -> None:
     """One line of text with a rim, in place."""
-    cv2.putText(bgr, text, place, FONT, scale, RIM_BGR, 3, cv2.LINE_AA)
+    # A thicker pen would also set the letters further apart (OpenCV 5).
+    for x, y in RIM_STEPS:
+        moved = place[0] + x, place[1] + y
+        cv2.putText(bgr, text, moved, FONT, scale, RIM_BGR, 1, cv2.LINE_AA)
     cv2.putText(bgr, text, place, FONT, scale, INK_BGR, 1, cv2.LINE_AA)

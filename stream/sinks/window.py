@@ -32,6 +32,9 @@ IDLE_MS = 5
 ESCAPE = 27
 NUDGE = 0.05
 LEAST_SIDE_PX = 64
+OPENING_HEIGHT_PX = 540
+"""A small picture is shown larger; the user may change it."""
+
 FLAGS = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
 X_SOCKETS = Path("/tmp/.X11-unix")
 X_PORT = 6000
@@ -126,7 +129,8 @@ class WindowSink(Sink):
 
     def _open(self, size: Size) -> None:
         cv2.namedWindow(TITLE, FLAGS)
-        cv2.resizeWindow(TITLE, *size)
+        scale = max(1.0, OPENING_HEIGHT_PX / size[1])
+        cv2.resizeWindow(TITLE, round(size[0] * scale), round(size[1] * scale))
         self._is_open = True
 
     def _drawn(self, frame: Frame) -> NDArray[np.uint8]:
