@@ -23,11 +23,11 @@ TIME_CONSTANTS_S = (0.0, 0.035, 0.070, 0.100, 0.140)
 """tau at each of the stabilities above; linear in between. Up to 0.5 every gate of
 benchmarks/stability.py is passed; beyond, calm is bought with some of the style's strength."""
 
-FADE_SHARE = 0.18
+FADE_SHARE = 0.25
 """The history fades to 1/e over a way of this share of the picture's short side: by then the flow
 has erred, and the model paints the thing anew."""
 
-AGREE_LEVELS, AGREE_SOFTNESS = 12.0, 8.0
+AGREE_LEVELS, AGREE_SOFTNESS = 10.0, 8.0
 """Levels by which the mean of a cell's old and new paint may differ, and over which the old one's
 weight falls to 1/e beyond: a colour that really changed, or a ghost."""
 
@@ -40,7 +40,7 @@ LEAST_LOSS = 0.01
 FINE_PX = 11
 """Side of the box whose mean a pixel is compared with: averaging blurs texture up to this size."""
 
-RESTORE = 2.2
+RESTORE = 1.6
 """How hard contrast is driven towards the new paint's: above 1, for what is given back to a picture
 is blurred again with it in the next. Measured: sharpness stays within 0.99 and 1.03 on pans."""
 

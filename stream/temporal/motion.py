@@ -34,6 +34,9 @@ LOOK_SOFTNESS = 9.0
 STANDING_PX = 0.05
 """Slower than this, the background stands."""
 
+FLOW_NOISE_PX = 0.06
+"""Standard deviation of the flow, in pixels of half the luma's size."""
+
 NEARLY_SURE = 0.98
 """Mean confidence above which nothing is left for the main motion to mend."""
 
@@ -76,7 +79,8 @@ class FlowEstimator:
         source = self.positions(half_now.shape) + back
         sure = _same_look(half_now, _pulled(half_then, source), half_noise)
         sure[_is_lost(back, _pulled(forth, source)) | _is_outside(source)] = 0
-        return self._with_background(half_now, half_then, Motion(back, sure), half_noise)
+        motion = self._with_background(half_now, half_then, Motion(back, sure), half_noise)
+        return Motion(_without_noise(motion.flow), motion.confidence)
 
     def _with_background(self, now: Luma, then: Luma, motion: Motion, noise: float) -> Motion:
         """Where the flow fails but the picture's main motion explains the look, take that one.
@@ -107,6 +111,12 @@ class FlowEstimator:
         flow = self._dis.calc(now, then, np.zeros((*now.shape, 2), np.float32))
         half = cv2.resize(flow, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
         return np.asarray(half, dtype=np.float32) * np.float32(0.5)
+
+
+def _without_noise(flow: Floats) -> Floats:
+    """Flow as small as its own noise is shrunk (Wiener): a shaking hand is not exaggerated."""
+    power = _squared(flow)[..., np.newaxis]
+    return np.asarray(flow * (power / (power + np.float32(FLOW_NOISE_PX**2))), dtype=np.float32)
 
 
 def _halved(luma: Luma) -> Luma:
