@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from stream.addresses import shown
 from stream.clock import Clock
 from stream.control import ControlServer
 from stream.controls import Controls, Look, NamedStyle
@@ -159,7 +160,7 @@ class LiveRunner:
         for spec in options.outputs:
             sink = open_live_sink(spec, shared)
             on_failure.callback(sink.abort)
-            sinks.append((spec, sink))
+            sinks.append((shown(spec), sink))
         return sinks
 
     def _encoding(self) -> VideoEncoding:

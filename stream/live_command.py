@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from stream import options as o
+from stream.addresses import shown
 from stream.cli import EXIT_CODES, say, stop_signals
 from stream.errors import SinkError
 from stream.exitcode import ExitCode
@@ -52,8 +53,9 @@ class LiveRun:
 
     def _report(self) -> None:
         asked, stats = self._asked, self._runner.stats
+        source, outputs = shown(asked.source), [shown(spec) for spec in asked.outputs]
         if asked.json is not None:
-            told = live_as_dict(asked.source, asked.outputs, stats)
+            told = live_as_dict(source, outputs, stats)
             text = json.dumps(told, indent=2) + "\n"
             if asked.json == o.STDOUT:
                 typer.echo(text, nl=False)
@@ -61,7 +63,7 @@ class LiveRun:
                 _write(Path(asked.json), text)
         if not asked.quiet:
             console = self._console if asked.json == o.STDOUT else Console()
-            print_live_report(console, asked.source, asked.outputs, stats)
+            print_live_report(console, source, outputs, stats)
 
     def _say_loading(self) -> None:
         self._say_state(f"Loading {self._asked.model} ...")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from stream.addresses import shown
 from stream.clock import Clock
 from stream.frame import Size
 from stream.source import GENERATOR, Source, open_source
@@ -72,7 +73,11 @@ def open_live_source(wanted: LiveInput, *, clock: Clock, stats: Stats) -> Source
 
         return PacedSource(lambda: open_source(wanted.spec), clock=clock, loop=wanted.loop)
     return ReconnectingSource(
-        _opener(kind, wanted, clock), wanted.spec, clock=clock, stats=stats, on_loss=wanted.on_loss
+        _opener(kind, wanted, clock),
+        shown(wanted.spec),
+        clock=clock,
+        stats=stats,
+        on_loss=wanted.on_loss,
     )
 
 

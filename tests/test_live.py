@@ -1,6 +1,9 @@
 """LiveSession: newest frames to every sink, none slowed by another; every end is a proper one."""
 
+import os
+import sys
 import threading
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,9 +13,11 @@ from live_fakes import FakePainter, PreviewSink, SteppedSource, StuckSink, make_
 
 from stream.clock import ManualClock
 from stream.errors import SinkError, SourceError
+from stream.frame import Frame
 from stream.live import TIME_BASE
 
 COUNT = 10
+LONG = 4000
 
 
 @pytest.fixture(autouse=True)
@@ -250,6 +255,38 @@ def test_too_old_frames_are_skipped_where_a_newer_one_waits() -> None:
 
     assert [frame.pts for frame in sink.frames] == [newer.pts]
     assert stats.sinks["list"]["dropped"] == {"too old": 1}
+
+
+def test_a_long_run_grows_neither_threads_nor_files_nor_frames() -> None:
+    """Thousands of frames as fast as they go: what is held late is what is held early."""
+    held: list[tuple[int, int, bool]] = []
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    class Endless(SteppedSource):
+        count = 0
+
+        def read(self) -> Frame | None:
+            self._turn.acquire(timeout=LIMIT_S)
+            self.count += 1
+            template = self._frames[0]
+            return None if self.count > LONG else template.replace(template.data.copy())
+
+    class Watching(ListSink):
+        def write(self, frame: Frame) -> None:
+            alive.append(weakref.ref(frame.data))
+            if len(alive) == LONG // 10:
+                files = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+                few = sum(one() is not None for one in alive) < 20
+                held.append((threading.active_count(), files, few))
+                alive.clear()
+            source.step()
+
+    source = Endless(1)
+    stats = make_live(source, [("list", Watching())]).run()
+
+    assert stats.frames_out == LONG
+    assert len(held) >= 9
+    assert set(held) == {(*held[0][:2], True)}
 
 
 def test_only_one_window_is_taken() -> None:

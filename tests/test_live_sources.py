@@ -15,12 +15,13 @@ from clips import Clip, write_clip
 from fakes import Breaks, ListSource, make_frames
 from ports import free_port, wait_for_port
 
+from stream.addresses import shown
 from stream.clock import ManualClock
 from stream.errors import SourceError
 from stream.live_source import source_kind
 from stream.source import Source
 from stream.sources.camera import CameraMode, CameraSource, camera_names, find_camera
-from stream.sources.network import open_url, without_password
+from stream.sources.network import open_url
 from stream.sources.paced import PacedSource
 from stream.sources.reconnecting import ReconnectingSource, fit
 from stream.stats import Stats
@@ -294,9 +295,12 @@ def test_specs_are_told_apart(spec: str, kind: str) -> None:
     assert source_kind(spec) == kind
 
 
-def test_passwords_are_not_shown() -> None:
-    assert without_password("rtsp://me:secret@cam:554/a?b=c") == "rtsp://***@cam:554/a?b=c"
-    assert without_password("http://cam/a@b") == "http://cam/a@b"
+def test_passwords_and_stream_keys_are_not_shown() -> None:
+    assert shown("rtsp://me:secret@cam:554/a?b=c") == "rtsp://***@cam:554/a?b=c"
+    assert shown("http://cam/a@b") == "http://cam/a@b"
+    assert shown("rtmp://server/app/secret") == "rtmp://server/app/***"
+    assert shown("rtmp://server/live") == "rtmp://server/live"
+    assert shown("take.mp4") == "take.mp4"
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ MARGIN_PX = 10
 SCALE_AT_PX = 720
 """Height at which letters have their plain size."""
 
-BASE_SCALE = 0.6
-LEAST_SCALE = 0.42
+BASE_SCALE = 0.85
+LEAST_SCALE = 0.45
 LINE_PX = 34
 """Distance of lines at scale 1."""
 

@@ -21,12 +21,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from stream.addresses import shown
 from stream.clock import Clock
 from stream.errors import SinkError
 from stream.frame import Frame, Size
 from stream.publish import Publication, publish
 from stream.sink import Sink
-from stream.sources.network import without_password
 from stream.stats import Stats
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class NetworkSink(Sink):
         self.notes: list[str] = []
         self._format = format_of(url)
         self._url = url
-        self._name = without_password(url)
+        self._name = shown(url)
         self._rate = rate
         self._clock = clock
         self._stats = stats

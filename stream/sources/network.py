@@ -8,13 +8,14 @@ import logging
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import av
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
+from stream.addresses import shown
 from stream.errors import SourceError
 from stream.frame import Frame
 from stream.media import colour
@@ -127,7 +128,7 @@ def open_url(url: str, *, timeout_s: float = TIMEOUT_S) -> NetworkSource:
         SourceError: The address is wrong, nobody answers, or there is no video.
     """
     scheme = urlsplit(url).scheme.lower()
-    name = without_password(url)
+    name = shown(url)
     if scheme not in SCHEME_OPTIONS:
         known = ", ".join(f"{known}://" for known in SCHEME_OPTIONS)
         raise SourceError(f"Streams of {scheme}:// cannot be read; give one of {known}.")
@@ -161,12 +162,3 @@ def explain(name: str, err: Exception) -> str:
     if "tls" in text.lower() or "certificate" in text.lower():
         return f"{name} cannot be trusted (TLS: {text}); check its certificate and this clock."
     return f"{name} cannot be read ({text}); check the address and the network."
-
-
-def without_password(url: str) -> str:
-    """The address without what must not be shown."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"***@{host}"))
