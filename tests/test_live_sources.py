@@ -247,6 +247,22 @@ def test_a_camera_that_stops_is_lost_after_a_few_reads() -> None:
     assert capture.released == 1
 
 
+def test_a_camera_that_stalls_is_lost_after_one_read() -> None:
+    clock = ManualClock()
+
+    class Stalls(FakeCapture):
+        def read(self) -> tuple[bool, object]:
+            ok, bgr = super().read()
+            clock.advance(0.04 if ok else 2.0)
+            return ok, bgr
+
+    source = camera(Stalls(reads=2), clock=clock)
+    source.read()
+    with pytest.raises(SourceError, match="no pictures any more"):
+        source.read()
+    assert clock.now_s() < 3
+
+
 def test_a_camera_that_does_not_open_says_why_it_might() -> None:
     with pytest.raises(SourceError, match="is another program using it"):
         camera(FakeCapture(reads=-1))

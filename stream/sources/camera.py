@@ -27,6 +27,12 @@ TIME_BASE = Fraction(1, 1_000_000)
 LOST_AFTER_READS = 3
 """A driver may miss a frame; after so many in a row the camera is gone."""
 
+STALL_S = 1.0
+"""A read that failed after so long has waited for a camera that gives nothing."""
+
+SELECT_TIMEOUT_S = 2
+"""How long OpenCV waits for a frame on Linux; ten seconds unless told."""
+
 MEASURED_AFTER_S = 5.0
 RATE_LIE_SHARE = 0.1
 """A measured rate that differs by more than this from what the driver says is worth a note."""
@@ -118,9 +124,12 @@ class CameraSource(Source):
         for _ in range(LOST_AFTER_READS):
             if self._capture is None:
                 break
+            start_s = self._clock.now_s()
             ok, bgr = self._capture.read()
             if ok:
                 return bgr
+            if self._clock.now_s() - start_s > STALL_S:
+                break
         self.close()
         raise SourceError(f"The camera {self._name} gives no pictures any more; check its cable.")
 
@@ -159,6 +168,7 @@ def _rate(promised: float) -> Fraction | None:
 
 
 def _open_capture(device: int | str) -> Capture:
+    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(SELECT_TIMEOUT_S))
     backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
     return cv2.VideoCapture(device, backend)
 
