@@ -110,7 +110,7 @@ def _train(options: argparse.Namespace) -> None:
             window=options.window or 192, start=options.start,
         )  # fmt: skip
     else:
-        judge.train(runs, plan(options, 2400, 24, 2e-3))
+        judge.train(runs, plan(options, 3000, 24, 1.5e-3))
 
 
 def _finish(options: argparse.Namespace) -> None:

@@ -2,8 +2,9 @@
 
 `paired` (what ships). The end of every trajectory is known here, because the teachers' painting of
 each photograph is: f(z_t, t) is trained straight onto m(w) of `looks.py`, from where img2img really
-starts (the noised photograph) and from where its later steps go on. A pseudo-Huber loss on latents,
-L1 and edges on a decoded corner. Nothing is bootstrapped, so there is no target network.
+starts (the noised photograph) and from where its later steps go on (what the student made of it in
+its own first step, noised again). A pseudo-Huber loss on latents, L1 and edges on a decoded corner.
+No target network.
 
 `lcd`, the textbook (arXiv 2310.04378, algorithm 1). The teacher's ODE is solved over a skipped
 interval of k timesteps with one guided DDIM step, and f at the near end, by a moving average of
@@ -24,13 +25,13 @@ from models.training.autoencoder import difference_loss
 from models.training.denoiser import Denoiser, pseudo_huber
 from models.training.diffusion import open_examples
 from models.training.examples import Example, Examples
-from models.training.looks import GRID, SHARE_W, PromptBank, share, to_images
+from models.training.looks import GRID, PromptBank, share, to_images
 from models.training.loop import Plan, averaged, best_device, fit, generator, update_average
 
 Objective = Literal["paired", "lcd"]
 
 START_SHARE = 0.6
-"""Of the examples start as the noised photograph, the rest as a noised m(w) of a later step."""
+"""Of the examples start as the noised photograph, the rest stand at a later step."""
 
 PIXEL_WEIGHT = 0.6
 CORNER = 16
@@ -59,19 +60,28 @@ class Paired:
     def __call__(self, step: int) -> dict[str, Tensor]:
         example = self._examples.draw(step, self._window)
         random = generator(self._plan.seed + 2, step)
-        t = self._grid[torch.randint(2, len(GRID), (self._plan.batch,), generator=random)]
-        least = share(t)
-        w_in = least + torch.rand(t.shape, generator=random) * (SHARE_W[-1] - least)
-        starts = torch.rand(t.shape, generator=random) < START_SHARE
-        w_in = torch.where(starts, 0.0, w_in).view(-1, 1, 1, 1).to(self._device)
-        w_out = torch.maximum(w_in, least.to(self._device).view(-1, 1, 1, 1))
-        t = t.to(self._device)
-        noise = torch.randn(example.frame.shape, generator=random).to(self._device)
-        way = example.painting - example.frame
-        z = self._denoiser.noised(example.frame + w_in * way, noise, t)
+        place = torch.randint(2, len(GRID), (self._plan.batch,), generator=random)
+        room = torch.rand(place.shape, generator=random) * (len(GRID) - place)
+        starts = torch.rand(place.shape, generator=random) < START_SHARE
+        first = torch.where(starts, place, place + room.long())
+        t, t_first = (self._grid[p].to(self._device) for p in (place, first))
+        noises = torch.randn((2, *example.frame.shape), generator=random).to(self._device)
+        origin = example.frame.clone()
+        later = ~starts.to(self._device)
+        if later.any():
+            origin[later] = self._first_step(example, t_first, noises[1], later)
+        z = self._denoiser.noised(origin, noises[0], t)
         x = self._denoiser.clean(self._unet, z, example.frame, t, example.states)
-        losses = {"latents": pseudo_huber(x, example.frame + w_out * way)}
-        return losses | self._pixels(x, example, w_out, random)
+        w = share(t_first).view(-1, 1, 1, 1)
+        wanted = example.frame + w * (example.painting - example.frame)
+        return {"latents": pseudo_huber(x, wanted)} | self._pixels(x, example, w, random)
+
+    @torch.no_grad()
+    def _first_step(self, example: Example, t: Tensor, noise: Tensor, rows: Tensor) -> Tensor:
+        """What the student itself makes of the noised photograph, for some rows of the batch."""
+        frame, t = example.frame[rows], t[rows]
+        z = self._denoiser.noised(frame, noise[rows], t)
+        return self._denoiser.clean(self._unet, z, frame, t, example.states[rows])
 
     def _pixels(
         self, x: Tensor, example: Example, w: Tensor, random: torch.Generator

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from models.styles import STYLES
 from models.training.batches import Batches, image
-from models.training.loop import Plan, autocast, best_device, fit
+from models.training.loop import Plan, autocast, best_device, fit, generator
+from models.training.measures import gaussian
 from models.training.pairs import Pairs
 
 WINDOW = 128
@@ -75,6 +76,7 @@ def train(runs: Path, plan: Plan) -> Judge:
     def loss(step: int) -> dict[str, Tensor]:
         batch = batches.paired(step, window=WINDOW)
         images = torch.cat([batch.first, batch.second, batch.photos[::4]])
+        images = roughened(images, generator(plan.seed + 3, step))
         plain = torch.zeros(len(batch.photos[::4]), dtype=torch.int64, device=device)
         classes = torch.cat([batch.looks[:, 0] + 1, batch.looks[:, 1] + 1, plain])
         with autocast(device):
@@ -85,6 +87,16 @@ def train(runs: Path, plan: Plan) -> Judge:
     assert isinstance(average, Judge)
     save_file(average.state_dict(), runs / "judge" / "judge.safetensors")
     return average
+
+
+def roughened(images: Tensor, random: torch.Generator) -> Tensor:
+    """A little blur and noise, of a strength drawn for the batch: a look is not its sharpness."""
+    sigma, level = (float(v) for v in torch.rand(2, generator=random))
+    if sigma > 0.25:
+        rgb = images.flatten(0, 1).unsqueeze(1)
+        images = gaussian(rgb, 1.3 * sigma).view_as(images)
+    noise = torch.randn(images.shape, generator=random).to(images.device)
+    return images + 0.06 * level * noise
 
 
 @torch.no_grad()

@@ -6,8 +6,8 @@ the photograph's latents c to the painting's latents y:
     m(w) = c + w (y - c),    w = share(t)
 
 with `share` rising with the timestep. A trajectory that starts as the noised photograph at t ends
-in m(share(t)); the noised m(w) with w >= share(t), which is what the second and later steps of
-multistep sampling start from, ends in m(w) itself, so further steps keep what the first one did.
+in m(share(t)). The second and later steps of multistep sampling start lower, from the noised
+picture of the first; they end where that one did, so further steps keep what the first did.
 """
 
 from dataclasses import dataclass

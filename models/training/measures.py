@@ -33,8 +33,9 @@ def luma(image: Tensor) -> Tensor:
 
 
 def gaussian(plane: Tensor, sigma: float) -> Tensor:
+    """(B, 1, H, W), blurred."""
     radius = max(1, round(3 * sigma))
-    x = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    x = torch.arange(-radius, radius + 1, dtype=torch.float32, device=plane.device)
     kernel = torch.exp(-(x**2) / (2 * sigma**2))
     kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
     padded = F.pad(plane, (radius,) * 4, mode="reflect")
