@@ -10,7 +10,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 help:
 	@echo "make demo    set up, restyle a clip that ships, write demo/"
 	@echo "make test    set up, lint, check types, run the whole test suite"
-	@echo "make test-devices  install a virtual display, test the window and the screen on it"
+	@echo "make test-devices  test on a virtual display and on real camera drivers"
 	@echo "make bench   set up, measure speed and memory on this machine"
 	@echo "make system  install the system libraries of apt.txt (Debian, Ubuntu)"
 	@echo "make clean   remove everything that the others made"
@@ -43,11 +43,12 @@ lint: $(INSTALLED)
 test: lint
 	$(BIN)/pytest
 
-# A display of its own, real key presses, real pixels. Debian, Ubuntu.
+# A display of its own with real key presses; in a virtual machine, real camera drivers. Debian.
 test-devices: $(INSTALLED)
 	$(AS_ROOT) apt-get update -qq
 	$(AS_ROOT) apt-get install -qq --yes --no-install-recommends xvfb xdotool
 	$(BIN)/pytest tests/test_window.py tests/test_sink_network.py tests/test_live_sources.py
+	$(AS_ROOT) sh tests/devices/virtual_machine.sh $(abspath $(BIN))/python
 
 clean:
 	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache
