@@ -74,16 +74,15 @@ def test_judge_names_the_look_that_was_asked_for(paintings: dict[str, Image], ju
 
 
 @pytest.mark.parametrize("steps", [2, 4])
-def test_more_steps_are_not_worse(
-    engine: Engine, photos: list[Picture], paintings: dict[str, Image], judge: Judge, steps: int
+def test_more_steps_stay_with_the_painting(
+    engine: Engine, photos: list[Picture], steps: int
 ) -> None:
-    def share(of: dict[str, Image]) -> float:
-        right = [judge(of[look]).argmax(1) == 1 + LOOKS.index(look) for look in of]
-        return float(torch.stack(right).float().mean())
-
-    some = LOOKS[::3]
-    more = {k: paint(engine, Style(k, 0.6, steps), photos).clamp(-1, 1) for k in some}
-    assert share(more) >= share({k: paintings[k] for k in some}) - 0.06
+    ratios = []
+    for look, render in list(RENDERERS.items())[::3]:
+        taught = images([render(photo) for photo in photos])
+        painted = paint(engine, Style(look, 0.6, steps), photos).clamp(-1, 1)
+        ratios.append(distance(painted, taught) / distance(images(photos), taught))
+    assert np.mean(ratios) <= 0.5
 
 
 def test_painting_is_nearer_to_the_teacher_than_the_photograph(
@@ -93,7 +92,7 @@ def test_painting_is_nearer_to_the_teacher_than_the_photograph(
     for look, render in RENDERERS.items():
         taught = images([render(photo) for photo in photos])
         ratios.append(distance(paintings[look], taught) / distance(images(photos), taught))
-    assert np.mean(ratios) <= 0.55
+    assert np.mean(ratios) <= 0.4
 
 
 def test_structure_is_kept(engine: Engine, photos: list[Picture]) -> None:
@@ -112,7 +111,7 @@ def test_strength_rises_from_the_photograph(engine: Engine, photos: list[Picture
         assert distances == sorted(distances)
 
 
-@pytest.mark.parametrize("prompt", ["", "a photo of a cat", "zzyzx"])
+@pytest.mark.parametrize("prompt", ["", "a photo of a cat"])
 def test_prompt_without_a_look_keeps_the_photograph(
     engine: Engine, photos: list[Picture], paintings: dict[str, Image], prompt: str
 ) -> None:
@@ -127,6 +126,7 @@ def test_prompt_without_a_look_keeps_the_photograph(
         ("aquarelle of a small dog", "watercolor"),
         ("a cat, in the style of andy warhol", "pop art"),
         ("starry night", "van gogh"),
+        ("watercolor of a zzyzx", "watercolor"),
         ("a japanese woodblock print", "ukiyo-e"),
         ("COMIC strip of a man", "comic book"),
         ("old film, a man and a dog, high quality", "vintage film"),

@@ -14,6 +14,7 @@ from models.training.looks import SCHEDULER
 from models.training.packages import PACKAGES, SENTENCE_ENCODER
 
 LARGEST_BYTES = 12_000_000
+PATH_KEY = "_name_or_path"
 
 MODEL_INDEX = {
     "_class_name": "LatentConsistencyModelImg2ImgPipeline",
@@ -45,6 +46,7 @@ def export(runs: Path, folder: Path, *, unet: str = "paired") -> int:
     for name, network in networks.items():
         shutil.rmtree(folder / name, ignore_errors=True)
         network.save_pretrained(folder / name, safe_serialization=True)
+        _forget_path(folder / name / "config.json")
     shutil.copytree(runs / "text" / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
     _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
     _write_json(folder / "model_index.json", MODEL_INDEX)
@@ -53,6 +55,11 @@ def export(runs: Path, folder: Path, *, unet: str = "paired") -> int:
     if size > LARGEST_BYTES:
         raise ValueError(f"got {size} bytes, expected at most {LARGEST_BYTES}")
     return size
+
+
+def _forget_path(config: Path) -> None:
+    """Where a part was loaded from on the machine that trained it is nobody's business."""
+    _write_json(config, {k: v for k, v in json.loads(config.read_text()).items() if k != PATH_KEY})
 
 
 def _write_json(path: Path, content: object) -> None:
