@@ -33,7 +33,7 @@ from stream.fanout import Fanout, Outlet
 from stream.frame import Frame
 from stream.painter import Painter
 from stream.presenter import Presenter
-from stream.session import Failures, Worker, feed
+from stream.session import Failures, Worker, feed, run_workers
 from stream.sink import Sink
 from stream.source import Source
 from stream.stats import Stats
@@ -141,14 +141,9 @@ class LiveSession:
         self._has_run = True
         self._started_at_s = self._clock.now_s()
         self._controls.on_quit = self.stop
-        workers = self._workers()
-        shut_down = partial(self._shut_down, *workers)
-        try:
-            if all([self._failures.guard(worker.start) for group in workers for worker in group]):
-                self._failures.guard(self._attend)
-        finally:
-            if self._failures.interrupted or not self._failures.guard(shut_down):
-                shut_down()
+        makers, takers = self._workers()
+        shut_down = partial(self._shut_down, makers, takers)
+        run_workers([*makers, *takers], self._attend, shut_down, self._failures)
         missed = self.stats.frames_in - self.stats.frames_out - self.stats.dropped
         self.stats.count_dropped("newer frame", max(0, missed))
         self.stats.note(*self._source.notes)
@@ -327,21 +322,13 @@ class LiveSession:
         self.stop()
         self._inbox.close(discard=True)
         self._motion.close(discard=True)
-        self._join(makers)
+        for worker in makers:
+            worker.join()
         self._fanout.close()
         for service in self._services:
             service.stop()
         if self._window is not None:
             finish = partial(self._finish, self._window)
             self._failures.guard(partial(self._guarded, self._window, finish))
-        self._join(takers)
-
-    def _join(self, workers: list[Worker]) -> None:
-        for worker in workers:
-            if not worker.join():
-                self._failures.add(
-                    StreamError(
-                        f"the {worker.name} thread did not end within {worker.limit_s:g} s: "
-                        "what it reads or writes hangs; start the program again"
-                    )
-                )
+        for worker in takers:
+            worker.join()

@@ -13,7 +13,7 @@ newest only. A sink that must be written from the main thread has no writer: the
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -106,15 +106,7 @@ class Session:
         workers = [Worker("capture", capture, failures, limit_s or CAPTURE_LIMIT_S)]
         if not self._sink.main_thread:
             workers.append(Worker("writer", write, failures, limit_s or WRITER_LIMIT_S))
-        shut_down = partial(self._shut_down, workers)
-        try:
-            # a Ctrl-C may come while a thread starts: then all start, and end properly at once
-            if all([failures.guard(worker.start) for worker in workers]):
-                failures.guard(self._paint)
-        finally:
-            # the first Ctrl-C ends the output properly, even here; the second leaves at once
-            if failures.interrupted or not failures.guard(shut_down):
-                shut_down()
+        run_workers(workers, self._paint, partial(self._shut_down, workers), failures)
         cause = "newer frame" if self._source.is_live else "interrupted"
         self.stats.count_dropped(cause, self._inbox.dropped + self._outbox.dropped)
         self.stats.note(*self._source.notes, *self._sink.notes)
@@ -180,13 +172,7 @@ class Session:
         if self._sink.main_thread:
             failures.guard(self._finish_sink)
         for worker in workers:
-            if not worker.join():
-                failures.add(
-                    StreamError(
-                        f"the {worker.name} thread did not end within {worker.limit_s:g} s: "
-                        "what it reads or writes hangs; start the program again"
-                    )
-                )
+            worker.join()
 
 
 class Worker:
@@ -218,12 +204,18 @@ class Worker:
             self._ended.set()
             raise
 
-    def join(self) -> bool:
-        """Wait for the end; say whether it came within `limit_s` seconds."""
-        ended = self._ended.wait(self.limit_s)
-        if ended and self._thread.ident is not None:
-            self._thread.join(self.limit_s)
-        return ended
+    def join(self) -> None:
+        """Wait for the end; where it does not come within `limit_s` seconds, that is a failure."""
+        if self._ended.wait(self.limit_s):
+            if self._thread.ident is not None:
+                self._thread.join(self.limit_s)
+            return
+        self._failures.add(
+            StreamError(
+                f"the {self.name} thread did not end within {self.limit_s:g} s: what it reads or "
+                "writes hangs; start the program again"
+            )
+        )
 
     def _run(self) -> None:
         for step in self._steps:
@@ -274,6 +266,24 @@ class Failures:
             errors[0].add_note(f"after which: {later!r}")
         if errors:
             raise errors[0]
+
+
+def run_workers(workers: Sequence[Worker], body: Step, shut_down: Step, failures: Failures) -> None:
+    """Start all workers, take `body` in this thread, and `shut_down` whatever happens.
+
+    Nothing is raised but a second Ctrl-C; what went wrong is in `failures`.
+
+    Args:
+        shut_down: Wakes everybody and waits for them; may be called again.
+    """
+    try:
+        # a Ctrl-C may come while a thread starts: then all start, and end properly at once
+        if all([failures.guard(worker.start) for worker in workers]):
+            failures.guard(body)
+    finally:
+        # the first Ctrl-C ends the outputs properly, even here; the second leaves at once
+        if failures.interrupted or not failures.guard(shut_down):
+            shut_down()
 
 
 def feed(frames: Iterable[Frame], take: Callable[[Frame], None]) -> None:
