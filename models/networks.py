@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny
-from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import Tensor, nn
 
 from models.errors import ModelFormatError
@@ -87,6 +85,8 @@ def make_networks(unet: Any, vae: Any) -> Networks:
 
 def vae_spatial_factor(vae: Any) -> int:
     """Pixels per latent cell: diffusers' VAEs halve at every level but one, ours names it."""
+    from diffusers import AutoencoderKL, AutoencoderTiny
+
     if isinstance(vae, AutoencoderKL | AutoencoderTiny):
         return int(2 ** (len(vae.config.block_out_channels) - 1))
     return int(vae.spatial_factor)
@@ -137,7 +137,7 @@ class LatentEncoder(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         output = self.vae.encode(image.to(self.dtype))
         # AutoencoderKL gives a distribution, of which the mode is taken; the tiny ones give latents
-        kl = isinstance(output, AutoencoderKLOutput)
+        kl = hasattr(output, "latent_dist")
         latents: Tensor = output.latent_dist.mode() if kl else output.latents
         return self.scale.apply(latents.float())
 

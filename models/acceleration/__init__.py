@@ -5,6 +5,7 @@
     openvino.py  a torch module as a compiled OpenVINO model, static shapes, one a size
     threads.py   how many threads a machine has to give
     rewrites.py  exact rewrites of a UNet: less work, the same numbers
+    predictor.py the halves of such a UNet at work, whatever runs them
     graphs.py    a whole frame, bytes to bytes, as one CUDA graph
 
 Every path is held against the plain one by tests/test_acceleration*.py. Which one runs, and why a

@@ -3,7 +3,7 @@
 import torch
 
 from models.acceleration import Acceleration
-from models.acceleration.cpu import PRECISIONS, accelerate_cpu, use_eager, use_openvino
+from models.acceleration.openvino import PRECISIONS
 from models.engine import Engine
 
 SERVED: dict[str, tuple[Acceleration, ...]] = {
@@ -47,6 +47,8 @@ def accelerate(engine: Engine, acceleration: Acceleration, dtype: torch.dtype | 
         ImportError: "openvino" was asked for and is not installed.
         RuntimeError, UnsupportedUNetError: It was asked for and cannot run this model.
     """
+    from models.acceleration.cpu import accelerate_cpu, use_eager, use_openvino  # brings diffusers
+
     if acceleration == "openvino":
         names = {f"torch.{name}": precision for precision, name in PRECISIONS.items()}
         use_openvino(engine, names.get(str(dtype)))

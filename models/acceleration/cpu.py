@@ -14,19 +14,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.acceleration.openvino import INSTALL, OpenVinoCall, Precision, best_precision
+from models.acceleration.openvino import (
+    INSTALL,
+    OpenVinoCall,
+    Precision,
+    best_precision,
+    openvino_note,
+)
+from models.acceleration.predictor import SplitPredictor
 from models.acceleration.rewrites import (
     Conditions,
-    SplitPredictor,
     UNetBody,
     UnsupportedUNetError,
     split,
 )
-from models.acceleration.threads import physical_cores, quickest_threads
+from models.acceleration.threads import physical_cores, quickest_threads, told
 from models.engine import Engine
 from models.networks import TIME_ID_COUNT, LatentDecoder, LatentEncoder, Predictor, make_networks
 
-PRECISIONS: dict[Precision, str] = {"bf16": "bfloat16", "f32": "float32"}
 EXAMPLE_TIMESTEP = 499
 EXAMPLE_TOKENS = 16
 
@@ -74,7 +79,7 @@ def use_openvino(engine: Engine, precision: Precision | None = None) -> None:
         decode=call(decoder, latents),
     )
     torch.set_num_threads(1)
-    engine.note(f"runs on OpenVINO in {PRECISIONS[precision]}, {_threads(threads)}", logging.INFO)
+    engine.note(openvino_note(precision, threads), logging.INFO)
 
 
 def use_eager(engine: Engine, dtype: torch.dtype | None = None) -> None:
@@ -95,7 +100,7 @@ def use_eager(engine: Engine, dtype: torch.dtype | None = None) -> None:
         engine.note(f"the UNet is not rewritten: {err}")
     torch.set_num_threads(threads)
     name = str(dtype).removeprefix("torch.")
-    engine.note(f"runs on torch in {name}, channels_last, {_threads(threads)}", logging.INFO)
+    engine.note(f"runs on torch in {name}, channels_last, {told(threads)}", logging.INFO)
 
 
 def best_dtype() -> torch.dtype:
@@ -133,7 +138,3 @@ def _example_conditions(unet: Any) -> dict[str, Any]:
 
 def _width(cross_attention_dim: int | tuple[int, ...] | list[int]) -> int:
     return cross_attention_dim if isinstance(cross_attention_dim, int) else cross_attention_dim[0]
-
-
-def _threads(count: int) -> str:
-    return f"{count} thread{'s' * (count > 1)}"

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.acceleration.rewrites import Conditions, SplitPredictor
+from models.acceleration.predictor import SplitPredictor
 from models.engine import Engine, Size
 from models.schedule import Schedule, Step, add_noise, consistency
 from models.style import Style
@@ -45,7 +45,7 @@ class FrameFunction:
             raise ValueError("got an engine with a whole UNet, expected a split one")
         self.size = size
         self._engine = engine
-        self._conditions: Conditions = predict.conditions
+        self._conditions = predict.conditions
         self._body = predict.body
         shape = (size[1], size[0], 3)
         self.data = torch.zeros(shape, dtype=torch.uint8, device=engine.device)

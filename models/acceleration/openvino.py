@@ -10,12 +10,16 @@ and out: who calls need not know.
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from models.acceleration.threads import told
 
 Precision = Literal["f32", "bf16"]
+PRECISIONS: dict[Precision, str] = {"bf16": "bfloat16", "f32": "float32"}
 
 INSTALL = 'pip install "allaprima[cpu]"'
 SIZES_KEPT = 4
@@ -30,7 +34,8 @@ class OpenVinoCall:
 
     Args:
         module: Takes float32 or int64 CPU tensors, gives one float32 tensor.
-        example_inputs: Tensors to trace it with; later ones may have other sizes.
+        traced: Tensors to trace it with (later ones may have other sizes), or the file of an
+            earlier trace, as `save` wrote it; `module` may then be anything that does the same.
         precision: What is computed in.
         threads: How many.
         on_failure: Told why, when shapes could not be compiled; they run on the module from then.
@@ -42,8 +47,8 @@ class OpenVinoCall:
 
     def __init__(
         self,
-        module: nn.Module,
-        example_inputs: tuple[Tensor, ...],
+        module: Call,
+        traced: tuple[Tensor, ...] | Path,
         *,
         precision: Precision,
         threads: int,
@@ -53,8 +58,11 @@ class OpenVinoCall:
         self._tensor_type = openvino.Tensor
         self._core = openvino.Core()
         self._module = module
-        self._model, self._decoder = _converted(module, example_inputs)
-        self._settings = _settings(precision, threads)
+        if isinstance(traced, Path):
+            self._model = self._core.read_model(traced)
+        else:
+            self._model, self._decoder = converted(module, traced)
+        self._settings = settings(precision, threads)
         self._on_failure = on_failure
         self._compiled: OrderedDict[Shapes, _Request | None] = OrderedDict()
 
@@ -67,9 +75,12 @@ class OpenVinoCall:
         self._compiled.move_to_end(shapes)
         request = self._compiled[shapes]
         if request is None:
-            output: Tensor = self._module(*inputs)
-            return output
+            return self._module(*inputs)
         return request.infer(inputs)
+
+    def save(self, path: Path) -> None:
+        """Write the trace to `path`, an .xml file, and its weights beside it as .bin."""
+        _openvino().save_model(self._model, path, compress_to_fp16=False)
 
     def _compile(self, shapes: Shapes) -> "_Request | None":
         """What runs these shapes; ``None`` where OpenVINO refuses them."""
@@ -129,8 +140,14 @@ def _openvino() -> Any:
     return openvino
 
 
-def _settings(precision: Precision, threads: int) -> dict[str, Any]:
-    settings: dict[str, Any] = {
+def openvino_note(precision: Precision, threads: int) -> str:
+    """What an engine says of running on OpenVINO."""
+    return f"runs on OpenVINO in {PRECISIONS[precision]}, {told(threads)}"
+
+
+def settings(precision: Precision, threads: int) -> dict[str, Any]:
+    """What a model is compiled with."""
+    chosen: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": threads,
@@ -139,11 +156,11 @@ def _settings(precision: Precision, threads: int) -> dict[str, Any]:
     }
     if precision == "f32":
         # OpenVINO 2026.4 dies compiling f32 attention of static shape into snippets (AVX-512, AMX)
-        settings["SNIPPETS_MODE"] = "DISABLE"
-    return settings
+        chosen["SNIPPETS_MODE"] = "DISABLE"
+    return chosen
 
 
-def _converted(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> tuple[Any, Any]:
+def converted(module: Call, example_inputs: tuple[Tensor, ...]) -> tuple[Any, Any]:
     """The module's trace as an OpenVINO model, its sizes left open, and what must outlive it.
 
     Not by `openvino.convert_model`: that is three times as slow and sends usage statistics.

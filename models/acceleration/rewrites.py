@@ -21,6 +21,7 @@ from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
+from models.acceleration.predictor import SplitPredictor
 from models.networks import Predictor
 
 
@@ -126,44 +127,6 @@ class UNetBody(nn.Module):
         place = _Held()
         self._held.append(place)
         return place
-
-
-class SplitPredictor:
-    """`Networks.predict` on a split UNet: conditions are worked out when they change, not before.
-
-    A condition has changed when it is another tensor: styles are replaced whole, never written to.
-
-    Args:
-        conditions: Of the plain UNet.
-        body: Latents and held tensors to prediction: `UNetBody`, or the same made faster.
-        kept: How many steps' conditions are kept; a style has one a step.
-    """
-
-    def __init__(self, conditions: Conditions, body: Any, kept: int = 8) -> None:
-        self.conditions = conditions
-        self.body = body
-        self._kept = kept
-        # the tensors are kept beside the key: while they live, their addresses are theirs alone
-        self._known: dict[tuple[object, ...], tuple[list[Tensor], tuple[Tensor, ...]]] = {}
-
-    def __call__(
-        self,
-        latents: Tensor,
-        timestep: Tensor,
-        prompt_embeds: Tensor,
-        timestep_cond: Tensor | None,
-        added: dict[str, Tensor] | None,
-    ) -> Tensor:
-        tensors = [timestep, prompt_embeds, *(added or {}).values()]
-        tensors += [] if timestep_cond is None else [timestep_cond]
-        key = tuple((tensor.data_ptr(), tensor.shape) for tensor in tensors)
-        if key not in self._known:
-            while len(self._known) >= self._kept:
-                del self._known[next(iter(self._known))]
-            held = self.conditions(timestep, prompt_embeds, timestep_cond, added)
-            self._known[key] = tensors, held
-        prediction: Tensor = self.body(latents, *self._known[key][1])
-        return prediction
 
 
 def split(predictor: Predictor) -> SplitPredictor:

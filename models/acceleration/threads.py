@@ -63,6 +63,11 @@ def quickest_threads(
     return count if spent_s[count] * WORTH_IT < spent_s[1] else 1
 
 
+def told(count: int) -> str:
+    """Such as "2 threads"."""
+    return f"{count} thread{'s' * (count > 1)}"
+
+
 def _probe() -> Callable[[], object]:
     matrix = torch.ones(PROBE_SIDE, PROBE_SIDE)
     return lambda: [matrix @ matrix for _ in range(PROBE_PRODUCTS)]
