@@ -1,13 +1,14 @@
-"""The mathematics of a latent consistency model, as small pure functions with the papers' symbols.
+"""A model's noise process and the tensor mathematics of a step, with the papers' symbols.
 
     z_t  = alpha_t z_0 + sigma_t eps                          forward process
     x_0  = (z_t - sigma_t eps) / alpha_t                      (or from v, or predicted itself)
-    f    = c_skip(t) z_t + c_out(t) x_0                       consistency function
-    z_s  = alpha_s f + sigma_s eps'                           re-noising, next step's input
+    f    = c_skip(t) z_t + c_out(t) x_0                       what a step gives
+    z_s  = alpha_s f + fresh_s eps'                           next step's input
 
 LCM: arXiv 2310.04378; consistency models: arXiv 2303.01469; SDEdit's strength: arXiv 2108.01073.
-Nothing in here keeps state or touches a network. `Engine` and the training code call it. Whatever
-a frame needs is worked out once in `make_schedule`; a step at run time is four Python floats.
+`models.steps` has the scalars, for the LCM and its relatives. Nothing in here keeps state or
+touches a network. `Engine` and the training code call it. Whatever a frame needs is worked out once
+in `make_schedule`; a step at run time is five Python floats.
 """
 
 import dataclasses
@@ -20,11 +21,20 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor
 
+from models.steps import (
+    Rule,
+    Step,
+    lcm_timesteps,
+    make_steps,
+    smallest_strength,
+    trailing_timesteps,
+)
+
 BetaSchedule = Literal["linear", "scaled_linear", "squaredcos_cap_v2"]
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
 
-SIGMA_DATA = 0.5
-"""Standard deviation of the data assumed by the boundary condition (2303.01469, appendix C)."""
+TRAILING: frozenset[Rule] = frozenset({"euler", "euler_ancestral"})
+"""Rules that may start at any training timestep; the others keep to the distillation grid."""
 
 MAX_BETA = 0.999
 """Cap of the cosine schedule's last betas (Nichol and Dhariwal, arXiv 2102.09672, section 3.2)."""
@@ -32,7 +42,10 @@ MAX_BETA = 0.999
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
-    """The noise process a model was trained on; fields and defaults of diffusers' LCMScheduler."""
+    """The noise process a model was trained on; fields and defaults of diffusers' LCMScheduler.
+
+    `rule` and `eta` (of TCD) say how its steps follow each other; see `models.steps`.
+    """
 
     num_train_timesteps: int = 1000
     beta_start: float = 0.00085
@@ -45,6 +58,8 @@ class ScheduleConfig:
     clip_sample: bool = False
     clip_sample_range: float = 1.0
     rescale_betas_zero_snr: bool = False
+    rule: Rule = "lcm"
+    eta: float = 0.3
 
     def __post_init__(self) -> None:
         if self.beta_schedule not in get_args(BetaSchedule):
@@ -53,6 +68,10 @@ class ScheduleConfig:
         if self.prediction_type not in get_args(PredictionType):
             expected = ", ".join(get_args(PredictionType))
             raise ValueError(f"got prediction_type={self.prediction_type!r}, expected {expected}")
+        if self.rule not in get_args(Rule):
+            raise ValueError(f"got rule={self.rule!r}, expected {', '.join(get_args(Rule))}")
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"got eta={self.eta}, expected 0 to 1")
         if not 1 <= self.original_inference_steps <= self.num_train_timesteps:
             raise ValueError(
                 f"got original_inference_steps={self.original_inference_steps}, "
@@ -72,18 +91,27 @@ class ScheduleConfig:
         values = {name: config[name] for name in names if name in config}
         if values.get("trained_betas") is not None:
             values["trained_betas"] = tuple(values["trained_betas"])
-        return cls(**values)
+        return cls(**{"rule": rule_of(config), **values})
+
+    @property
+    def grid(self) -> int:
+        """How many timesteps there are to choose from."""
+        trailing = self.rule in TRAILING
+        return self.num_train_timesteps if trailing else self.original_inference_steps
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The scalars of one LCM step at timestep t."""
+def rule_of(config: Mapping[str, Any]) -> Rule:
+    """The rule that a diffusers scheduler config asks for.
 
-    timestep: int
-    alpha: float
-    sigma: float
-    c_skip: float
-    c_out: float
+    Trailing timesteps are the mark of models distilled for the last ones (turbo, Lightning). All
+    other schedulers are those of models for many steps, which become LCMs by an LCM-LoRA.
+    """
+    name = config.get("_class_name")
+    if name == "TCDScheduler":
+        return "tcd"
+    if name == "LCMScheduler" or config.get("timestep_spacing") != "trailing":
+        return "lcm"
+    return "euler_ancestral" if name == "EulerAncestralDiscreteScheduler" else "euler"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,71 +150,45 @@ def make_schedule(
     Raises:
         ValueError: More steps than the model has, or strength outside (0, 1].
     """
-    smallest = smallest_strength(num_inference_steps, config.original_inference_steps)
+    smallest = smallest_strength(num_inference_steps, config.grid)
     note = None
     if strength < smallest:
         note = (
             f"strength {strength:g} leaves no room for {num_inference_steps} step(s) on this "
-            f"model's grid of {config.original_inference_steps}; {smallest:g} is used"
+            f"model's grid of {config.grid}; {smallest:g} is used"
         )
         strength = smallest
-    timesteps = lcm_timesteps(
+    timesteps = _timesteps(config, num_inference_steps, strength)
+    clips = config.clip_sample and config.rule == "lcm"
+    return Schedule(
+        steps=make_steps(
+            config.rule,
+            timesteps,
+            cumulative_alphas(config).tolist(),
+            timestep_scaling=config.timestep_scaling,
+            eta=config.eta,
+        ),
+        timesteps=torch.tensor(timesteps, dtype=torch.int64, device=device),
+        prediction_type=config.prediction_type,
+        strength=strength,
+        clip_sample_range=config.clip_sample_range if clips else None,
+        note=note,
+    )
+
+
+def _timesteps(
+    config: ScheduleConfig, num_inference_steps: int, strength: float
+) -> tuple[int, ...]:
+    if config.rule in TRAILING:
+        return trailing_timesteps(
+            num_inference_steps, strength, num_train_timesteps=config.num_train_timesteps
+        )
+    return lcm_timesteps(
         num_inference_steps,
         strength,
         original_inference_steps=config.original_inference_steps,
         num_train_timesteps=config.num_train_timesteps,
     )
-    alphas_cumprod = cumulative_alphas(config).tolist()
-    return Schedule(
-        steps=tuple(make_step(t, alphas_cumprod[t], config.timestep_scaling) for t in timesteps),
-        timesteps=torch.tensor(timesteps, dtype=torch.int64, device=device),
-        prediction_type=config.prediction_type,
-        strength=strength,
-        clip_sample_range=config.clip_sample_range if config.clip_sample else None,
-        note=note,
-    )
-
-
-def make_step(timestep: int, alpha_cumprod: float, timestep_scaling: float = 10.0) -> Step:
-    """Gather the scalars of one timestep."""
-    c_skip, c_out = boundary_scalings(timestep, timestep_scaling)
-    alpha, sigma = alpha_sigma(alpha_cumprod)
-    return Step(timestep, alpha, sigma, c_skip, c_out)
-
-
-def lcm_timesteps(
-    num_inference_steps: int,
-    strength: float,
-    *,
-    original_inference_steps: int = 50,
-    num_train_timesteps: int = 1000,
-) -> tuple[int, ...]:
-    """Pick timesteps evenly from the distillation grid below `strength` (2310.04378, section 4.3).
-
-    The same as `diffusers.LCMScheduler.set_timesteps`, except that a combination without a
-    timestep is refused here; `make_schedule` raises the strength first.
-    """
-    if not 0 < strength <= 1:
-        raise ValueError(f"got strength={strength}, expected (0, 1]")
-    k = num_train_timesteps // original_inference_steps  # skipping interval of the distillation
-    count = int(original_inference_steps * strength)
-    if not 1 <= num_inference_steps <= count:
-        raise ValueError(f"got num_inference_steps={num_inference_steps}, expected 1 to {count}")
-    origin = [k * i - 1 for i in range(count, 0, -1)]
-    return tuple(origin[i * count // num_inference_steps] for i in range(num_inference_steps))
-
-
-def smallest_strength(num_inference_steps: int, original_inference_steps: int = 50) -> float:
-    """The smallest strength whose part of the grid still holds `num_inference_steps` timesteps."""
-    if not 1 <= num_inference_steps <= original_inference_steps:
-        raise ValueError(
-            f"got num_inference_steps={num_inference_steps}, "
-            f"expected 1 to {original_inference_steps}"
-        )
-    strength = num_inference_steps / original_inference_steps
-    while int(original_inference_steps * strength) < num_inference_steps:
-        strength = math.nextafter(strength, 2.0)
-    return strength
 
 
 def cumulative_alphas(config: ScheduleConfig) -> Tensor:
@@ -220,21 +222,9 @@ def rescale_zero_terminal_snr(betas: Tensor) -> Tensor:
     return 1 - alphas
 
 
-def alpha_sigma(alpha_cumprod: float) -> tuple[float, float]:
-    """(alpha_t, sigma_t) = (sqrt(alpha-bar_t), sqrt(1 - alpha-bar_t))."""
-    return math.sqrt(alpha_cumprod), math.sqrt(1 - alpha_cumprod)
-
-
-def boundary_scalings(timestep: float, timestep_scaling: float = 10.0) -> tuple[float, float]:
-    """(c_skip(t), c_out(t)) with f(z, 0) = z (2310.04378, section 4.1; 2303.01469, appendix C)."""
-    t = timestep * timestep_scaling
-    denominator = t**2 + SIGMA_DATA**2
-    return SIGMA_DATA**2 / denominator, t / math.sqrt(denominator)
-
-
 def add_noise(z_0: Tensor, noise: Tensor, step: Step) -> Tensor:
-    """z_t = alpha_t z_0 + sigma_t eps, the forward process and the re-noising alike."""
-    return step.alpha * z_0 + step.sigma * noise
+    """z_t = alpha_t z_0 + fresh_t eps, the forward process and the re-noising alike."""
+    return step.alpha * z_0 + step.fresh * noise
 
 
 def predict_x0(prediction: Tensor, z_t: Tensor, step: Step, kind: PredictionType) -> Tensor:
@@ -250,7 +240,7 @@ def predict_x0(prediction: Tensor, z_t: Tensor, step: Step, kind: PredictionType
 
 
 def consistency(prediction: Tensor, z_t: Tensor, step: Step, schedule: Schedule) -> Tensor:
-    """f(z_t, t) = c_skip(t) z_t + c_out(t) x_0 (2310.04378, equation 9)."""
+    """What a step gives, c_skip z_t + c_out x_0; of an LCM its f (2310.04378, equation 9)."""
     x_0 = predict_x0(prediction, z_t, step, schedule.prediction_type)
     if schedule.clip_sample_range is not None:
         x_0 = x_0.clamp(-schedule.clip_sample_range, schedule.clip_sample_range)

@@ -1,4 +1,6 @@
-"""The LCM's mathematics. Expected values come from diffusers' LCMScheduler and from the papers."""
+"""The noise process and an LCM's step. Expected values come from diffusers and from the papers;
+the scalars of the other rules are held against diffusers in test_steps.py.
+"""
 
 import math
 from typing import Any, get_args
@@ -11,14 +13,17 @@ from models.schedule import (
     PredictionType,
     ScheduleConfig,
     add_noise,
-    alpha_sigma,
-    boundary_scalings,
     consistency,
     cumulative_alphas,
-    lcm_timesteps,
     make_schedule,
-    make_step,
     predict_x0,
+    rule_of,
+)
+from models.steps import (
+    alpha_sigma,
+    boundary_scalings,
+    lcm_timesteps,
+    make_steps,
     smallest_strength,
 )
 
@@ -78,7 +83,7 @@ def test_alpha_and_sigma_lie_on_the_unit_circle() -> None:
 
 @pytest.mark.parametrize("kind", get_args(PredictionType))
 def test_x0_is_found_again_from_every_kind_of_prediction(kind: PredictionType) -> None:
-    step = make_step(499, 0.3)
+    (step,) = make_steps("lcm", [0], [0.3])
     z_0, noise = torch.randn(2, 1, 4, 3, 3).unbind()
     z_t = add_noise(z_0, noise, step)
     exact = {
@@ -136,6 +141,8 @@ def test_every_possible_smallest_strength_is_enough() -> None:
         ({"prediction_type": "flow"}, "prediction_type='flow'"),
         ({"original_inference_steps": 0}, "original_inference_steps=0"),
         ({"thresholding": True}, "thresholding"),
+        ({"rule": "heun"}, "rule='heun'"),
+        ({"eta": 1.5}, "eta=1.5"),
     ],
 )
 def test_a_noise_process_of_another_kind_is_refused(values: dict[str, Any], words: str) -> None:
@@ -146,3 +153,24 @@ def test_a_noise_process_of_another_kind_is_refused(values: dict[str, Any], word
 def test_more_steps_than_the_grid_holds_are_refused() -> None:
     with pytest.raises(ValueError, match="got num_inference_steps=5, expected 1 to 4"):
         make_schedule(ScheduleConfig(original_inference_steps=4), 5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "spacing", "rule"),
+    [
+        ("LCMScheduler", "leading", "lcm"),
+        ("LCMScheduler", "trailing", "lcm"),  # it does not look at the spacing
+        ("PNDMScheduler", "leading", "lcm"),  # a model for many steps, with an LCM-LoRA
+        ("EulerDiscreteScheduler", "leading", "lcm"),
+        ("EulerDiscreteScheduler", "trailing", "euler"),
+        ("DDIMScheduler", "trailing", "euler"),
+        ("EulerAncestralDiscreteScheduler", "trailing", "euler_ancestral"),
+        ("TCDScheduler", None, "tcd"),
+    ],
+)
+def test_the_rule_is_read_from_the_scheduler_config(
+    name: str, spacing: str | None, rule: str
+) -> None:
+    config = {"_class_name": name, "timestep_spacing": spacing}
+    assert rule_of(config) == rule
+    assert ScheduleConfig.from_config(config).rule == rule

@@ -104,7 +104,7 @@ class FrameFunction:
                 )
                 for index in range(schedule.num_inference_steps)
             ]
-            numbers = [[s.alpha, s.sigma, s.c_skip, s.c_out] for s in schedule.steps]
+            numbers = [step.scalars for step in schedule.steps]
             scalars = torch.tensor(numbers, device=engine.device)
             return schedule, _StyleTensors(held, scalars, engine.noise(style, self.size))
 
