@@ -83,9 +83,24 @@ def test_the_whole_unet_still_works_beside_the_split_one() -> None:
 
 def test_weights_are_shared_not_copied() -> None:
     unet = make_unet()
-    addresses = {parameter.data_ptr() for parameter in unet.parameters()}
     body = split(Predictor(unet)).body
+    addresses = {parameter.data_ptr() for parameter in unet.parameters()}
     assert {parameter.data_ptr() for parameter in body.parameters()} <= addresses
+
+
+def test_weights_written_in_place_are_seen_by_both_halves() -> None:
+    def rescaled(engine: Engine, unet: Any) -> Tensor:
+        for parameter in unet.parameters():
+            parameter.data.mul_(1.25)
+        return paint(engine, STYLE)
+
+    plain, engine = make_engine(make_lcm()), make_engine(make_lcm())
+    assert isinstance(plain.networks.predict, Predictor)
+    assert isinstance(engine.networks.predict, Predictor)
+    expected = rescaled(plain, plain.networks.predict.unet)
+    unet = engine.networks.predict.unet
+    painted = rescaled(divided(engine), unet)
+    torch.testing.assert_close(painted, expected, rtol=0, atol=TOLERANCE)
 
 
 def test_conditions_are_worked_out_once_a_step() -> None:
