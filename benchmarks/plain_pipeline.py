@@ -41,6 +41,7 @@ class PlainPipeline:
         self._style = style
         self._device, dtype = engine.device, engine.dtype
         self._conditioning = engine.encode_prompt(style)
+        self._timestep_cond = engine.timestep_cond(self._conditioning, engine.schedule(style))
         load = {"torch_dtype": dtype, "use_safetensors": True}
         self.unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", **load)
         self.vae = _vae_class(folder).from_pretrained(folder, subfolder="vae", **load)
@@ -109,7 +110,7 @@ class PlainPipeline:
                 torch.cat([z_t, z], dim=1) if sees_frame else z_t,
                 timestep,
                 encoder_hidden_states=self._conditioning.prompt_embeds,
-                timestep_cond=self._conditioning.timestep_cond,
+                timestep_cond=self._timestep_cond,
                 return_dict=False,
             )[0]
             z_t, denoised = self.scheduler.step(

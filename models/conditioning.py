@@ -19,7 +19,8 @@ class Conditioning:
     Attributes:
         prompt_embeds: (1, tokens, width) hidden states of the text encoder(s).
         text_embeds: (1, width) pooled text of SDXL's second encoder, else ``None``.
-        timestep_cond: (1, width) embedding of guidance w - 1 for full LCMs, else ``None``.
+        timestep_cond: (1, width) embedding of guidance w - 1 for full LCMs, else ``None`` (a UNet
+            that sees the frame is told the strength instead, by `Engine.timestep_cond`).
         notes: What was left out or ignored (a prompt too long, guidance without effect).
     """
 
@@ -90,16 +91,18 @@ class PromptEncoder:
 
 
 def guidance_embedding(guidance_scale: float, width: int) -> Tensor:
-    """Sinusoidal embedding (1, width) of w = guidance_scale - 1 (2310.04378, section 4.3).
+    """Embedding (1, width) of w = guidance_scale - 1 at 1000 w (2310.04378, section 4.3)."""
+    return sinusoidal_embedding(torch.tensor([1000.0 * (guidance_scale - 1)]), width)
 
-    The formula of the timestep embedding (arXiv 1706.03762, section 3.5) at 1000 w.
-    """
-    w = torch.tensor([[guidance_scale - 1]], dtype=torch.float32) * 1000.0
+
+def sinusoidal_embedding(values: Tensor, width: int) -> Tensor:
+    """Sines, then cosines of (N,) numbers, (N, width) float32 (arXiv 1706.03762, section 3.5)."""
     half = width // 2
     frequencies = torch.exp(
-        torch.arange(half, dtype=torch.float32) * (-math.log(10000.0) / (half - 1))
+        torch.arange(half, dtype=torch.float32, device=values.device)
+        * (-math.log(10000.0) / (half - 1))
     )
-    angles = w * frequencies  # (1, width / 2)
+    angles = values.float().unsqueeze(1) * frequencies  # (N, width / 2)
     embedding = torch.cat([angles.sin(), angles.cos()], dim=1)
     return torch.nn.functional.pad(embedding, (0, width % 2))
 

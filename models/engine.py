@@ -13,7 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.conditioning import Conditioning, PromptEncoder, guidance_embedding, mix
+from models.conditioning import (
+    Conditioning,
+    PromptEncoder,
+    guidance_embedding,
+    mix,
+    sinusoidal_embedding,
+)
 from models.errors import explained_memory_errors
 from models.networks import Networks
 from models.prompt import parse_prompt
@@ -75,6 +81,7 @@ class Engine:
         self.frame_is_scaled = frame_is_scaled
         self.notes: list[str] = []
         self._time_ids: dict[Size, Tensor] = {}
+        self._strength_embeds: dict[int, Tensor] = {}
         for note in notes:
             self.note(note)
 
@@ -172,6 +179,7 @@ class Engine:
         factor = self.networks.spatial_factor
         frame = self.frame_input(latents if frame_latents is None else frame_latents)
         added = self.added(conditioning, (width * factor, height * factor), batch=batch)
+        timestep_cond = self.timestep_cond(conditioning, schedule)
         prompt_embeds = _for_batch(conditioning.prompt_embeds, batch)
         denoised = latents
         with explained_memory_errors(self.device):
@@ -181,7 +189,7 @@ class Engine:
                     z_t if frame is None else torch.cat([z_t, frame], dim=1),
                     schedule.timesteps[index : index + 1],
                     prompt_embeds,
-                    conditioning.timestep_cond,
+                    timestep_cond,
                     added,
                 )
                 denoised = consistency(prediction, z_t, step, schedule)
@@ -240,6 +248,22 @@ class Engine:
             "text_embeds": _for_batch(conditioning.text_embeds, batch),
             "time_ids": _for_batch(self._size_ids(size), batch),
         }
+
+    def timestep_cond(self, conditioning: Conditioning, schedule: Schedule) -> Tensor | None:
+        """What the UNet is told beside the timestep, (1, width): guidance, strength or nothing.
+
+        A UNet that sees the frame learns the strength as the embedding of the first step's
+        timestep: in its later steps it could not tell light paint from a photograph without it.
+        The same strength gives the same tensor, so that what hangs on it can be kept.
+        """
+        width = self.networks.strength_width
+        if width is None:
+            return conditioning.timestep_cond
+        first = schedule.steps[0].timestep
+        if first not in self._strength_embeds:
+            embedding = sinusoidal_embedding(torch.tensor([first]), width)
+            self._strength_embeds[first] = embedding.to(self.device, self.dtype)
+        return self._strength_embeds[first]
 
     def note(self, sentence: str, level: int = logging.WARNING) -> None:
         """Add a sentence to `notes` and log it, the first time that it is said."""

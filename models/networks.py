@@ -41,6 +41,7 @@ class Networks:
         sees_frame: The UNet also takes the frame's clean latents, on channels C to 2 C.
         wants_text_time: The UNet wants pooled text and time ids (SDXL).
         guidance_width: Width of the guidance embedding, ``None`` for a model that takes none.
+        strength_width: Width of the strength's embedding, ``None`` for a model that takes none.
         sample_size: The UNet's own latent side, ``None`` where its config names none.
     """
 
@@ -54,6 +55,7 @@ class Networks:
     sees_frame: bool
     wants_text_time: bool
     guidance_width: int | None
+    strength_width: int | None
     sample_size: int | None
 
 
@@ -68,6 +70,8 @@ def make_networks(unet: Any, vae: Any) -> Networks:
     scale = LatentScale(vae)
     spatial_factor = vae_spatial_factor(vae)
     sample_size = unet.config.sample_size
+    sees_frame = unet.config.in_channels == 2 * channels
+    cond_width = unet.config.time_cond_proj_dim
     return Networks(
         encode=LatentEncoder(vae, scale),
         predict=Predictor(unet),
@@ -76,9 +80,12 @@ def make_networks(unet: Any, vae: Any) -> Networks:
         latent_channels=channels,
         spatial_factor=spatial_factor,
         size_multiple=spatial_factor * 2 ** (len(unet.config.block_out_channels) - 1),
-        sees_frame=unet.config.in_channels == 2 * channels,
+        sees_frame=sees_frame,
         wants_text_time=unet.config.addition_embed_type == "text_time",
-        guidance_width=unet.config.time_cond_proj_dim,
+        # what a UNet is told beside the timestep: guidance, or, where the frame itself says what
+        # is there, how far to go from it
+        guidance_width=None if sees_frame else cond_width,
+        strength_width=cond_width if sees_frame else None,
         sample_size=sample_size if isinstance(sample_size, int) else None,
     )
 

@@ -195,6 +195,7 @@ def save_bundled_like(folder: Path) -> str:
         addition_embed_type="text",
         addition_embed_type_num_heads=4,
         resnet_time_scale_shift="scale_shift",
+        time_cond_proj_dim=6,
     )
     parts = {"vae": vae, "unet": unet, "text_encoder": make_text_encoder()}
     for name, part in parts.items():

@@ -2,17 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from miniature import SIZE, make_engine, make_instruct_pix2pix, make_lcm, make_sdxl
+from miniature import (
+    SIZE,
+    make_engine,
+    make_instruct_pix2pix,
+    make_lcm,
+    make_sdxl,
+    save_bundled_like,
+)
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models import Engine, ModelMemoryError, Style
-from models.conditioning import guidance_embedding
+from models import Engine, ModelMemoryError, Style, load_engine
+from models.conditioning import guidance_embedding, sinusoidal_embedding
 
 STYLE = Style("oil painting", strength=0.6, num_inference_steps=2, guidance_scale=4.0, seed=5)
 
@@ -244,6 +252,28 @@ def test_frame_latents_may_differ_from_where_painting_starts() -> None:
     assert torch.equal(
         engine.denoise(start, *settings, frame_latents=start), engine.denoise(start, *settings)
     )
+
+
+def test_unet_that_sees_the_frame_is_told_where_the_first_step_stood(tmp_path: Path) -> None:
+    engine = load_engine(save_bundled_like(tmp_path), device="cpu", dtype=torch.float32)
+    told: list[tuple[int, Tensor]] = []
+
+    def predict(latents: Tensor, timestep: Tensor, _: Any, cond: Tensor, __: Any) -> Tensor:
+        told.append((int(timestep), cond))
+        return torch.zeros_like(latents[:, :6])
+
+    engine.networks = replace(engine.networks, predict=predict)
+    size = (64, 48)
+    for strength in (0.6, 0.3, 0.6):
+        style = replace(STYLE, strength=strength)
+        latents = torch.zeros(1, *engine.latent_shape(size))
+        conditioning, schedule = engine.encode_prompt(style), engine.schedule(style)
+        engine.denoise(latents, engine.noise(style, size), conditioning, schedule)
+    assert [t for t, _ in told] == [599, 299, 299, 159, 599, 299]
+    assert engine.encode_prompt(style).timestep_cond is None
+    for t_first, (_, cond) in zip((599, 599, 299, 299, 599, 599), told, strict=True):
+        torch.testing.assert_close(cond, sinusoidal_embedding(torch.tensor([t_first]), 6))
+    assert told[0][1] is told[1][1] is told[4][1]  # what hangs on it may be kept
 
 
 # the whole frame

@@ -135,6 +135,7 @@ def reference(
 ) -> Tensor:
     """The loop of the LCM pipeline on diffusers' own scheduler, for a UNet that sees the frame."""
     conditioning = engine.encode_prompt(style)
+    timestep_cond = engine.timestep_cond(conditioning, engine.schedule(style))
     generator = torch.Generator().manual_seed(style.seed)
     scheduler.set_timesteps(style.num_inference_steps, strength=style.strength)
     noise = torch.randn(z.shape, generator=generator)
@@ -144,7 +145,7 @@ def reference(
         with torch.no_grad():
             seen = torch.cat([z_t, z], dim=1)
             prediction = unet(
-                seen, timestep, conditioning.prompt_embeds, timestep_cond=conditioning.timestep_cond
+                seen, timestep, conditioning.prompt_embeds, timestep_cond=timestep_cond
             ).sample
         z_t, denoised = scheduler.step(
             prediction, timestep, z_t, generator=generator, return_dict=False
