@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--model", type=Path, default=Path("models/bundled"))
     arguments.add_argument("--teacher", help="lcm-lora: diffusers folder or hub id to distil")
     arguments.add_argument("--pictures", type=Path, help="lcm-lora: folder of captioned pictures")
+    arguments.add_argument("--in-memory", action="store_true", help="read all pairs into memory")
     arguments.add_argument("--threads", type=int, help="CPU threads")
     arguments.add_argument("--seed", type=int, default=0)
     return arguments
@@ -133,6 +134,7 @@ def plan(options: argparse.Namespace, steps: int, batch: int, learning_rate: flo
         batch=options.batch or batch,
         learning_rate=options.learning_rate or learning_rate,
         seed=options.seed,
+        in_memory=options.in_memory,
     )
 
 

@@ -39,7 +39,8 @@ def train(pairs_folder: Path, folder: Path, plan: Plan) -> AutoencoderPatch:
     """Train, measure the latents, save the diffusers folder `<folder>/vae`; returns the model."""
     device = best_device()
     torch.manual_seed(plan.seed)
-    batches = Batches(Pairs.open(pairs_folder), plan.batch, device, plan.seed)
+    pairs = Pairs.open(pairs_folder, in_memory=plan.in_memory)
+    batches = Batches(pairs, plan.batch, device, plan.seed)
     model = AutoencoderPatch().to(device, memory_format=torch.channels_last)
 
     def loss(step: int) -> dict[str, Tensor]:

@@ -3,8 +3,9 @@
 `paired` (what ships). The end of every trajectory is known here, because the teachers' painting of
 each photograph is: f(z_t, t) is trained straight onto m(w) of `looks.py`, from where img2img really
 starts (the noised photograph) and from where its later steps go on (what the student made of it in
-its own first step, noised again). A pseudo-Huber loss on latents, L1 and edges on a decoded corner.
-No target network.
+its own first step, noised again). A pseudo-Huber loss on latents, L1 and edges on a decoded corner,
+each weighed by how far the painting is from the photograph, so that a look near the photograph is
+learned as exactly as one far from it. No target network.
 
 `lcd`, the textbook (arXiv 2310.04378, algorithm 1). The teacher's ODE is solved over a skipped
 interval of k timesteps with one guided DDIM step, and f at the near end, by a moving average of
@@ -33,9 +34,18 @@ Objective = Literal["paired", "lcd"]
 START_SHARE = 0.6
 """Of the examples start as the noised photograph, the rest stand at a later step."""
 
+ECHOES = 3
+"""Steps in a row that see one drawn batch, each with another noise and timestep: drawing costs as
+much as learning here (data echoing, arXiv 1907.05550)."""
+
 PIXEL_WEIGHT = 0.6
 CORNER = 16
 """Side, in latents, of the window that is decoded for the pixel loss."""
+
+FAR = 0.5
+"""Mean distance of painting and photograph, in normalised latents, that weighs 1."""
+
+LEAST_WEIGHT, MOST_WEIGHT = 0.5, 2.0
 
 SKIP = 5
 """k of the skipping-step solver, in places of the 50-step grid (100 timesteps)."""
@@ -58,7 +68,7 @@ class Paired:
         self._grid = torch.tensor(GRID)
 
     def __call__(self, step: int) -> dict[str, Tensor]:
-        example = self._examples.draw(step, self._window)
+        example = self._examples.draw(step // ECHOES, self._window)
         random = generator(self._plan.seed + 2, step)
         place = torch.randint(2, len(GRID), (self._plan.batch,), generator=random)
         room = torch.rand(place.shape, generator=random) * (len(GRID) - place)
@@ -71,20 +81,27 @@ class Paired:
         if later.any():
             origin[later] = self._first_step(example, t_first, noises[1], later)
         z = self._denoiser.noised(origin, noises[0], t)
-        x = self._denoiser.clean(self._unet, z, example.frame, t, example.states)
+        x = self._denoiser.clean(self._unet, z, example.frame, t, example.states, t_first)
         w = share(t_first).view(-1, 1, 1, 1)
         wanted = example.frame + w * (example.painting - example.frame)
-        return {"latents": pseudo_huber(x, wanted)} | self._pixels(x, example, w, random)
+        weight = relative_weight(example)
+        latents = (pseudo_huber(x, wanted) * weight).mean()
+        return {"latents": latents} | self._pixels(x, example, w, weight, random)
 
     @torch.no_grad()
     def _first_step(self, example: Example, t: Tensor, noise: Tensor, rows: Tensor) -> Tensor:
         """What the student itself makes of the noised photograph, for some rows of the batch."""
         frame, t = example.frame[rows], t[rows]
         z = self._denoiser.noised(frame, noise[rows], t)
-        return self._denoiser.clean(self._unet, z, frame, t, example.states[rows])
+        return self._denoiser.clean(self._unet, z, frame, t, example.states[rows], t)
 
     def _pixels(
-        self, x: Tensor, example: Example, w: Tensor, random: torch.Generator
+        self,
+        x: Tensor,
+        example: Example,
+        w: Tensor,
+        weight: Tensor,
+        random: torch.Generator,
     ) -> dict[str, Tensor]:
         room = x.shape[-1] - CORNER + 1
         top, left = (int(v) for v in torch.randint(0, room, (2,), generator=random))
@@ -92,9 +109,17 @@ class Paired:
         area = (..., slice(8 * top, 8 * (top + CORNER)), slice(8 * left, 8 * (left + CORNER)))
         wanted = torch.lerp(example.photo[area], example.target[area], w).clamp(-1, 1)
         inner = (..., slice(8, -8), slice(8, -8))  # the decoder saw zeros beyond the window
-        loss = F.l1_loss(decoded[inner], wanted[inner])
-        edges = difference_loss(decoded[inner], wanted[inner])
+        root = weight.view(-1, 1, 1, 1)
+        loss = F.l1_loss(decoded[inner] * root, wanted[inner] * root)
+        edges = difference_loss(decoded[inner] * root, wanted[inner] * root)
         return {"pixels": PIXEL_WEIGHT * loss, "edges": PIXEL_WEIGHT * edges}
+
+
+def relative_weight(example: Example) -> Tensor:
+    """What each example's loss counts, float32 (B,): more, the less the painting differs."""
+    distance = (example.painting - example.frame).abs().mean((1, 2, 3))
+    weight = (FAR / distance.clamp(min=1e-3)).clamp(LEAST_WEIGHT, MOST_WEIGHT)
+    return torch.where(example.looks > 0, weight, 1.0)
 
 
 class Distilled:
@@ -127,14 +152,10 @@ class Distilled:
         with torch.no_grad():
             z_near = self._solve(z, far, near, example, w.view(-1, 1, 1, 1))
             target = self._denoiser.clean(
-                self._target,
-                z_near,
-                example.frame,
-                near,
-                example.states,
+                self._target, z_near, example.frame, near, example.states, far
             )
-        x = self._denoiser.clean(self._unet, z, example.frame, far, example.states)
-        return {"consistency": pseudo_huber(x, target)}
+        x = self._denoiser.clean(self._unet, z, example.frame, far, example.states, far)
+        return {"consistency": pseudo_huber(x, target).mean()}
 
     def _solve(self, z: Tensor, far: Tensor, near: Tensor, example: Example, w: Tensor) -> Tensor:
         """One guided DDIM step of the teacher from `far` to `near` (arXiv 2310.04378, eq. 13)."""

@@ -4,17 +4,26 @@ A true diffusers `UNet2DConditionModel`: noised latents and the frame's clean la
 instruct-pix2pix does, arXiv 2211.09800), velocity out. The prompt steers every residual block
 through scale and shift (conditional normalisation, which is what made one small network paint many
 looks in arXiv 1610.07629) and the middle through cross-attention.
+
+The end of a trajectory depends on the strength that img2img was asked for, so the consistency
+function does too: f(z_t, t, t_first), with t_first the timestep at which the trajectory left the
+photograph. It enters where a full LCM takes its guidance (`timestep_cond`). Without it, a second
+step could not tell a lightly painted picture that shall become a painting from a photograph that
+shall stay near itself.
 """
 
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
+from models.conditioning import sinusoidal_embedding
 from models.training.looks import alphas_cumprod
 from models.training.loop import autocast
 
 SIGMA_DATA = 0.5
 TIMESTEP_SCALING = 10.0
+STRENGTH_WIDTH = 64
+"""Of the sinusoidal embedding of t_first."""
 
 
 def make_unet(
@@ -25,7 +34,7 @@ def make_unet(
 ) -> UNet2DConditionModel:
     """The UNet with fresh weights."""
     levels = len(block_out_channels)
-    return UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         sample_size=32,
         in_channels=2 * latent_channels,
         out_channels=latent_channels,
@@ -38,10 +47,13 @@ def make_unet(
         attention_head_dim=4,
         norm_num_groups=16,
         time_embedding_dim=128,
+        time_cond_proj_dim=STRENGTH_WIDTH,
         resnet_time_scale_shift="scale_shift",
         addition_embed_type="text",
         addition_embed_type_num_heads=4,
     )
+    torch.nn.init.zeros_(unet.time_embedding.cond_proj.weight)  # the teacher never hears of it
+    return unet
 
 
 class Denoiser:
@@ -61,20 +73,35 @@ class Denoiser:
         return alpha * latents + sigma * noise
 
     def velocity(
-        self, unet: UNet2DConditionModel, z: Tensor, frame: Tensor, t: Tensor, states: Tensor
+        self,
+        unet: UNet2DConditionModel,
+        z: Tensor,
+        frame: Tensor,
+        t: Tensor,
+        states: Tensor,
+        t_first: Tensor | None = None,
     ) -> Tensor:
-        """The network's v (arXiv 2202.00512, appendix D), float32."""
+        """The network's v (arXiv 2202.00512, appendix D), float32; the teacher takes no t_first."""
         inputs = torch.cat([z, frame], 1).contiguous(memory_format=torch.channels_last)
+        cond = None if t_first is None else sinusoidal_embedding(t_first, STRENGTH_WIDTH)
         with autocast(z.device):
-            sample: Tensor = unet(inputs, t, encoder_hidden_states=states).sample
+            sample: Tensor = unet(
+                inputs, t, encoder_hidden_states=states, timestep_cond=cond
+            ).sample
         return sample.float()
 
     def clean(
-        self, unet: UNet2DConditionModel, z: Tensor, frame: Tensor, t: Tensor, states: Tensor
+        self,
+        unet: UNet2DConditionModel,
+        z: Tensor,
+        frame: Tensor,
+        t: Tensor,
+        states: Tensor,
+        t_first: Tensor,
     ) -> Tensor:
-        """f(z_t, t) = c_skip z_t + c_out x0 with x0 = alpha z_t - sigma v (arXiv 2310.04378)."""
+        """f(z_t, t, t_first) = c_skip z_t + c_out x0, x0 = alpha z_t - sigma v (2310.04378)."""
         alpha, sigma = self.alpha_sigma(t)
-        x0 = alpha * z - sigma * self.velocity(unet, z, frame, t, states)
+        x0 = alpha * z - sigma * self.velocity(unet, z, frame, t, states, t_first)
         scaled = t.float().view(-1, 1, 1, 1) * TIMESTEP_SCALING
         c_skip = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
         c_out = scaled / (scaled**2 + SIGMA_DATA**2).sqrt()
@@ -82,5 +109,5 @@ class Denoiser:
 
 
 def pseudo_huber(a: Tensor, b: Tensor, c: float = 0.05) -> Tensor:
-    """mean of sqrt(d^2 + c^2) - c (arXiv 2310.14189, section 3.3)."""
-    return (((a - b) ** 2 + c**2).sqrt() - c).mean()
+    """sqrt(d^2 + c^2) - c, the mean of each sample: (B,) (arXiv 2310.14189, section 3.3)."""
+    return (((a - b) ** 2 + c**2).sqrt() - c).mean((1, 2, 3))

@@ -26,7 +26,8 @@ def open_examples(
     autoencoder = AutoencoderPatch.from_pretrained(runs / "autoencoder" / "vae")
     autoencoder = autoencoder.to(device, memory_format=torch.channels_last).eval()
     autoencoder.requires_grad_(False)
-    batches = Batches(Pairs.open(runs / "pairs" / "train"), plan.batch, device, plan.seed)
+    pairs = Pairs.open(runs / "pairs" / "train", in_memory=plan.in_memory)
+    batches = Batches(pairs, plan.batch, device, plan.seed)
     bank = PromptBank.load(runs / "text" / "bank.safetensors").to(device)
     return Examples(batches, autoencoder, bank, plan.seed), autoencoder
 

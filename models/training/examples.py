@@ -41,8 +41,16 @@ class Examples:
         self._autoencoder = autoencoder
         self._bank = bank
         self._seed = seed
+        self._last: tuple[tuple[int, int], Example] | None = None
 
     def draw(self, step: int, window: int) -> Example:
+        """The example of this step; asked for the last one again, it costs nothing."""
+        key = step, window
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._make(step, window)
+        return self._last[1]
+
+    def _make(self, step: int, window: int) -> Example:
         batch = self._batches.paired(step, window=window)
         random = generator(self._seed + 1, step)
         count, device = len(batch.photos), batch.photos.device
@@ -59,9 +67,12 @@ class Examples:
         share = share.unsqueeze(-1)
         painted = torch.lerp(batch.second, batch.first, share)
         target = torch.where(plain.view(-1, 1, 1, 1), batch.photos, painted)
+        mixed = (mix < 1).to(device)  # only these need the second painting's latents
         latents = to_latents(
-            self._autoencoder, torch.cat([batch.photos, batch.first, batch.second])
-        ).chunk(3)
-        painting = torch.lerp(latents[2], latents[1], share)
-        painting = torch.where(plain.view(-1, 1, 1, 1), latents[0], painting)
-        return Example(latents[0], painting, batch.photos, target, states, classes[:, 0])
+            self._autoencoder, torch.cat([batch.photos, batch.first, batch.second[mixed]])
+        )
+        frame, painting, second = latents.split([count, count, int(mixed.sum())])
+        painting = painting.clone()
+        painting[mixed] = torch.lerp(second, painting[mixed], share[mixed])
+        painting = torch.where(plain.view(-1, 1, 1, 1), frame, painting)
+        return Example(frame, painting, batch.photos, target, states, classes[:, 0])

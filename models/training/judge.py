@@ -70,7 +70,8 @@ def train(runs: Path, plan: Plan) -> Judge:
     """Train on the training pairs; saved as `<runs>/judge/judge.safetensors`."""
     device = best_device()
     torch.manual_seed(plan.seed)
-    batches = Batches(Pairs.open(runs / "pairs" / "train"), plan.batch, device, plan.seed + 77)
+    pairs = Pairs.open(runs / "pairs" / "train", in_memory=plan.in_memory)
+    batches = Batches(pairs, plan.batch, device, plan.seed + 77)
     judge = Judge().to(device)
 
     def loss(step: int) -> dict[str, Tensor]:

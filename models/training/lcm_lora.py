@@ -180,7 +180,7 @@ class Distillation:
         with torch.no_grad():
             z_near = self._solve(z, far, near, states)
             target = self._clean(z_near, near, states)
-        return {"consistency": pseudo_huber(self._clean(z, far, states), target)}
+        return {"consistency": pseudo_huber(self._clean(z, far, states), target).mean()}
 
     def _alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         alpha_bar = self._teacher.alphas_cumprod[t].view(-1, 1, 1, 1)
