@@ -1,191 +1,134 @@
-"""A whole frame, bytes to bytes: as one function over fixed buffers, and as one CUDA graph of it.
+"""Frames painted by one launch each: CUDA graphs of whole frames, by size and number of steps.
 
-    data ──► image ──encode──► latents ──noise, UNet, step by step──► x0 ──decode──► data
+    data ──► FrameGraphs ──by shape, steps──► FrameGraph ──ring, replay──► data
 
-`FrameFunction` runs on any device and holds all that a frame reads; a new style is copied into the
-same memory. So a graph captured of it (`FrameGraph`) stays true for every style of as many steps:
-one launch a frame, no Python between the kernels, and never a second capture. Temporal state has no
-place in it: it is for frames painted each for itself.
+A style is copied into the memory that a graph reads; nothing is captured again for it. The graphs
+that were used last are kept, all in one pool of memory. Where faster kernels turn up for a shape
+(`Compiled`), they are captured and take over between two frames.
 """
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections import OrderedDict
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.acceleration.predictor import SplitPredictor
-from models.engine import Engine, Size
-from models.schedule import Schedule, Step, add_noise, consistency
-from models.style import Style
+from models.acceleration.device import Device
+from models.acceleration.frame import FrameFunction, Parts, Recipe, Shape
+from models.acceleration.ring import Painting, Ring
+from models.conditioning import Conditioning
+from models.engine import Engine
+from models.engine import Painting as Picture
+from models.schedule import Schedule
 
-WARM_UP_RUNS = 3
+Data = NDArray[np.uint8]
+
+WARM_UP_RUNS = 2
 """Before a capture, so that libraries have chosen their kernels and made their workspaces."""
 
-
-class FrameFunction:
-    """Paints the frame in `data` into `output`; both uint8 RGB (H, W, 3) on the device.
-
-    Not thread-safe.
-
-    Args:
-        engine: Its UNet must be split (`models.acceleration.rewrites.split`).
-        size: (width, height) of the frames.
-        style: The first style; later ones (`adopt`) must have as many steps.
-
-    Raises:
-        ValueError: The engine's UNet is whole, or the size is no multiple of its `size_multiple`.
-    """
-
-    def __init__(self, engine: Engine, size: Size, style: Style) -> None:
-        predict = engine.networks.predict
-        if not isinstance(predict, SplitPredictor):
-            raise ValueError("got an engine with a whole UNet, expected a split one")
-        self.size = size
-        self._engine = engine
-        self._conditions = predict.conditions
-        self._body = predict.body
-        shape = (size[1], size[0], 3)
-        self.data = torch.zeros(shape, dtype=torch.uint8, device=engine.device)
-        self.output = torch.zeros_like(self.data)
-        self._schedule, tensors = self._worked_out(style)
-        self._held = [[tensor.clone() for tensor in step] for step in tensors.held]
-        self._scalars, self._noise = tensors.scalars.clone(), tensors.noise.clone()
-
-    @torch.inference_mode()
-    def adopt(self, style: Style) -> None:
-        """Paint in another style from now on: copies into the same memory.
-
-        Raises:
-            ValueError: It has another number of steps; that is another function.
-        """
-        if style.num_inference_steps != len(self._held):
-            raise ValueError(
-                f"got num_inference_steps={style.num_inference_steps}, expected {len(self._held)}"
-            )
-        _, tensors = self._worked_out(style)
-        self._scalars.copy_(tensors.scalars)
-        self._noise.copy_(tensors.noise)
-        for ours, new in zip(self._held, tensors.held, strict=True):
-            for place, tensor in zip(ours, new, strict=True):
-                place.copy_(tensor)
-
-    @torch.inference_mode()
-    def run(self) -> None:
-        """Paint `data` into `output`; the host neither waits nor reads a number back."""
-        networks = self._engine.networks
-        image = self.data.permute(2, 0, 1).unsqueeze(0).float() / 127.5 - 1  # (1, 3, H, W)
-        latents = networks.encode(image)
-        frame = self._engine.frame_input(latents)
-        denoised = latents
-        for index, held in enumerate(self._held):
-            # numbers of this step as tensors: a capture keeps where they are, not what they are
-            step = Step(0, *cast(Any, self._scalars[index].unbind()))
-            z_t = add_noise(denoised, self._noise[index], step)
-            seen = z_t if frame is None else torch.cat([z_t, frame], dim=1)
-            denoised = consistency(self._body(seen, *held), z_t, step, self._schedule)
-        painted = networks.decode(denoised)[0]
-        pixels = ((painted + 1) * 127.5).round().clamp(0, 255)
-        self.output.copy_(pixels.permute(1, 2, 0))  # converts to uint8
-
-    def _worked_out(self, style: Style) -> "tuple[Schedule, _StyleTensors]":
-        engine = self._engine
-        conditioning, schedule = engine.encode_prompt(style), engine.schedule(style)
-        added = engine.added(conditioning, self.size, batch=1)
-        with torch.inference_mode():
-            held = [
-                self._conditions(
-                    schedule.timesteps[index : index + 1],
-                    conditioning.prompt_embeds,
-                    conditioning.timestep_cond,
-                    added,
-                )
-                for index in range(schedule.num_inference_steps)
-            ]
-            numbers = [step.scalars for step in schedule.steps]
-            scalars = torch.tensor(numbers, device=engine.device)
-            return schedule, _StyleTensors(held, scalars, engine.noise(style, self.size))
+GRAPHS_KEPT = 6
+"""Of the shapes and step counts that were used last: a governor moves among a few."""
 
 
 class FrameGraph:
-    """A `FrameFunction` captured as a CUDA graph; uint8 in, uint8 out, one launch between.
+    """A `FrameFunction` captured: uint8 in, uint8 out, one launch between.
 
     Args:
-        frame: What to capture; its style may change afterwards.
-        pool: Memory shared with other graphs of which one runs at a time
-            (`torch.cuda.graph_pool_handle`); ``None`` takes its own.
+        frame: What to capture; its recipe may change afterwards.
+        device: Where.
+        pool: From `Device.pool`.
     """
 
-    def __init__(self, frame: FrameFunction, pool: Any = None) -> None:
+    def __init__(self, frame: FrameFunction, device: Device, pool: Any) -> None:
         self.frame = frame
-        cuda: Any = torch.cuda  # partly without types
-        self._graph = cuda.CUDAGraph()
-        self._staged = torch.empty_like(frame.data, device="cpu", pin_memory=True)
-        self._painted = torch.empty_like(frame.data, device="cpu", pin_memory=True)
-        self._done = cuda.Event()
-        side = cuda.Stream(frame.data.device)
-        side.wait_stream(cuda.current_stream(frame.data.device))
-        with cuda.stream(side):
-            for _ in range(WARM_UP_RUNS):
-                frame.run()
-        cuda.current_stream(frame.data.device).wait_stream(side)
-        with torch.inference_mode(), cuda.graph(self._graph, pool=pool):
-            frame.run()
+        self._device = device
+        self._pool = pool
+        self._ring = Ring(device, frame.data, frame.output)
+        self._recipe: Recipe | None = None
+        self._capture()
 
-    def replay(self) -> None:
-        """Paint the frame's `data` into its `output`, on the current stream."""
-        self._graph.replay()
+    def begin(self, data: Data, recipe: Recipe) -> Painting:
+        """Start to paint frames (B, H, W, 3) of the function's shape."""
+        if self._recipe is None or not recipe.is_same(self._recipe):
+            self._device.launch(self._device.compute, partial(self.frame.adopt, recipe))
+            self._recipe = recipe
+        return self._ring.begin(data, self._replay)
 
-    @torch.inference_mode()
-    def __call__(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Paint one frame; waits once, for the finished picture."""
-        self._staged.numpy()[...] = data
-        self.frame.data.copy_(self._staged, non_blocking=True)
-        self.replay()
-        self._painted.copy_(self.frame.output, non_blocking=True)
-        self._done.record()
-        self._done.synchronize()
-        return self._painted.numpy().copy()
+    def take(self, parts: Parts) -> None:
+        """Compute by other networks from the next frame on."""
+        self.frame.parts = parts
+        self._capture()
+
+    def finish(self) -> None:
+        """Wait for the frames on their way."""
+        self._ring.finish()
+
+    def _capture(self) -> None:
+        for _ in range(WARM_UP_RUNS):
+            self._device.launch(self._device.compute, self.frame.run)
+        self._replay = self._device.capture(self.frame.run, self._pool)
+
+
+class Compiled(Protocol):
+    """Where faster networks come from (`models.acceleration.compiled`)."""
+
+    def take(self, frame: FrameFunction) -> Parts | None:
+        """The networks for a function's shape, once, when they are there; the first call asks."""
+
+    def close(self) -> None:
+        """Stop making them."""
 
 
 class FrameGraphs:
-    """Graphs of one engine by size and number of steps, in one pool of memory; made when needed.
+    """`models.engine.Painter` by graphs, made when needed. Not thread-safe.
 
     Args:
         engine: Its UNet must be split.
-        style: What is painted; set it whole with `adopt`.
+        device: Where its networks are.
+        compiled: ``None`` keeps to the engine's own kernels.
     """
 
-    def __init__(self, engine: Engine, style: Style) -> None:
+    def __init__(self, engine: Engine, device: Device, compiled: Compiled | None = None) -> None:
         self._engine = engine
-        self._style = style
-        self._pool = torch.cuda.graph_pool_handle()
-        self._graphs: dict[tuple[Size, int], FrameGraph] = {}
-        self._styles: dict[tuple[Size, int], Style] = {}
+        self._device = device
+        self._compiled = compiled
+        self._pool = device.pool()
+        self._graphs: OrderedDict[tuple[Shape, tuple[int, int]], FrameGraph] = OrderedDict()
 
-    def adopt(self, style: Style) -> None:
-        """Paint in another style from the next frame on."""
-        self._style = style
+    def begin(
+        self, data: Data, noise: Tensor, conditioning: Conditioning, schedule: Schedule
+    ) -> Picture:
+        """As `Engine.begin`."""
+        frames = data if data.ndim == 4 else data[None]
+        graph = self._graph(frames, Recipe(noise, conditioning, schedule))
+        painting = graph.begin(frames, Recipe(noise, conditioning, schedule))
+        return painting if data.ndim == 4 else lambda: painting()[0]
 
-    def __call__(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Paint one frame of any size that the engine takes."""
-        size = (data.shape[1], data.shape[0])
-        key = size, self._style.num_inference_steps
+    def close(self) -> None:
+        """Wait for the frames on their way; compile no more."""
+        for graph in self._graphs.values():
+            graph.finish()
+        if self._compiled is not None:
+            self._compiled.close()
+
+    def _graph(self, frames: Data, recipe: Recipe) -> FrameGraph:
+        batch, height, width, _ = frames.shape
+        shape = batch, height, width
+        key = shape, recipe.form
         if key not in self._graphs:
-            frame = FrameFunction(self._engine, size, self._style)
-            self._graphs[key] = FrameGraph(frame, self._pool)
-        elif self._styles[key] != self._style:
-            self._graphs[key].frame.adopt(self._style)
-        self._styles[key] = self._style
-        return self._graphs[key](data)
+            if len(self._graphs) == GRAPHS_KEPT:
+                self._graphs.popitem(last=False)[1].finish()
+            frame = FrameFunction(self._engine, shape, recipe)
+            parts = self._faster(frame)
+            if parts is not None:
+                frame.parts = parts
+            self._graphs[key] = FrameGraph(frame, self._device, self._pool)
+        elif (parts := self._faster(self._graphs[key].frame)) is not None:
+            self._graphs[key].take(parts)
+        self._graphs.move_to_end(key)
+        return self._graphs[key]
 
-
-class _StyleTensors:
-    """What a style comes to on the device: per step held tensors, scalars and noise."""
-
-    def __init__(self, held: Sequence[tuple[Tensor, ...]], scalars: Tensor, noise: Tensor) -> None:
-        self.held = held
-        self.scalars = scalars
-        self.noise = noise
+    def _faster(self, frame: FrameFunction) -> Parts | None:
+        return None if self._compiled is None else self._compiled.take(frame)
