@@ -63,7 +63,22 @@ def main() -> None:
     """The entry point: a fault of ours ends in one sentence too, not in a traceback."""
     if "--debug" not in sys.argv:
         sys.excepthook = _say_unexpected
-    typer.main.get_command(app)()
+    try:
+        typer.main.get_command(app)()
+    except SystemExit as end:
+        _leave_if_hanging(end.code)
+        raise
+
+
+def _leave_if_hanging(code: str | int | None) -> None:
+    """End the process at once where a thread still hangs in a library: Python's own end would
+    unload the library under its feet.
+    """
+    session = sys.modules.get("stream.session")
+    if session is not None and session.workers_left():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else ExitCode.UNEXPECTED)
 
 
 def _say_unexpected(

@@ -21,6 +21,7 @@ from stream.live_sink import RECORDING, LiveOutputs, open_live_sink
 from stream.live_source import LiveInput, open_live_source, source_kind
 from stream.options import option_names
 from stream.painter import Painter, PainterOptions
+from stream.session import interruptibly
 from stream.sink import Sink, VideoEncoding
 from stream.source import Source, VideoInfo
 from stream.sources.reconnecting import OnLoss
@@ -69,9 +70,10 @@ class LiveRunner:
             with option_names():
                 parse_output_size(options.output_size)
                 wanted = self._input()
-            source = on_failure.enter_context(
-                open_live_source(wanted, clock=self._clock, stats=self.stats)
+            source = interruptibly(
+                "open", lambda: open_live_source(wanted, clock=self._clock, stats=self.stats)
             )
+            on_failure.callback(source.close)
             with option_names():
                 controls = self._controls()
             services = self._open_services(controls)

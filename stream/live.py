@@ -46,11 +46,12 @@ TIME_BASE = Fraction(1, 90_000)
 
 MAX_AGE_S = 0.15
 
-READ_LIMIT_S = 30.0
-"""How long a read may take to end when the session does."""
+MAKER_LIMIT_S = 0.5
+"""How long is waited at the end for who reads and paints, before they are left behind: nothing
+depends on them any more, and one may be loading a model, or listening to a silent server."""
 
 WRITE_LIMIT_S = 60.0
-"""Likewise a sink: a recording may have to be finished."""
+"""Likewise for a sink, which must end: a recording may have to be finished."""
 
 
 class Service(Protocol):
@@ -78,7 +79,8 @@ class LiveSession:
         controls: The look, live.
         services: Run beside it.
         max_age_s: A frame older than this is not written where a newer one waits.
-        duration_s: Stop by itself after so many seconds; ``None`` never does.
+        duration_s: Stop by itself so many seconds after the first painted picture; ``None`` never
+            does.
         on_ready: Called, in the thread that paints, when the first painted picture has gone out.
     """
 
@@ -121,9 +123,11 @@ class LiveSession:
         self._motion: Channel[Frame] = Channel(1, leaky=True)
         self._over = threading.Event()
         self._ready = threading.Event()
+        self._begun = threading.Event()
         self._failures = Failures()
         self._first_s: float | None = None
         self._started_at_s = 0.0
+        self._end_s: float | None = None
         self._has_run = False
 
     def run(self) -> Stats:
@@ -133,7 +137,7 @@ class LiveSession:
             KeyboardInterrupt: Ctrl-C; the sinks are closed properly first.
             SourceError, SinkError, ModelError, …: What ended the session. A sink's failure does
                 so only if it was the last one; the others' are in `failed_sinks`.
-            StreamError: A thread did not end.
+            StreamError: A sink did not end.
             RuntimeError: It has run before.
         """
         if self._has_run:
@@ -152,7 +156,7 @@ class LiveSession:
 
     def stop(self) -> None:
         """End properly: the sinks are finished. From any thread, or a signal handler."""
-        self._over.set()
+        self._end()
         self._ready.set()
         self._source.interrupt()
 
@@ -164,28 +168,29 @@ class LiveSession:
     def _workers(self) -> tuple[list[Worker], list[Worker]]:
         """The threads that make frames, and those that take them."""
 
-        def worker(name: str, steps: list[Callable[[], object]], limit_s: float) -> Worker:
-            return Worker(name, steps, self._failures, self._join_limit_s or limit_s)
+        def maker(name: str, *steps: Callable[[], object]) -> Worker:
+            limit_s = self._join_limit_s or MAKER_LIMIT_S
+            return Worker(name, steps, self._failures, limit_s, must_end=False)
 
-        over = self._over.set
+        def taker(name: str, *steps: Callable[[], object]) -> Worker:
+            limit_s = self._join_limit_s or WRITE_LIMIT_S
+            return Worker(name, steps, self._failures, limit_s)
+
         makers = [
-            worker("capture", [self._capture, self._source.close, self._end_inputs], READ_LIMIT_S),
-            worker("paint", [self._paint, self._ready.set, self._motion.close], READ_LIMIT_S),
-            worker("move", [self._move, over], READ_LIMIT_S),
+            maker("capture", self._capture, self._source.close, self._end_inputs),
+            maker("paint", self._paint, self._ready.set, self._motion.close),
+            maker("move", self._move, self._end),
         ]
         takers = [
-            worker(
+            taker(
                 f"write {one.name}",
-                [
-                    partial(self._guarded, one, partial(feed, one.channel, one.write)),
-                    partial(self._guarded, one, partial(self._finish, one)),
-                ],
-                WRITE_LIMIT_S,
+                partial(self._guarded, one, partial(feed, one.channel, one.write)),
+                partial(self._guarded, one, partial(self._finish, one)),
             )
             for one in self._fanout.outlets
             if one is not self._window
         ]
-        takers += [worker(one.name, [one.run], READ_LIMIT_S) for one in self._services]
+        takers += [taker(one.name, one.run) for one in self._services]
         return makers, takers
 
     # The thread that captures
@@ -248,10 +253,16 @@ class LiveSession:
                     self._presenter.show(frame, painted.data, look, size)
             if not ready and self._presenter.started:
                 ready = True
-                since_s = self._clock.now_s() - self._started_at_s
-                self.stats.record("first picture", since_s)
-                self._on_ready()
+                self._begin()
         painter.close()
+
+    def _begin(self) -> None:
+        """The first painted picture has gone out."""
+        now_s = self._clock.now_s()
+        self.stats.record("first picture", now_s - self._started_at_s)
+        self._end_s = None if self._duration_s is None else now_s + self._duration_s
+        self._begun.set()
+        self._on_ready()
 
     # The thread that moves
 
@@ -271,21 +282,24 @@ class LiveSession:
 
     def _attend(self) -> None:
         """Until the end: write the window, or wait."""
-        end_s = None if self._duration_s is None else self._clock.now_s() + self._duration_s
         if self._window is None:
-            if self._duration_s is None:
-                self._over.wait()
-            else:
-                self._clock.wait(self._over, self._duration_s)
+            self._wait()
             return
         with self._guarding(self._window):
-            self._attend_window(self._window, end_s)
+            self._attend_window(self._window)
         if self._window.failed:
-            self._over.wait()
+            self._wait()
 
-    def _attend_window(self, window: Outlet, end_s: float | None) -> None:
+    def _wait(self) -> None:
+        self._begun.wait()
+        if self._end_s is None:
+            self._over.wait()
+        else:
+            self._clock.wait(self._over, self._end_s - self._clock.now_s())
+
+    def _attend_window(self, window: Outlet) -> None:
         while not self._over.is_set():
-            if end_s is not None and self._clock.now_s() >= end_s:
+            if self._end_s is not None and self._clock.now_s() >= self._end_s:
                 return
             frame = window.channel.poll()
             if frame is None:
@@ -294,6 +308,10 @@ class LiveSession:
                 window.write(frame)
 
     # Ends
+
+    def _end(self) -> None:
+        self._over.set()
+        self._begun.set()
 
     def _guarded(self, outlet: Outlet, step: Callable[[], object]) -> None:
         with self._guarding(outlet):
@@ -311,7 +329,7 @@ class LiveSession:
             self.stats.count_event(f"{outlet.name} failed")
             self.stats.note(f"The output {outlet.name} failed: {err}")
             if all(one.failed for one in self._fanout.outlets):
-                self._over.set()
+                self._end()
                 raise
 
     def _finish(self, outlet: Outlet) -> None:

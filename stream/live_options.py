@@ -100,7 +100,11 @@ MaxAge = Annotated[
 Duration = Annotated[
     float | None,
     option(
-        TIME, "--duration", metavar="SECONDS", parser=number, help="Stop by itself after so long."
+        TIME,
+        "--duration",
+        metavar="SECONDS",
+        parser=number,
+        help="Stop by itself so long after the first painted picture.",
     ),
 ]
 

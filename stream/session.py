@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TypeVar
 
 from stream.channel import Channel
 from stream.clock import Clock, Pacer
@@ -27,6 +28,7 @@ from stream.stats import Stats
 from stream.stylizer import Stylizer
 
 Step = Callable[[], object]
+Result = TypeVar("Result")
 
 CAPACITY = 4
 """Frames that wait in each channel: enough to hide the other threads' jitter, 24 MB of 1080p."""
@@ -175,22 +177,40 @@ class Session:
             worker.join()
 
 
+class _WorkerThread(threading.Thread):
+    """A thread that is told from those of libraries."""
+
+
 class Worker:
     """A thread that takes its steps in order, each whatever became of the one before.
 
     Started once, and joined, by the session. It is a daemon: one that hangs in a driver is named
     in an error, and must not keep the process from ending after that.
+
+    Args:
+        name: What an error calls it.
+        steps: What it does.
+        failures: Where it says what went wrong.
+        limit_s: How long it may take to end once it is told to.
+        must_end: Whether taking longer is a failure; otherwise nothing depends on its end.
     """
 
     def __init__(
-        self, name: str, steps: Iterable[Step], failures: "Failures", limit_s: float
+        self,
+        name: str,
+        steps: Iterable[Step],
+        failures: "Failures",
+        limit_s: float,
+        *,
+        must_end: bool = True,
     ) -> None:
         self.name = name
         self.limit_s = limit_s
+        self._must_end = must_end
         self._steps = tuple(steps)
         self._failures = failures
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = _WorkerThread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Start the thread; it runs even when a Ctrl-C interrupts the wait for its first sign.
@@ -205,10 +225,15 @@ class Worker:
             raise
 
     def join(self) -> None:
-        """Wait for the end; where it does not come within `limit_s` seconds, that is a failure."""
+        """Wait for the end, at most `limit_s` seconds; one that must end and does not is a failure.
+
+        Any other is left behind (see `workers_left`).
+        """
         if self._ended.wait(self.limit_s):
             if self._thread.ident is not None:
                 self._thread.join(self.limit_s)
+            return
+        if not self._must_end:
             return
         self._failures.add(
             StreamError(
@@ -284,6 +309,29 @@ def run_workers(workers: Sequence[Worker], body: Step, shut_down: Step, failures
         # the first Ctrl-C ends the outputs properly, even here; the second leaves at once
         if failures.interrupted or not failures.guard(shut_down):
             shut_down()
+
+
+def interruptibly(name: str, step: Callable[[], Result]) -> Result:
+    """Take a step that may hang in a driver or a library, where a Ctrl-C must not wait for it.
+
+    It runs in a thread of its own, called `name`, which a Ctrl-C leaves behind.
+
+    Raises:
+        KeyboardInterrupt: While this waited.
+        Exception: What the step raises.
+    """
+    results: list[Result] = []
+    failures = Failures()
+    worker = Worker(name, [lambda: results.append(step())], failures, threading.TIMEOUT_MAX)
+    worker.start()
+    worker.join()
+    failures.raise_first()
+    return results[0]
+
+
+def workers_left() -> bool:
+    """Whether a worker is still at it: then Python's own way to end might crash in it."""
+    return any(isinstance(thread, _WorkerThread) for thread in threading.enumerate())
 
 
 def feed(frames: Iterable[Frame], take: Callable[[Frame], None]) -> None:
