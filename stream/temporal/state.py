@@ -61,6 +61,8 @@ class Decision(NamedTuple):
             the new paint as it is, bit for bit.
         flow: Backward flow of the history, (H/k, W/k, 2); ``None`` where nothing moved.
         copied: uint8 (h, w), 1 in cells that keep their bytes; ``None`` where none do.
+        resting: bool (h, w), cells that show what they showed before: copied, or painted on until
+            they have settled; ``None`` where there is no history.
         remembers: The picture is the history of the next frame; not so at stability 0.
     """
 
@@ -69,6 +71,7 @@ class Decision(NamedTuple):
     weight: Floats | None = None
     flow: Floats | None = None
     copied: Data | None = None
+    resting: NDArray[np.bool_] | None = None
     remembers: bool = True
 
 
@@ -285,4 +288,4 @@ def _mixture(
         flow = motion.flow * mask[..., np.newaxis]
         weight = weight * blend.faded(flow)
     copied = None if is_open.all() else (~is_open).astype(np.uint8)
-    return Decision(weight=weight, flow=flow, copied=copied)
+    return Decision(weight=weight, flow=flow, copied=copied, resting=~changed)
