@@ -7,6 +7,8 @@ number (tests/test_parity.py) without its per-call host syncs. It knows no time 
 """
 
 import logging
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,6 +34,25 @@ Size = tuple[int, int]
 SEED_RANGE = 2**64
 """What torch's generator takes; larger seeds are folded into it."""
 
+Painting = Callable[[], NDArray[np.uint8]]
+"""A picture to come: uint8 RGB; the first call waits for it."""
+
+
+class Painter(Protocol):
+    """Whole frames, bytes to bytes, by a faster way than call after call."""
+
+    def begin(
+        self,
+        data: NDArray[np.uint8],
+        noise: Tensor,
+        conditioning: Conditioning,
+        schedule: Schedule,
+    ) -> Painting:
+        """As `Engine.begin`."""
+
+    def close(self) -> None:
+        """End what it has running beside."""
+
 
 class Engine:
     """A loaded model. Not thread-safe: load it, warm it up and call it in one thread.
@@ -49,6 +70,7 @@ class Engine:
         notes: What it runs on, what was assumed, raised or ignored, each
             sentence once; grows in use.
         networks: The three calls of a frame; a fast path puts others here.
+        painter: What paints whole frames; ``None`` where the networks are called one by one.
         prompt_encoder: Text to embeddings.
         schedule_config: The noise process that the model was trained on.
         frame_is_scaled: Whether a UNet that sees the frame takes its latents scaled; false for
@@ -70,6 +92,7 @@ class Engine:
         notes: tuple[str, ...] = (),
     ) -> None:
         self.networks = networks
+        self.painter: Painter | None = None
         self.prompt_encoder = prompt_encoder
         self.schedule_config = schedule_config
         self.name = name
@@ -201,6 +224,54 @@ class Engine:
         with explained_memory_errors(self.device):
             return self.networks.decode(latents)
 
+    def paint(
+        self,
+        data: NDArray[np.uint8],
+        noise: Tensor,
+        conditioning: Conditioning,
+        schedule: Schedule,
+    ) -> NDArray[np.uint8]:
+        """Paint a frame, or several, each for itself: uint8 RGB in, uint8 RGB out, same shape.
+
+        What `to_image`, `encode`, `denoise`, `decode` and `to_data` give one after the other, by
+        the fastest way that there is.
+
+        Args:
+            data: (H, W, 3), or (B, H, W, 3).
+            noise, conditioning, schedule: As `denoise` takes them; replace them, write not to them.
+
+        Raises:
+            ValueError: The size is no multiple of `size_multiple`.
+            ModelMemoryError: The device has too little memory for this size.
+        """
+        return self.begin(data, noise, conditioning, schedule)()
+
+    def begin(
+        self,
+        data: NDArray[np.uint8],
+        noise: Tensor,
+        conditioning: Conditioning,
+        schedule: Schedule,
+    ) -> Painting:
+        """Start what `paint` does, and return at once where a GPU works by itself.
+
+        What comes back gives the picture, whenever it is called. A few frames may be on their way;
+        one more waits for the first of them. `data` is free to be written to.
+        """
+        if self.painter is not None:
+            with explained_memory_errors(self.device):
+                return self.painter.begin(data, noise, conditioning, schedule)
+        frames = data if data.ndim == 4 else data[None]
+        image = torch.cat([self.to_image(frame) for frame in frames])
+        latents = self.denoise(self.encode(image), noise, conditioning, schedule)
+        painted = [self.to_data(one) for one in self.decode(latents).split(1)]
+        return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
+
+    def close(self) -> None:
+        """End what runs beside the engine (a compiler); it paints on. May be called again."""
+        if self.painter is not None:
+            self.painter.close()
+
     @torch.inference_mode()
     def to_image(self, data: NDArray[np.uint8]) -> Tensor:
         """uint8 RGB (H, W, 3) -> image (1, 3, H, W) on the device; one upload, of bytes."""
@@ -227,10 +298,8 @@ class Engine:
             ModelMemoryError: The device has too little memory for this size.
         """
         style = self.default_style
-        image = self.to_image(np.zeros((size[1], size[0], 3), dtype=np.uint8))
-        conditioning, schedule = self.encode_prompt(style), self.schedule(style)
-        latents = self.denoise(self.encode(image), self.noise(style, size), conditioning, schedule)
-        self.to_data(self.decode(latents))
+        data = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+        self.paint(data, self.noise(style, size), self.encode_prompt(style), self.schedule(style))
 
     def frame_input(self, latents: Tensor) -> Tensor | None:
         """What a UNet that sees the frame is fed (instruct-pix2pix: without the scaling)."""

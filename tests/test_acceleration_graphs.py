@@ -1,6 +1,8 @@
-"""The frame function paints, bytes to bytes, what the engine paints; captured or not."""
+"""A frame in one launch paints, bytes to bytes, what the engine paints call by call."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,17 @@ from miniature import (
     save_bundled_like,
 )
 from numpy.typing import NDArray
-from torch.utils._python_dispatch import TorchDispatchMode
+from replays import Recorder, Repeater
+from torch import Tensor
 
 from models import Engine, Style, load_engine
-from models.acceleration.graphs import FrameFunction, FrameGraph, FrameGraphs
+from models.acceleration.device import Cuda
+from models.acceleration.frame import FrameFunction, Parts, Recipe, make_parts
+from models.acceleration.graphs import GRAPHS_KEPT, FrameGraphs
 from models.acceleration.rewrites import split
 from models.networks import Predictor
+
+Data = NDArray[np.uint8]
 
 STYLE = Style("oil painting", 0.6, 2, guidance_scale=4.0, seed=5)
 OTHER = replace(STYLE, prompt="neon", strength=0.9, guidance_scale=7.0, seed=9)
@@ -49,126 +56,277 @@ ENGINES: dict[str, Callable[[Path], Engine]] = {
 }
 
 
-def make_data() -> NDArray[np.uint8]:
-    return np.random.default_rng(2).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+def make_data(seed: int = 2, size: tuple[int, int] = SIZE) -> Data:
+    return np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
 
 
-def paint(engine: Engine, style: Style) -> NDArray[np.uint8]:
-    noise, conditioning = engine.noise(style, SIZE), engine.encode_prompt(style)
-    latents = engine.encode(engine.to_image(make_data()))
-    latents = engine.denoise(latents, noise, conditioning, engine.schedule(style))
-    return engine.to_data(engine.decode(latents))
+def recipe(engine: Engine, style: Style, size: tuple[int, int] = SIZE) -> Recipe:
+    return Recipe(engine.noise(style, size), engine.encode_prompt(style), engine.schedule(style))
 
 
-def run(frame: FrameFunction) -> NDArray[np.uint8]:
-    frame.data.copy_(torch.from_numpy(make_data()))
-    frame.run()
-    return frame.output.cpu().numpy().copy()
+def paint(engine: Engine, style: Style, data: Data | None = None) -> Data:
+    data = make_data() if data is None else data
+    how = recipe(engine, style, (data.shape[-2], data.shape[-3]))
+    return engine.paint(data, how.noise, how.conditioning, how.schedule)
 
 
-def assert_same(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> None:
+def graphed(engine: Engine, device: Recorder | None = None) -> Engine:
+    divided(engine).painter = FrameGraphs(engine, device or Recorder())
+    return engine
+
+
+def assert_same(ours: Data, theirs: Data) -> None:
     assert theirs.std() > 1  # a picture
     assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= CLOSE
 
 
+@contextmanager
+def decoded(parts: Parts) -> Iterator[list[Tensor]]:
+    """What the closing's decoder gives, before it is rounded to bytes."""
+    pictures: list[Tensor] = []
+    closing: Any = parts.closing
+    hook = closing.decode.register_forward_hook(lambda *args: pictures.append(args[-1]))
+    yield pictures
+    hook.remove()
+
+
+# the plain engine
+
+
+def test_plain_paint_is_call_after_call() -> None:
+    engine = make_engine(make_lcm())
+    how = recipe(engine, STYLE)
+    latents = engine.encode(engine.to_image(make_data()))
+    latents = engine.denoise(latents, how.noise, how.conditioning, how.schedule)
+    assert np.array_equal(paint(engine, STYLE), engine.to_data(engine.decode(latents)))
+    engine.close()  # nothing to end
+
+
+# the function
+
+
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize("make", ENGINES.values(), ids=ENGINES)
-def test_frame_function_paints_what_the_engine_does(
+def test_function_paints_what_the_engine_does(
     make: Callable[[Path], Engine], steps: int, tmp_path: Path
 ) -> None:
     engine, style = make(tmp_path), replace(STYLE, num_inference_steps=steps)
     expected = paint(engine, style)
-    assert_same(run(FrameFunction(divided(engine), SIZE, style)), expected)
-
-
-@pytest.mark.parametrize("make", ENGINES.values(), ids=ENGINES)
-def test_adopted_style_is_a_fresh_start(make: Callable[[Path], Engine], tmp_path: Path) -> None:
-    engine = divided(make(tmp_path))
-    frame = FrameFunction(engine, SIZE, STYLE)
-    before = run(frame)
-    frame.adopt(OTHER)
-    assert np.array_equal(run(frame), run(FrameFunction(engine, SIZE, OTHER)))
-    assert not np.array_equal(run(frame), before)
-
-
-class _Addresses(TorchDispatchMode):
-    """Notes where the tensors lie that a frame reads and that it did not make itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made: set[int] = set()
-        self.read: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        assert func.name() not in {"aten::_local_scalar_dense", "aten::nonzero"}, "the host waits"
-        leaves = torch.utils._pytree.tree_leaves((args, kwargs))
-        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-        self.read |= {t.untyped_storage().data_ptr() for t in tensors} - self.made
-        result = func(*args, **(kwargs or {}))
-        self.made |= {
-            t.untyped_storage().data_ptr()
-            for t in torch.utils._pytree.tree_leaves(result)
-            if isinstance(t, torch.Tensor)
-        } - self.read
-        return result
-
-
-def test_a_frame_reads_the_same_memory_in_every_style_and_never_waits() -> None:
-    frame = FrameFunction(divided(make_engine(make_sdxl())), SIZE, STYLE)
-    places = [frame.data, frame.output, frame._noise, frame._scalars]
-    places += [tensor for step in frame._held for tensor in step]
-    before = [place.data_ptr() for place in places]
-    frame.adopt(OTHER)
-    places = [frame.data, frame.output, frame._noise, frame._scalars]
-    places += [tensor for step in frame._held for tensor in step]
-    assert [place.data_ptr() for place in places] == before
-    with _Addresses() as addresses:
+    how = recipe(engine, style)
+    latents = engine.encode(engine.to_image(make_data()))
+    image = engine.decode(engine.denoise(latents, how.noise, how.conditioning, how.schedule))
+    frame = FrameFunction(divided(engine), (1, SIZE[1], SIZE[0]), how)
+    frame.data.copy_(torch.from_numpy(make_data()))
+    with decoded(frame.parts) as pictures:
         frame.run()
-    assert {place.untyped_storage().data_ptr() for place in places} <= addresses.read
+    torch.testing.assert_close(pictures[0], image, rtol=0, atol=1e-4)
+    assert_same(frame.output[0].numpy(), expected)
 
 
 def test_another_number_of_steps_is_refused() -> None:
-    frame = FrameFunction(divided(make_engine(make_lcm())), SIZE, STYLE)
-    with pytest.raises(ValueError, match="got num_inference_steps=1, expected 2"):
-        frame.adopt(replace(STYLE, num_inference_steps=1))
+    engine = divided(make_engine(make_lcm()))
+    frame = FrameFunction(engine, (1, SIZE[1], SIZE[0]), recipe(engine, STYLE))
+    with pytest.raises(ValueError, match=r"got \(steps, tokens\) \(1, 16\), expected \(2, 16\)"):
+        frame.adopt(recipe(engine, replace(STYLE, num_inference_steps=1)))
 
 
-def test_a_whole_unet_is_refused() -> None:
+def test_a_whole_unet_and_a_wrong_size_are_refused() -> None:
+    engine = make_engine(make_lcm())
     with pytest.raises(ValueError, match="whole UNet"):
-        FrameFunction(make_engine(make_lcm()), SIZE, STYLE)
+        FrameFunction(engine, (1, SIZE[1], SIZE[0]), recipe(engine, STYLE))
+    with pytest.raises(ValueError, match="expected multiples of 16"):
+        FrameFunction(divided(engine), (1, 40, 64), recipe(engine, STYLE))
+
+
+# the graph
+
+
+@pytest.mark.parametrize("make", ENGINES.values(), ids=ENGINES)
+def test_changed_style_is_a_fresh_start_and_no_capture(
+    make: Callable[[Path], Engine], tmp_path: Path
+) -> None:
+    expected = [paint(make(tmp_path), style) for style in (STYLE, OTHER)]
+    device = Recorder()
+    engine = graphed(make(tmp_path), device)
+    painted = [paint(engine, style) for style in (STYLE, OTHER, STYLE)]
+    assert device.captures == 1
+    for ours, theirs in zip(painted, [*expected, expected[0]], strict=True):
+        assert_same(ours, theirs)
+    assert np.array_equal(painted[1], paint(graphed(make(tmp_path)), OTHER))
+    assert np.array_equal(painted[2], painted[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"prompt": "neon"}, {"strength": 0.3}, {"seed": 8}, {"guidance_scale": 2.0}],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_change_alone_is_a_fresh_start(change: dict[str, Any]) -> None:
+    device = Recorder()
+    engine = graphed(make_engine(make_lcm()), device)
+    before, after = paint(engine, STYLE), paint(engine, replace(STYLE, **change))
+    assert device.captures == 1
+    assert not np.array_equal(before, after)
+    fresh = graphed(make_engine(make_lcm()))
+    assert np.array_equal(after, paint(fresh, replace(STYLE, **change)))
+
+
+def test_steps_and_sizes_choose_among_graphs_in_one_pool() -> None:
+    plain, device = make_engine(make_lcm()), Recorder()
+    pools: list[object] = []
+    capture = device.capture
+    device.capture = lambda work, pool: (pools.append(pool), capture(work, pool))[1]  # type: ignore
+    engine = graphed(make_engine(make_lcm()), device)
+    kinds = [(SIZE, 2), ((32, 32), 2), (SIZE, 1), (SIZE, 2), ((32, 32), 2)]
+    for size, steps in kinds:
+        style, data = replace(STYLE, num_inference_steps=steps), make_data(3, size)
+        assert_same(paint(engine, style, data), paint(plain, style, data))
+    assert len(pools) == 3
+    assert len({id(pool) for pool in pools}) == 1
+
+
+def test_graphs_used_last_are_kept() -> None:
+    device = Recorder()
+    engine = graphed(make_engine(make_lcm(vae="tiny")), device)
+    sizes = [(16 * n, 16) for n in range(1, GRAPHS_KEPT + 2)]
+    for size in (*sizes[:-1], sizes[0], sizes[-1], sizes[0]):
+        paint(engine, STYLE, make_data(1, size))
+    assert device.captures == GRAPHS_KEPT + 1  # the first was used again and stayed
+    paint(engine, STYLE, make_data(1, sizes[1]))
+    assert device.captures == GRAPHS_KEPT + 2  # the second had to go
+
+
+def test_a_batch_is_its_frames() -> None:
+    plain, engine = make_engine(make_sdxl()), graphed(make_engine(make_sdxl()))
+    frames = np.stack([make_data(seed) for seed in range(3)])
+    expected = [paint(plain, STYLE, frame) for frame in frames]
+    for painted in (paint(plain, STYLE, frames), paint(engine, STYLE, frames)):
+        for ours, theirs in zip(painted, expected, strict=True):
+            assert_same(ours, theirs)
+
+
+# frames on their way
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_frames_on_their_way_never_touch_each_other(seed: int) -> None:
+    plain = make_engine(make_lcm())
+    device = Recorder(random.Random(seed) if seed else None)
+    engine = graphed(make_engine(make_lcm()), device)
+    recipes = [recipe(engine, style) for style in (STYLE, OTHER)]
+    frames = [make_data(index) for index in range(9)]
+    expected = [paint(plain, (STYLE, OTHER)[i // 2 % 2], f) for i, f in enumerate(frames)]
+    under_way, painted = [], []
+    for index, frame in enumerate(frames):
+        how, given = recipes[index // 2 % 2], frame.copy()
+        under_way.append(engine.begin(given, how.noise, how.conditioning, how.schedule))
+        given[:] = 0  # the caller's again
+        if len(under_way) == 3:
+            painted.append(under_way.pop(0)())
+    painted += [picture() for picture in under_way]
+    for ours, theirs in zip(painted, expected, strict=True):
+        assert_same(ours, theirs)
+
+
+def test_the_host_waits_once_a_frame() -> None:
+    device = Recorder()
+    engine = graphed(make_engine(make_lcm()), device)
+    how = recipe(engine, STYLE)
+    for count in range(1, 6):
+        picture = engine.begin(make_data(count), how.noise, how.conditioning, how.schedule)
+        assert np.array_equal(picture(), picture())
+        assert device.waits == count
+
+
+def test_a_picture_never_asked_for_is_in_nobodys_way() -> None:
+    engine = graphed(make_engine(make_lcm()))
+    how = recipe(engine, STYLE)
+    first, *_ = [
+        engine.begin(make_data(index), how.noise, how.conditioning, how.schedule)
+        for index in range(7)
+    ]
+    assert np.array_equal(first(), paint(engine, STYLE, make_data(0)))
+
+
+# faster networks
+
+
+class _Ready:
+    """`Compiled` that has the parts from the second frame on."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._parts = make_parts(engine)
+        self.asked = 0
+        self.is_closed = False
+
+    def take(self, frame: FrameFunction) -> Parts | None:
+        self.asked += 1
+        return self._parts if self.asked == 2 else None
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_faster_networks_take_over_between_two_frames() -> None:
+    engine, device = divided(make_engine(make_lcm())), Repeater()
+    compiled = _Ready(engine)
+    calls: list[int] = []
+    opening: Any = compiled._parts.opening
+    opening.register_forward_hook(lambda *_: calls.append(compiled.asked))
+    engine.painter = FrameGraphs(engine, device, compiled)
+    how = recipe(engine, STYLE)
+    frames = [make_data(index) for index in range(4)]
+    begun = [engine.begin(f, how.noise, how.conditioning, how.schedule) for f in frames]
+    painted = [picture() for picture in begun]
+    assert device.captures == 2
+    assert min(calls) == 2  # the first frame ran on the engine's own
+    for ours, frame in zip(painted, frames, strict=True):
+        assert_same(ours, paint(make_engine(make_lcm()), STYLE, frame))
+    engine.close()
+    assert compiled.is_closed
+
+
+# on a GPU
+
+
+def on_cuda(pipeline: Any) -> Engine:
+    engine = divided(make_engine(pipeline.to("cuda"), device=torch.device("cuda")))
+    engine.painter = FrameGraphs(engine, Cuda(engine.device))
+    return engine
 
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("make", [make_lcm, make_sdxl, make_instruct_pix2pix])
-def test_captured_graph_paints_what_the_function_does(make: Callable[[], Any]) -> None:
-    engine = divided(make_engine(make().to("cuda"), device=torch.device("cuda")))
-    frame = FrameFunction(engine, SIZE, STYLE)
-    graph = FrameGraph(frame)
-    for style in (STYLE, OTHER):
-        frame.adopt(style)
-        assert_same(graph(make_data()), run(FrameFunction(engine, SIZE, style)))
+def test_graph_on_a_gpu_paints_what_the_plain_engine_does(make: Callable[[], Any]) -> None:
+    plain = make_engine(make().to("cuda"), device=torch.device("cuda"))
+    engine = on_cuda(make())
+    for style in (STYLE, OTHER, replace(STYLE, num_inference_steps=1), STYLE):
+        for size in (SIZE, (32, 32)):
+            data = make_data(4, size)
+            assert_same(paint(engine, style, data), paint(plain, style, data))
 
 
 @pytest.mark.cuda
-def test_graphs_of_several_sizes_share_a_pool() -> None:
-    engine = divided(make_engine(make_lcm().to("cuda"), device=torch.device("cuda")))
-    graphs = FrameGraphs(engine, STYLE)
-    sizes = [(64, 48), (32, 32), (64, 48)]
-    for size, style in zip(sizes, (STYLE, STYLE, OTHER), strict=True):
-        graphs.adopt(style)
-        data = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-        frame = FrameFunction(engine, size, style)
-        frame.data.copy_(torch.from_numpy(data))
-        frame.run()
-        assert_same(graphs(data), frame.output.cpu().numpy())
+def test_frames_on_their_way_on_a_gpu() -> None:
+    engine = on_cuda(make_lcm())
+    recipes = [recipe(engine, style) for style in (STYLE, OTHER)]
+    expected = [paint(engine, (STYLE, OTHER)[i % 2], make_data(i)) for i in range(6)]
+    begun = []
+    for index in range(6):
+        how = recipes[index % 2]
+        begun.append(engine.begin(make_data(index), how.noise, how.conditioning, how.schedule))
+    for picture, theirs in zip(begun, expected, strict=True):
+        assert np.array_equal(picture(), theirs)
 
 
 @pytest.mark.cuda
-def test_a_replay_makes_nothing_wait() -> None:
-    engine = divided(make_engine(make_lcm().to("cuda"), device=torch.device("cuda")))
-    graph = FrameGraph(FrameFunction(engine, SIZE, STYLE))
+def test_a_frame_makes_nothing_wait_on_a_gpu() -> None:
+    engine = on_cuda(make_lcm())
+    how = recipe(engine, STYLE)
+    engine.paint(make_data(), how.noise, how.conditioning, how.schedule)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        graph.replay()
+        picture = engine.begin(make_data(), how.noise, how.conditioning, how.schedule)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert picture().shape == make_data().shape

@@ -1,0 +1,93 @@
+"""What a frame needs of a GPU's runtime, and CUDA's own answer to it.
+
+Three streams (upload, compute, download), events between them, host memory that a copy need not
+wait for, and capture. Behind a protocol, so that the order of things is proven without a GPU
+(tests/replays.py records and replays on a CPU, and runs every stream as late as it may).
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+Work = Callable[[], None]
+
+
+class Event(Protocol):
+    """A point in a stream's work."""
+
+    def synchronize(self) -> None:
+        """Let the host wait until the work before it is done."""
+
+
+class Device(Protocol):
+    """A GPU as a frame sees it. Streams are opaque; work in one runs in order.
+
+    Attributes:
+        upload, compute, download: The three streams. `compute` is the calling thread's current
+            one, so what torch did there before needs no event.
+    """
+
+    upload: Any
+    compute: Any
+    download: Any
+
+    def launch(self, stream: Any, work: Work) -> None:
+        """Have `work` done in a stream; the host does not wait for it."""
+
+    def record(self, stream: Any) -> Event:
+        """An event after all work that the stream was given so far."""
+
+    def wait(self, stream: Any, event: Event) -> None:
+        """Let a stream, not the host, wait for an event."""
+
+    def host(self, shape: tuple[int, ...]) -> Tensor:
+        """A uint8 tensor in page-locked host memory."""
+
+    def pool(self) -> Any:
+        """Memory to share between captures of which one is replayed at a time."""
+
+    def capture(self, work: Work, pool: Any) -> Work:
+        """Record `work` without doing it; what comes back does it, in one launch."""
+
+
+class Cuda:
+    """`Device` by torch.cuda.
+
+    Args:
+        device: Which GPU; streams are made on it.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda: Any = torch.cuda  # partly without types
+        self._device = device
+        self.compute = self._cuda.current_stream(device)
+        self.upload = self._cuda.Stream(device)
+        self.download = self._cuda.Stream(device)
+
+    def launch(self, stream: Any, work: Work) -> None:
+        with self._cuda.device(self._device), self._cuda.stream(stream):
+            work()
+
+    def record(self, stream: Any) -> Event:
+        event: Event = stream.record_event()
+        return event
+
+    def wait(self, stream: Any, event: Event) -> None:
+        stream.wait_event(event)
+
+    def host(self, shape: tuple[int, ...]) -> Tensor:
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+
+    def pool(self) -> Any:
+        return self._cuda.graph_pool_handle()
+
+    def capture(self, work: Work, pool: Any) -> Work:
+        graph = self._cuda.CUDAGraph()
+        # another thread's calls (a decoder's, a compiler's) must not spoil this capture
+        mode = {"pool": pool, "capture_error_mode": "thread_local"}
+        with self._cuda.device(self._device), self._cuda.graph(graph, **mode):
+            work()
+        replay: Work = graph.replay
+        return replay
