@@ -9,7 +9,6 @@ layers. DoRA and LyCORIS are refused.
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import ModelFormatError
-from models.sources import PICKLE_SUFFIXES, Part, loading, require_source
-
-WEIGHTS_NAME = "pytorch_lora_weights.safetensors"
+from models.files import PICKLE_SUFFIXES, lora_choice, lora_file
+from models.hub import Hub, HubName, file_names
+from models.sources import loading, locate
 
 _PREFIXES = {
     "unet": ("lora_unet_", "unet."),
@@ -53,24 +52,8 @@ class LoraFile:
     alphas: Mapping[str, float] = field(default_factory=dict)
 
 
-def parse_lora(spec: str) -> tuple[str, float]:
-    """Split "ID[:weight]" into (ID, weight); the weight is 1 without one.
-
-    Raises:
-        ValueError: The weight is not finite.
-    """
-    head, colon, tail = spec.rpartition(":")
-    try:
-        weight = float(tail) if colon else 1.0
-    except ValueError:  # a colon of the path's own
-        return spec, 1.0
-    if not math.isfinite(weight):
-        raise ValueError(f"got LoRA weight {tail} in {spec!r}, expected a finite number")
-    return (head, weight) if colon else (spec, weight)
-
-
-def read_lora(source: str) -> LoraFile:
-    """Read a LoRA: a .safetensors file, a folder with one, or a hub id.
+def read_lora(source: str, hub: Hub | None = None) -> LoraFile:
+    """Read a LoRA: a .safetensors file, a folder with one, or a place on the hub.
 
     Raises:
         ModelNotFoundError: Neither here nor on the hub.
@@ -78,24 +61,25 @@ def read_lora(source: str) -> LoraFile:
     """
     from safetensors import safe_open
 
-    require_source(source)
-    path = Path(source).expanduser()
+    path = _find(source, hub or Hub())
     if path.suffix in PICKLE_SUFFIXES:
         raise ModelFormatError(
             f"{source} is pickled, which is never loaded because it can run code; "
             "use a .safetensors file of this LoRA."
         )
-    with loading(Part(source)):
-        if path.is_dir():
-            path = _only_file(path)
-        elif not path.is_file():
-            from huggingface_hub import hf_hub_download
-
-            path = Path(hf_hub_download(source, WEIGHTS_NAME))
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            metadata: Mapping[str, str] = file.metadata() or {}
+    with loading(source), safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        metadata: Mapping[str, str] = file.metadata() or {}
     return LoraFile(source, tensors, _metadata_alphas(metadata, source))
+
+
+def _find(source: str, hub: Hub) -> Path:
+    place = locate(source)
+    if isinstance(place, HubName):
+        if place.file is not None:
+            return hub.file(place)
+        place = hub.folder(place, lora_choice(source))
+    return place / lora_file(file_names(place), source) if place.is_dir() else place
 
 
 def fuse_lora(lora: LoraFile, modules: Mapping[str, nn.Module], weight: float) -> int:
@@ -202,17 +186,6 @@ def _add(
     delta = (up.flatten(1) @ down.flatten(1)).reshape(parameter.shape)
     with torch.no_grad():
         parameter.copy_(parameter.float() + scale * delta)
-
-
-def _only_file(folder: Path) -> Path:
-    files = sorted(folder.glob("*.safetensors"))
-    if folder / WEIGHTS_NAME in files:
-        return folder / WEIGHTS_NAME
-    if len(files) != 1:
-        raise ModelFormatError(
-            f"{folder} has {len(files)} .safetensors files, expected one; name the file itself."
-        )
-    return files[0]
 
 
 _ORIGINAL = re.compile(r"(input_blocks|middle_block|output_blocks)_(\d+)_(?:(\d+)_)?(.*)")

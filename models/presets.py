@@ -1,53 +1,92 @@
 """The models known by name: plain records, no code runs on them but `load_engine`'s.
 
-A new model is a row in `PRESETS`. Licences are stated as the model cards state them; where a card
-could not be checked the row says so. Imports nothing heavy.
+A new model is a row in `PRESETS`. Ids, revisions, licences and recipes are those of the authors'
+model cards and of public code that runs them, read in November 2026; none was fetched here. A
+revision is given only where a document shows that commit with the files that are loaded; the others
+follow the main branch. Imports nothing heavy.
+
+Not a row: AMD's Nitro-1-SD (Apache-2.0, one step of SD 2.1) is published as a pickled file only,
+which is never loaded; converted into a folder it runs as ``--model FOLDER``.
 """
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from models.style import Style
 
 BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 SEE_CARD = "see model card"
 
+WORKING_GB = {512: 1.0, 1024: 2.0}
+"""Native size in px up to which about this much is taken beside the weights: a rule of thumb."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
     """Where a model's parts are and how it likes to be used.
 
+    A part is a folder, or a place on the hub written owner/name[@revision][/file.safetensors].
+
     Attributes:
         name: What `load_engine` and ``--model`` take.
-        source: Hub id ("owner/name") or folder of a diffusers pipeline.
+        source: The diffusers pipeline.
         title: One line for a list of models.
-        revision: Branch, tag or commit of `source`; ``None`` is its main branch.
-        variant: Which files of a part to take ("fp16"), ``None`` for the plain ones.
-        unet: Hub id or folder of a UNet that replaces the pipeline's own.
-        vae: Hub id or folder of a VAE that replaces the pipeline's own.
-        loras: LoRAs to fuse, each "ID[:weight]".
-        licence: As the model card says, all parts.
-        commercial_use: Whether the licence allows it; ``None`` = read the card.
+        variant: Which weights to take ("fp16"); plain ones are taken where there are none.
+        unet: A weights file that replaces those of the pipeline's UNet.
+        vae: A VAE that replaces the pipeline's own.
+        loras: LoRAs to fuse, each "PART[:weight]".
+        schedule: What is other than in the pipeline's scheduler config: fields of
+            `models.schedule.ScheduleConfig`, ``rule`` above all.
+        licence: As the model cards say, all parts.
+        commercial_use: Whether the licence allows it free of charge; ``None`` = read the card.
         native_size: Short side in px; ``None`` = as the UNet's config says.
-        vram_gb: About what it needs on a GPU at its native size.
+        weights_gb: All weights in float16, from the sizes of the published files or the number of
+            parameters.
         style: How the model likes to be used.
     """
 
     name: str
     source: str
     title: str = ""
-    revision: str | None = None
     variant: str | None = None
     unet: str | None = None
     vae: str | None = None
     loras: tuple[str, ...] = ()
+    schedule: Mapping[str, Any] = field(default_factory=dict)
     licence: str = SEE_CARD
     commercial_use: bool | None = None
     native_size: int | None = None
-    vram_gb: float | None = None
+    weights_gb: float | None = None
     style: Style = field(default_factory=Style)
 
+    @property
+    def vram_gb(self) -> float | None:
+        """About what it needs on a GPU at its native size: arithmetic, not a measurement."""
+        if self.weights_gb is None or self.native_size is None:
+            return None
+        working = next((gb for size, gb in WORKING_GB.items() if self.native_size <= size), 4.0)
+        return round(self.weights_gb + working, 1)
+
+
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5@451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
+SDXL = "stabilityai/stable-diffusion-xl-base-1.0@462165984030d82259a11f4367a4eed129e94a7b"
+LCM_LORA_SD15 = "latent-consistency/lcm-lora-sdv1-5@cf2fced511dbe7e26c8d1d397e728fbab875db4b"
+LCM_LORA_SDXL = "latent-consistency/lcm-lora-sdxl@a18548dd4956b174ec5b0d78d340c8dae0a129cd"
+LIGHTNING = "ByteDance/SDXL-Lightning@c9a24f48e1c025556787b0c58dd67a091ece2e44"
+HYPER_SD = "ByteDance/Hyper-SD@1a091a0ba26e5639d083c6377ba4f2bed5115ccc"
+TAESD = "madebyollin/taesd@614f76814bbe30edbe2e627ace1c2234c81a2c0e"
+TAESDXL = "madebyollin/taesdxl"
+
+OPENRAIL = "CreativeML OpenRAIL-M"
+OPENRAIL_XL = "CreativeML OpenRAIL++-M"
+USE_RESTRICTIONS = "free under the licence's use restrictions"
+STABILITY = "Stability AI community licence; see stability.ai/license for commercial use"
+
+TRAILING: Mapping[str, Any] = {"rule": "euler"}
+HYPER: Mapping[str, Any] = {"rule": "tcd", "eta": 1.0}  # its card: TCDScheduler, eta 1.0
 
 _ROWS = (
     Preset(
@@ -57,45 +96,165 @@ _ROWS = (
         licence="Apache-2.0 (credits in models/bundled/ATTRIBUTION.md)",
         commercial_use=True,
         native_size=256,
-        vram_gb=0.5,
+        weights_gb=0.01,
         style=Style(prompt="oil painting", strength=0.6, num_inference_steps=1),
     ),
     Preset(
         "lcm-dreamshaper-v7",
-        "SimianLuo/LCM_Dreamshaper_v7",
-        title="SD 1.5 class, distilled whole with guidance as an input",
-        vae="madebyollin/taesd",
-        licence="MIT (made from a CreativeML OpenRAIL-M model)",
-        commercial_use=None,
+        "SimianLuo/LCM_Dreamshaper_v7@a85df6a8bd976cdd08b4fd8f3b73f229c9e54df5",
+        title="SD 1.5 class, distilled whole with guidance as an input; 1 to 8 steps",
+        vae=TAESD,
+        licence=f"MIT by its card, made from a model under {OPENRAIL}; TAESD MIT",
         native_size=512,
-        vram_gb=4.0,
+        weights_gb=2.0,
         style=Style(strength=0.5, num_inference_steps=2, guidance_scale=8.0),
     ),
     Preset(
         "sd15-lcm-lora",
-        "stable-diffusion-v1-5/stable-diffusion-v1-5",
-        title="Stable Diffusion 1.5 with LCM-LoRA",
+        SD15,
+        title="Stable Diffusion 1.5 with LCM-LoRA; 2 to 8 steps",
         variant="fp16",
-        vae="madebyollin/taesd",
-        loras=("latent-consistency/lcm-lora-sdv1-5",),
-        licence="CreativeML OpenRAIL-M, LCM-LoRA OpenRAIL++, TAESD MIT",
+        vae=TAESD,
+        loras=(LCM_LORA_SD15,),
+        schedule={"rule": "lcm"},
+        licence=f"{OPENRAIL} ({USE_RESTRICTIONS}), LCM-LoRA OpenRAIL++, TAESD MIT",
         commercial_use=True,
         native_size=512,
-        vram_gb=4.0,
+        weights_gb=2.0,
         style=Style(strength=0.5, num_inference_steps=2),
     ),
     Preset(
         "sdxl-lcm-lora",
-        "stabilityai/stable-diffusion-xl-base-1.0",
-        title="Stable Diffusion XL with LCM-LoRA",
+        SDXL,
+        title="Stable Diffusion XL with LCM-LoRA; 2 to 8 steps",
         variant="fp16",
-        vae="madebyollin/taesdxl",
-        loras=("latent-consistency/lcm-lora-sdxl",),
-        licence="CreativeML OpenRAIL++-M, LCM-LoRA OpenRAIL++, TAESD MIT",
-        commercial_use=None,
+        vae=TAESDXL,
+        loras=(LCM_LORA_SDXL,),
+        schedule={"rule": "lcm"},
+        licence=f"{OPENRAIL_XL} ({USE_RESTRICTIONS}), LCM-LoRA OpenRAIL++, TAESD MIT",
+        commercial_use=True,
         native_size=1024,
-        vram_gb=10.0,
+        weights_gb=6.8,
         style=Style(strength=0.5, num_inference_steps=2),
+    ),
+    Preset(
+        "ssd-1b-lcm-lora",
+        "segmind/SSD-1B",
+        title="Half of Stable Diffusion XL, with LCM-LoRA; 2 to 8 steps",
+        variant="fp16",
+        vae=TAESDXL,
+        loras=("latent-consistency/lcm-lora-ssd-1b",),
+        schedule={"rule": "lcm"},
+        licence="Apache-2.0, LCM-LoRA OpenRAIL++ (check the cards), TAESD MIT",
+        native_size=1024,
+        weights_gb=4.3,
+        style=Style(strength=0.5, num_inference_steps=2),
+    ),
+    Preset(
+        "sd-turbo",
+        "stabilityai/sd-turbo@b261bac6fd2cf515557d5d0707481eafa0485ec2",
+        title="SD 2.1 class, 1 to 4 steps; the fastest of its size",
+        variant="fp16",
+        vae=TAESD,
+        schedule=TRAILING,
+        licence=STABILITY,
+        commercial_use=False,
+        native_size=512,
+        weights_gb=2.4,
+        style=Style(strength=0.5, num_inference_steps=1),
+    ),
+    Preset(
+        "sdxl-turbo",
+        "stabilityai/sdxl-turbo@71153311d3dbb46851df1931d3ca6e939de83304",
+        title="SDXL class for 512 px, 1 to 4 steps",
+        variant="fp16",
+        vae=TAESDXL,
+        schedule={"rule": "euler_ancestral"},
+        licence=f"Stability AI non-commercial ({STABILITY})",
+        commercial_use=False,
+        native_size=512,
+        weights_gb=6.8,
+        style=Style(strength=0.5, num_inference_steps=1),
+    ),
+    Preset(
+        "sdxl-lightning",
+        SDXL,
+        title="SDXL-Lightning, the 2-step UNet; strength 0.5 takes one of them, 1.0 both",
+        variant="fp16",
+        unet=f"{LIGHTNING}/sdxl_lightning_2step_unet.safetensors",
+        vae=TAESDXL,
+        schedule=TRAILING,
+        licence=f"{OPENRAIL_XL} ({USE_RESTRICTIONS}), TAESD MIT",
+        commercial_use=True,
+        native_size=1024,
+        weights_gb=6.8,
+        style=Style(strength=0.5, num_inference_steps=1),
+    ),
+    Preset(
+        "sdxl-lightning-4step",
+        SDXL,
+        title="SDXL-Lightning, the 4-step UNet; a step for each quarter of the strength",
+        variant="fp16",
+        unet=f"{LIGHTNING}/sdxl_lightning_4step_unet.safetensors",
+        vae=TAESDXL,
+        schedule=TRAILING,
+        licence=f"{OPENRAIL_XL} ({USE_RESTRICTIONS}), TAESD MIT",
+        commercial_use=True,
+        native_size=1024,
+        weights_gb=6.8,
+        style=Style(strength=0.5, num_inference_steps=2),
+    ),
+    Preset(
+        "sdxl-lightning-1step",
+        SDXL,
+        title="SDXL-Lightning, the 1-step UNet, which its authors call experimental",
+        variant="fp16",
+        unet=f"{LIGHTNING}/sdxl_lightning_1step_unet_x0.safetensors",
+        vae=TAESDXL,
+        schedule={**TRAILING, "prediction_type": "sample"},
+        licence=f"{OPENRAIL_XL} ({USE_RESTRICTIONS}), TAESD MIT",
+        commercial_use=True,
+        native_size=1024,
+        weights_gb=6.8,
+        style=Style(strength=1.0, num_inference_steps=1),
+    ),
+    Preset(
+        "hyper-sd15",
+        SD15,
+        title="Stable Diffusion 1.5 with Hyper-SD's 1-step LoRA; 1 to 8 steps",
+        variant="fp16",
+        vae=TAESD,
+        loras=(f"{HYPER_SD}/Hyper-SD15-1step-lora.safetensors",),
+        schedule=HYPER,
+        licence=f"{OPENRAIL}; Hyper-SD: its card names none any more; TAESD MIT",
+        native_size=512,
+        weights_gb=2.0,
+        style=Style(strength=0.6, num_inference_steps=1),
+    ),
+    Preset(
+        "hyper-sdxl",
+        SDXL,
+        title="Stable Diffusion XL with Hyper-SD's 1-step LoRA; 1 to 8 steps",
+        variant="fp16",
+        vae=TAESDXL,
+        loras=(f"{HYPER_SD}/Hyper-SDXL-1step-lora.safetensors",),
+        schedule=HYPER,
+        licence=f"{OPENRAIL_XL}; Hyper-SD: its card names none any more; TAESD MIT",
+        native_size=1024,
+        weights_gb=6.8,
+        style=Style(strength=0.6, num_inference_steps=1),
+    ),
+    Preset(
+        "sdxs",
+        "IDKiro/sdxs-512-dreamshaper@76f720262bb051da75666b22c902a78c8e16c763",
+        title="SDXS: a slim SD 1.5 for one step; made for pictures from nothing",
+        vae=TAESD,
+        schedule=TRAILING,
+        licence="OpenRAIL++ (free under its use restrictions), TAESD MIT",
+        commercial_use=True,
+        native_size=512,
+        weights_gb=1.0,
+        style=Style(strength=0.5, num_inference_steps=1),
     ),
 )
 

@@ -276,7 +276,7 @@ def _edit(folder: Path, name: str, **changes: Any) -> None:
         (_spoil_missing_weight, "lacks 1 weights .*conv_in.weight"),
         (_spoil_shape, "cannot be loaded"),
         (_spoil_json, "cannot be loaded"),
-        (lambda folder: (folder / UNET_WEIGHTS).unlink(), "cannot be loaded"),
+        (lambda folder: (folder / UNET_WEIGHTS).unlink(), "has no weights"),
         (lambda folder: shutil.rmtree(folder / "unet"), "cannot be loaded"),
         (lambda folder: shutil.rmtree(folder / "tokenizer"), "knows 2 tokens"),
         (lambda folder: shutil.rmtree(folder / "scheduler"), "cannot be loaded"),

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models import ModelFormatError
-from models.lora import LoraFile, fuse_lora, parse_lora, read_lora
+from models.files import parse_lora
+from models.lora import LoraFile, fuse_lora, read_lora
 
 RANK, ALPHA, WEIGHT = 4, 2.0, 0.5
 LINEAR = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from models.acceleration.predictor import SplitPredictor
 from models.conditioning import Conditioning
 from models.engine import Engine
-from models.schedule import Schedule, Step, add_noise, consistency
+from models.schedule import Schedule, add_noise, consistency
+from models.steps import Step
 
 Shape = tuple[int, int, int]
 """(batch, height, width) of frames."""

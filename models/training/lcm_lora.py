@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from models.lora import WEIGHTS_NAME
+from models.files import LORA_NAME
 from models.schedule import ScheduleConfig, cumulative_alphas
 from models.training.batches import image
 from models.training.denoiser import SIGMA_DATA, TIMESTEP_SCALING, pseudo_huber
@@ -235,7 +235,7 @@ def train(
     additions = Additions(teacher.unet, rank).to(best_device())
     average = fit(additions, Distillation(teacher, additions, pictures, plan, window), plan, folder)
     assert isinstance(average, Additions)
-    path = folder / WEIGHTS_NAME
+    path = folder / LORA_NAME
     average.save(path)
     return path
 

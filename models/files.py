@@ -1,0 +1,177 @@
+"""Which files of a model's repository or folder are wanted. Names in, names out; opens nothing."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+
+from models.errors import ModelFormatError
+from models.presets import Preset
+
+INDEX_NAME = "model_index.json"
+LORA_NAME = "pytorch_lora_weights.safetensors"
+PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
+NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
+TOKENIZERS = ("tokenizer", "tokenizer_2")
+
+Choose = Callable[[Sequence[str]], list[str]]
+"""From the names of all files of a repository, those that are wanted; refuses what has them not."""
+
+_WEIGHTS = re.compile(
+    r"(?:diffusion_pytorch_model|model)(?:\.(?P<variant>\w+))?(?:-\d+-of-\d+)?\.safetensors"
+)
+_SHARDS = re.compile(
+    r"(?:diffusion_pytorch_model|model)\.safetensors\.index(?:\.(?P<variant>\w+))?\.json"
+)
+
+
+def wanted_parts(preset: Preset) -> list[tuple[str, Choose]]:
+    """Every place that a preset's files come from, and which of the files there."""
+    parts = [(preset.source, pipeline_choice(preset))]
+    if preset.unet:
+        parts.append((preset.unet, list))
+    if preset.vae:
+        parts.append((preset.vae, vae_choice(preset.vae)))
+    for lora in preset.loras:
+        source, _ = parse_lora(lora)
+        parts.append((source, lora_choice(source)))
+    return parts
+
+
+def pipeline_choice(preset: Preset) -> Choose:
+    """Of a preset's pipeline, all but the weights that come from elsewhere."""
+    replaced = {"unet": preset.unet, "vae": preset.vae}
+    without = [network for network, other in replaced.items() if other]
+    return lambda names: pipeline_files(
+        names, preset.source, variant=preset.variant, without=without
+    )
+
+
+def vae_choice(source: str) -> Choose:
+    """A VAE of its own, or that of a whole pipeline."""
+    return lambda names: network_files(names, source, vae_subfolder(names), variant=None)
+
+
+def vae_subfolder(names: Sequence[str]) -> str:
+    """Where the VAE is in a folder: "vae" in a pipeline's, else the folder itself."""
+    return "vae" if "vae/config.json" in names else ""
+
+
+def lora_choice(source: str) -> Choose:
+    """The one file of a LoRA."""
+    return lambda names: [lora_file(names, source)]
+
+
+def parse_lora(spec: str) -> tuple[str, float]:
+    """Split "ID[:weight]" into (ID, weight); the weight is 1 without one.
+
+    Raises:
+        ValueError: The weight is not finite.
+    """
+    head, colon, tail = spec.rpartition(":")
+    try:
+        weight = float(tail) if colon else 1.0
+    except ValueError:  # a colon of the path's own
+        return spec, 1.0
+    if not math.isfinite(weight):
+        raise ValueError(f"got LoRA weight {tail} in {spec!r}, expected a finite number")
+    return (head, weight) if colon else (spec, weight)
+
+
+def pipeline_files(
+    names: Sequence[str], source: str, *, variant: str | None, without: Sequence[str] = ()
+) -> list[str]:
+    """The files of a diffusers pipeline that are loaded: configs, weights, tokenizers.
+
+    The index comes last: fetched in this order, a folder that has it has everything.
+
+    Args:
+        names: All there are.
+        source: For messages.
+        variant: Which weights are liked best ("fp16"); others are taken where there are none.
+        without: Networks whose weights come from elsewhere.
+
+    Raises:
+        ModelFormatError: It is no pipeline, or a network has no safetensors weights.
+    """
+    if INDEX_NAME not in names:
+        raise ModelFormatError(
+            f"{source} has no {INDEX_NAME}; give a whole diffusers pipeline, as `save_pretrained` "
+            "writes it (a LoRA goes to --lora, an autoencoder to --vae)."
+        )
+    wanted: list[str] = []
+    for folder in (*NETWORKS, *TOKENIZERS, "scheduler"):
+        inside = [name for name in names if name.startswith(f"{folder}/")]
+        if folder in TOKENIZERS:
+            wanted += inside
+        else:
+            wanted += [name for name in inside if name.endswith("config.json")]
+        if inside and folder in NETWORKS and folder not in without:
+            wanted += network_files(names, source, folder, variant=variant)
+    return [*dict.fromkeys(wanted), INDEX_NAME]
+
+
+def network_files(
+    names: Sequence[str], source: str, folder: str = "", *, variant: str | None = None
+) -> list[str]:
+    """The config and weights of one network in a folder ("" is the repository itself).
+
+    Raises:
+        ModelFormatError: There are none, or none but pickled ones.
+    """
+    chosen = best_variant(names, folder, variant)
+    inside = _inside(names, folder)
+    weights = [
+        name
+        for pattern in (_WEIGHTS, _SHARDS)
+        for name in inside
+        if (match := pattern.fullmatch(name)) and match["variant"] == chosen
+    ]
+    place = f"{source} ({folder})" if folder else source
+    if not weights or any("-of-" in name for name in weights) != weights[-1].endswith(".json"):
+        pickled = [name for name in inside if f".{name.rpartition('.')[2]}" in PICKLE_SUFFIXES]
+        if pickled:
+            raise ModelFormatError(
+                f"{place} has only pickled weights ({pickled[0]}), which are never loaded because "
+                "they can run code; convert them once with "
+                "`save_pretrained(..., safe_serialization=True)`."
+            )
+        raise ModelFormatError(f"{place} has no weights (a .safetensors file); fetch them again.")
+    prefix = f"{folder}/" if folder else ""
+    return [f"{prefix}{name}" for name in ("config.json", *weights)]
+
+
+def best_variant(names: Sequence[str], folder: str, liked: str | None) -> str | None:
+    """The variant of a network's weights to load: as liked, else plain, else what there is."""
+    found = [match["variant"] for name in _inside(names, folder) if (match := _weights(name))]
+    if liked in found or not found:
+        return liked
+    return None if None in found else found[0]
+
+
+def lora_file(names: Sequence[str], source: str) -> str:
+    """The weights of a LoRA among the files of its folder or repository.
+
+    Raises:
+        ModelFormatError: There is none, or several and none has the usual name.
+    """
+    files = [name for name in _inside(names, "") if name.endswith(".safetensors")]
+    if LORA_NAME in files:
+        return LORA_NAME
+    if len(files) != 1:
+        few = f": {', '.join(files[:4])}" + (" ..." if len(files) > 4 else "") if files else ""
+        raise ModelFormatError(
+            f"{source} has {len(files)} .safetensors files, expected one{few}; "
+            f"name the file itself, as {source}/FILE.safetensors."
+        )
+    return files[0]
+
+
+def _inside(names: Sequence[str], folder: str) -> list[str]:
+    """The files directly in a folder, without its name."""
+    prefix = f"{folder}/" if folder else ""
+    inner = [name[len(prefix) :] for name in names if name.startswith(prefix)]
+    return [name for name in inner if "/" not in name]
+
+
+def _weights(name: str) -> re.Match[str] | None:
+    return _WEIGHTS.fullmatch(name) or _SHARDS.fullmatch(name)

@@ -1,0 +1,275 @@
+"""The parts of one model, found and loaded through diffusers and transformers: an `Engine` of them.
+
+    preset ──► folders (from the hub where need be) ──► UNet, VAE, text encoders, scheduler config
+
+ControlNets and IP-Adapters would be further parts here, with their own lines in `Preset`.
+"""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.conditioning import PromptEncoder, TextStage
+from models.engine import Engine
+from models.errors import ModelFormatError, ModelNotFoundError
+from models.files import INDEX_NAME, parse_lora, pipeline_choice, vae_choice, vae_subfolder
+from models.hub import Hub, HubName, file_names
+from models.lora import fuse_lora, read_lora
+from models.networks import TIME_ID_COUNT, Networks, make_networks
+from models.presets import BUNDLED_FOLDER, PRESETS, Preset
+from models.schedule import ScheduleConfig
+from models.sources import Part, load_module, loading, locate
+
+logger = logging.getLogger(__name__)
+
+FALLBACK_SIZE_PX = 512
+LCM_GUIDANCE = 8.0
+"""What the LCM paper's examples use; for full LCMs without a preset."""
+
+NOT_DISTILLED = (
+    "nothing says that this model was distilled for few steps; "
+    "if the picture is blurred, add an LCM-LoRA made for it"
+)
+
+UNSCALED_FRAME_PIPELINES = frozenset(
+    {"StableDiffusionInstructPix2PixPipeline", "StableDiffusionXLInstructPix2PixPipeline"}
+)
+"""Pipelines whose UNet was trained on frame latents without the VAE's scaling factor."""
+
+
+class Loader:
+    """Loads the parts of one preset; lives for one `load_engine`."""
+
+    def __init__(self, preset: Preset, device: torch.device, dtype: torch.dtype, hub: Hub) -> None:
+        self.preset = preset
+        self.device = device
+        self.dtype = dtype
+        self.hub = hub
+        self.notes: list[str] = []
+        self.folder = self._find_folder()
+        self.index = self._load_index()
+
+    def engine(self) -> Engine:
+        preset = self.preset
+        unet, vae, stages = self._load_unet(), self._load_vae(), self._load_text()
+        self._fuse_loras(unet, stages)
+        networks = make_networks(unet, vae)
+        _check_text_time(unet, stages, networks)
+        schedule_config = self._load_schedule_config(networks)
+        style = preset.style
+        if preset.name not in PRESETS and networks.guidance_width is not None:
+            style = replace(style, guidance_scale=LCM_GUIDANCE)
+        if preset.commercial_use is False:
+            self.notes.append(f"commercial use of this model is not free: {preset.licence}")
+        return Engine(
+            networks,
+            PromptEncoder(stages, pooled=networks.wants_text_time),
+            schedule_config,
+            name=preset.name,
+            device=self.device,
+            dtype=self.dtype,
+            default_style=style,
+            native_size=preset.native_size or _own_size(networks),
+            frame_is_scaled=self._frame_is_scaled(),
+            notes=(*self.notes, *self.hub.notes),
+        )
+
+    def _find_folder(self) -> Path:
+        preset = self.preset
+        folder = Path(preset.source).expanduser()
+        if folder == BUNDLED_FOLDER and not (folder / INDEX_NAME).is_file():
+            raise ModelNotFoundError(
+                "The bundled model is not in this installation; install allaprima again, "
+                "or make it with `python -m models.training`."
+            )
+        name = None if folder.is_dir() else HubName.parse(preset.source)
+        if name is not None:
+            return self.hub.folder(name, pipeline_choice(preset))
+        if not (folder / INDEX_NAME).is_file():
+            raise ModelFormatError(
+                f"{preset.source} has no {INDEX_NAME}; give the folder of a whole diffusers "
+                "pipeline, as `save_pretrained` writes it."
+            )
+        return folder
+
+    def _load_index(self) -> dict[str, Any]:
+        from diffusers import DiffusionPipeline
+
+        with loading(self.preset.name):
+            index: dict[str, Any] = DiffusionPipeline.load_config(
+                self.folder, local_files_only=True
+            )
+        if not isinstance(index, dict):
+            raise ModelFormatError(
+                f"{self.preset.name} has a damaged {INDEX_NAME}; fetch it again."
+            )
+        if "unet" not in index:
+            raise ModelFormatError(
+                f"{self.preset.name} is a {index.get('_class_name')} without a UNet; "
+                "use a model of the SD 1.5, SD 2.1 or SDXL kind."
+            )
+        return index
+
+    def _own(self, subfolder: str) -> Part:
+        return Part(self.folder, subfolder, self.preset.name, self.preset.variant)
+
+    def _load_unet(self) -> Any:
+        from diffusers import UNet2DConditionModel
+
+        part, weights = self._own("unet"), None
+        if self.preset.unet:
+            place = locate(self.preset.unet)
+            if isinstance(place, HubName):
+                place = self.hub.file(place)
+            weights = place
+        return load_module(UNet2DConditionModel, part, self.device, self.dtype, weights)
+
+    def _load_vae(self) -> Any:
+        part = self._vae_part(self.preset.vae) if self.preset.vae else self._own("vae")
+        vae_class, config = _vae_class(part)
+        dtype = self.dtype
+        if dtype == torch.float16 and self._overflows(config):
+            dtype = torch.float32
+            self.notes.append(
+                "the VAE overflows in float16 and runs in float32, slowly; "
+                'a tiny one ("madebyollin/taesdxl") or a float16 fix of it is faster'
+            )
+        return load_module(vae_class, part, self.device, dtype)
+
+    def _vae_part(self, source: str) -> Part:
+        """Another VAE: a repository or folder of its own, or a whole pipeline's."""
+        place = locate(source)
+        if isinstance(place, HubName):
+            place = self.hub.folder(place, vae_choice(source))
+        return Part(place, vae_subfolder(file_names(place)), source)
+
+    def _overflows(self, config: dict[str, Any]) -> bool:
+        """SDXL's own VAE: `force_upcast` says so (of SD 1.5 it says so too, without need)."""
+        is_sdxl = bool(self.index.get("text_encoder_2"))
+        return (
+            is_sdxl
+            and config.get("_class_name") == "AutoencoderKL"
+            and bool(config.get("force_upcast", True))
+        )
+
+    def _load_text(self) -> tuple[TextStage, ...]:
+        from transformers import CLIPTokenizer
+
+        stages = []
+        for suffix in ("", "_2"):
+            _, class_name = self.index.get(f"text_encoder{suffix}") or (None, None)
+            if class_name is None:
+                continue
+            part = self._own(f"tokenizer{suffix}")
+            with loading(str(part)):
+                tokenizer = CLIPTokenizer.from_pretrained(
+                    part.folder, subfolder=part.subfolder, local_files_only=True
+                )
+            text_encoder = load_module(
+                _text_encoder_class(class_name),
+                self._own(f"text_encoder{suffix}"),
+                self.device,
+                self.dtype,
+            )
+            _check_vocabulary(tokenizer, text_encoder, part)
+            stages.append(TextStage(tokenizer, text_encoder))
+        if not stages:
+            raise ModelFormatError(f"{self.preset.name} has no text encoder; use a whole pipeline.")
+        return tuple(stages)
+
+    def _fuse_loras(self, unet: Any, stages: tuple[TextStage, ...]) -> None:
+        roles = ("text_encoder", "text_encoder_2")
+        encoders = zip(roles, (stage.text_encoder for stage in stages), strict=False)
+        modules = {"unet": unet, **dict(encoders)}
+        for spec in self.preset.loras:
+            source, weight = parse_lora(spec)
+            count = fuse_lora(read_lora(source, self.hub), modules, weight)
+            logger.info("fused %d layers of %s with weight %g", count, source, weight)
+
+    def _load_schedule_config(self, networks: Networks) -> ScheduleConfig:
+        from diffusers import LCMScheduler
+
+        preset = self.preset
+        part = self._own("scheduler")
+        with loading(str(part)):
+            config = LCMScheduler.load_config(
+                part.folder, subfolder=part.subfolder, local_files_only=True
+            )
+            read = ScheduleConfig.from_config({**config, **preset.schedule})
+        told = networks.guidance_width is not None or config.get("_class_name") == "LCMScheduler"
+        if preset.name not in PRESETS and not (told or preset.loras or read.rule != "lcm"):
+            self.notes.append(NOT_DISTILLED)
+        return read
+
+    def _frame_is_scaled(self) -> bool:
+        if self.index.get("is_cosxl_edit"):
+            return True
+        return self.index.get("_class_name") not in UNSCALED_FRAME_PIPELINES
+
+
+def _vae_class(part: Part) -> tuple[Any, dict[str, Any]]:
+    from diffusers import AutoencoderKL, AutoencoderTiny
+
+    with loading(str(part)):
+        config: dict[str, Any] = AutoencoderKL.load_config(
+            part.folder, subfolder=part.subfolder, local_files_only=True
+        )
+    match config.get("_class_name"):
+        case "AutoencoderKL":
+            return AutoencoderKL, config
+        case "AutoencoderTiny":
+            return AutoencoderTiny, config
+        case "AutoencoderPatch":
+            from models.autoencoder import AutoencoderPatch
+
+            return AutoencoderPatch, config
+        case other:
+            raise ModelFormatError(
+                f"{part} is a VAE of class {other}; "
+                "use an AutoencoderKL, AutoencoderTiny or AutoencoderPatch."
+            )
+
+
+def _text_encoder_class(class_name: str) -> Any:
+    import transformers
+
+    match class_name:
+        case "CLIPTextModel":
+            return transformers.CLIPTextModel
+        case "CLIPTextModelWithProjection":
+            return transformers.CLIPTextModelWithProjection
+        case _:
+            raise ModelFormatError(
+                f"The text encoder is a {class_name}; use a model with CLIP text encoders."
+            )
+
+
+def _check_vocabulary(tokenizer: Any, text_encoder: Any, part: Part) -> None:
+    # transformers makes a tokenizer of special tokens alone when it finds no files, without a word
+    got, expected = len(tokenizer), text_encoder.config.vocab_size
+    if not expected / 2 < got <= expected:
+        raise ModelFormatError(
+            f"{part} knows {got} tokens, its text encoder {expected}; "
+            "its files are incomplete or of another model, fetch them again."
+        )
+
+
+def _check_text_time(unet: Any, stages: tuple[TextStage, ...], networks: Networks) -> None:
+    if not networks.wants_text_time:
+        return
+    pooled_width = stages[-1].text_encoder.config.projection_dim
+    got = TIME_ID_COUNT * unet.config.addition_time_embed_dim + pooled_width
+    if got != unet.config.projection_class_embeddings_input_dim:
+        raise ModelFormatError(
+            f"The UNet wants {unet.config.projection_class_embeddings_input_dim} added conditions, "
+            f"this pipeline gives {got}; use an SDXL base model (refiners are not served)."
+        )
+
+
+def _own_size(networks: Networks) -> int:
+    if networks.sample_size is None:
+        return FALLBACK_SIZE_PX
+    return networks.sample_size * networks.spatial_factor
