@@ -14,12 +14,10 @@ import logging
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
@@ -31,6 +29,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from models.download import CONNECT_TIMEOUT_S, OnDownload, Progress, fetch_blob
 from models.errors import ModelError, ModelFormatError, ModelNotFoundError
 from models.files import Choose
 from models.presets import nearest_presets
@@ -43,12 +42,9 @@ HUB_NAME = re.compile(
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MAIN = "main"
 
-CONNECT_TIMEOUT_S = 5.0
+WORTH_RESUMING_BYTES = 8_000_000
 SPARE_BYTES = 200_000_000
 """Left free on the disk beside what is fetched."""
-
-OnDownload = Callable[[str, int, int], None]
-"""Told of a download as it goes: the hub id, bytes on this machine, bytes in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +140,17 @@ class Hub:
     def _fetch(
         self, source: str, revision: str | None, listing: _Listing, wanted: list[str]
     ) -> Path:
-        folder = _snapshot(source, listing.commit)
+        repository = _repository(source)
+        folder = repository / "snapshots" / listing.commit
         missing = [name for name in wanted if not (folder / name).is_file()]
-        progress = _Progress(source, sum(listing.sizes[n] for n in missing), self._on_download)
+        progress = Progress(source, sum(listing.sizes[n] for n in missing), self._on_download)
         _check_space(source, progress.total)
         for index, name in enumerate(missing or wanted[:1]):
             # asked by branch, the first one also notes which commit the branch is at
             asked = revision or MAIN if index == 0 else listing.commit
             logger.debug("fetching %s of %s", name, source)
+            if listing.sizes[name] >= WORTH_RESUMING_BYTES and name in missing:
+                fetch_blob(source, name, listing.commit, repository / "blobs", progress)
             hf_hub_download(
                 source,
                 name,
@@ -160,53 +159,6 @@ class Hub:
                 tqdm_class=progress.bar_class(),
             )
         return folder
-
-
-class _Progress:
-    """Adds up the bytes of the files of one repository and tells of them."""
-
-    def __init__(self, source: str, total: int, tell: OnDownload | None) -> None:
-        self.source = source
-        self.total = total
-        self._done = 0
-        self._tell = tell
-
-    def add(self, count: int) -> None:
-        self._done += count
-        if self._tell is not None and self.total:
-            self._tell(self.source, min(self._done, self.total), self.total)
-
-    def bar_class(self) -> Any:
-        """What `hf_hub_download` takes for a progress bar; it makes one a file."""
-        progress = self
-
-        class Bar:
-            """The calls of a tqdm bar that the hub's library makes."""
-
-            def __init__(self, *_: Any, initial: int = 0, **__: Any) -> None:
-                progress.add(initial)
-
-            def update(self, count: float | None = 1) -> None:
-                progress.add(int(count or 0))
-
-            def set_description(self, *_: Any, **__: Any) -> None:
-                """Names are not shown."""
-
-            def close(self) -> None:
-                """Nothing is held."""
-
-            def __enter__(self) -> Self:
-                return self
-
-            def __exit__(
-                self,
-                kind: type[BaseException] | None,
-                error: BaseException | None,
-                traceback: TracebackType | None,
-            ) -> None:
-                self.close()
-
-        return Bar
 
 
 def file_names(folder: Path) -> list[str]:
@@ -226,10 +178,9 @@ def _cached(source: str, revision: str | None, choose: Choose) -> Path | None:
     return folder
 
 
-def _snapshot(source: str, commit: str) -> Path:
-    """Where the cache keeps (or will keep) the files of a commit."""
-    repository = "--".join(["models", *source.split("/")])
-    return Path(constants.HF_HUB_CACHE) / repository / "snapshots" / commit
+def _repository(source: str) -> Path:
+    """Where the cache keeps (or will keep) what is fetched of a repository."""
+    return Path(constants.HF_HUB_CACHE) / "--".join(["models", *source.split("/")])
 
 
 def _list(source: str, revision: str | None) -> _Listing:
@@ -292,7 +243,8 @@ def explain(err: BaseException, source: str, revision: str | None = None) -> Mod
 def _out_of_reach(source: str) -> str:
     return (
         f"{source} is not whole in the local cache and the hub cannot be reached "
-        f"({constants.ENDPOINT}); check the network, or give a local folder."
+        f"({constants.ENDPOINT}); check the network and try again (what was fetched is kept), "
+        "or give a local folder."
     )
 
 
