@@ -216,11 +216,14 @@ def live(
 
 
 @app.command()
-def models() -> None:
+def models(json: lo.AsJson = False) -> None:
     """List the models known by name: licence, size, and whether they are on this machine."""
-    from stream.listing import print_models
+    from stream.listing import models_as_json, print_models
 
-    print_models(Console())
+    if json:
+        typer.echo(models_as_json(), nl=False)
+    else:
+        print_models(Console())
 
 
 @app.command()

@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import models
-from models.presets import PRESETS, nearest_presets
+from models.files import parse_lora, wanted_parts
+from models.hub import COMMIT, HubName
+from models.presets import PRESETS, Preset, nearest_presets
+from models.schedule import ScheduleConfig, make_schedule
 
 
 def test_every_row_is_found_by_its_name() -> None:
@@ -19,10 +23,45 @@ def test_every_row_says_what_a_list_of_models_needs(name: str) -> None:
     preset = PRESETS[name]
     assert preset.title and preset.licence and preset.source
     assert preset.native_size is not None and preset.native_size % 64 == 0
+    assert preset.vram_gb is not None and preset.weights_gb is not None
+    assert preset.vram_gb > preset.weights_gb > 0
+    if preset.commercial_use is False:
+        assert "commercial" in preset.licence
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "bundled"])
+def test_every_part_of_a_row_is_a_place_on_the_hub(name: str) -> None:
+    for part, _ in wanted_parts(PRESETS[name]):
+        place = HubName.parse(part)
+        assert place is not None, part
+        assert place.revision is None or COMMIT.fullmatch(place.revision), part
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_row_has_a_schedule_for_its_default_style(name: str) -> None:
+    preset = PRESETS[name]
+    config = ScheduleConfig.from_config({"timestep_spacing": "leading", **preset.schedule})
+    style = preset.style
+    schedule = make_schedule(config, style.num_inference_steps, style.strength)
+    assert schedule.note is None
+    assert set(preset.schedule) <= {"rule", "eta", "prediction_type"}
+
+
+def test_weights_and_working_memory_add_up() -> None:
+    sizes = {512: 1.0, 768: 2.0, 1024: 2.0, 2048: 4.0}
+    for size, working in sizes.items():
+        assert Preset("a", "b", native_size=size, weights_gb=2.0).vram_gb == 2.0 + working
+    assert Preset("a", "b", native_size=512).vram_gb is None
+
+
+def test_no_lora_of_a_row_is_weaker_than_it_was_trained() -> None:
+    for preset in PRESETS.values():
+        assert all(parse_lora(lora)[1] == 1 for lora in preset.loras)
 
 
 def test_a_misspelt_name_finds_the_nearest() -> None:
     assert nearest_presets("sdxl-lora")[0] == "sdxl-lcm-lora"
+    assert nearest_presets("stabilityai/sd-turbo")[0] == "sd-turbo"
     assert nearest_presets("bundeld") == ["bundled"]
     assert nearest_presets("zzz") == list(PRESETS)
 
@@ -33,6 +72,16 @@ def test_importing_models_does_not_import_torch() -> None:
         "sys.exit(any(name in sys.modules for name in ('torch', 'diffusers', 'numpy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_asking_whether_a_model_is_here_does_not_import_torch() -> None:
+    code = (
+        "import sys; from models import PRESETS, is_present; is_present(PRESETS['sd-turbo']); "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'diffusers')))"
+    )
+    environment = {"HF_HOME": str(Path(__file__).parent), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", code], check=False, env=environment)
+    assert done.returncode == 0
 
 
 def test_every_public_name_is_there() -> None:

@@ -20,9 +20,9 @@ SHARDS = [
 
 @pytest.mark.parametrize("error", [OSError("no"), KeyError("x"), ValueError("a\nb")])
 def test_what_a_library_raises_becomes_one_sentence(error: Exception) -> None:
-    with pytest.raises(ModelFormatError, match="painter/lcm cannot be loaded") as info:
-        with loading("painter/lcm"):
-            raise error
+    told = pytest.raises(ModelFormatError, match="painter/lcm cannot be loaded")
+    with told as info, loading("painter/lcm"):
+        raise error
     assert "\n" not in str(info.value)
 
 
@@ -45,7 +45,7 @@ def test_a_path_that_is_there_wins_over_a_hub_id(
     assert locate("painter/lcm") == HubName("painter/lcm")
     (tmp_path / "painter" / "lcm").mkdir(parents=True)
     assert locate("painter/lcm") == Path("painter/lcm")
-    with pytest.raises(ModelNotFoundError, match="no file or folder painter/gone.safetensors"):
+    with pytest.raises(ModelNotFoundError, match="no file or folder painter/gone"):
         locate("painter/gone.safetensors")
 
 
