@@ -8,12 +8,14 @@ no pickle is ever unpickled, whatever a folder holds. Nothing here runs per fram
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import torch
 
 from models.acceleration import Acceleration
 from models.acceleration.choice import accelerate, check_acceleration, loading_dtype
+from models.acceleration.kept import load_kept
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError, explained_memory_errors
 from models.files import INDEX_NAME
@@ -65,9 +67,18 @@ def load_engine(
     target = choose_device(device)
     check_acceleration(acceleration, target, dtype)
     preset = replace(preset, vae=vae or preset.vae, loras=(*preset.loras, *loras))
+    given = vae, *loras, dtype
     hub = Hub(offline=offline, on_download=on_download)
     with explained_memory_errors(target):
-        engine = Loader(preset, target, loading_dtype(acceleration, target, dtype), hub).engine()
+        plain = cache(
+            lambda: Loader(preset, target, loading_dtype(acceleration, target, dtype), hub).engine()
+        )
+        fast = target.type == "cpu" and acceleration in ("auto", "openvino")
+        if fast and name == "bundled" and not any(given):
+            engine = load_kept(preset, plain)
+            if engine is not None:
+                return engine
+        engine = plain()
         accelerate(engine, acceleration, dtype)
     return engine
 

@@ -22,6 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Compiled models are kept apart from the user's, for this process and those it starts."""
+    os.environ["ALLAPRIMA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(autouse=True)
 def _same_randomness() -> Iterator[None]:
     """Seed every generator before a test and restore it afterwards."""

@@ -3,6 +3,7 @@
     choice.py    which one an engine is given
     cpu.py       what a CPU is given: OpenVINO, or torch in bfloat16 and channels_last
     openvino.py  a torch module as a compiled OpenVINO model, static shapes, one a size
+    kept.py      the same on disk, for a quick start of the bundled model
     threads.py   how many threads a machine has to give
     rewrites.py  exact rewrites of a UNet: less work, the same numbers
     predictor.py the halves of such a UNet at work, whatever runs them

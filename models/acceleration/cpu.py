@@ -71,7 +71,7 @@ def use_openvino(engine: Engine, precision: Precision | None = None) -> None:
     latents = torch.zeros(1, *engine.latent_shape((side, side)))
     seen = torch.zeros(1, unet.config.in_channels, *latents.shape[2:])
     conditions = Conditions(unet)
-    held = conditions(**_example_conditions(unet))
+    held = conditions(**example_conditions(unet))
     engine.networks = replace(
         engine.networks,
         encode=call(encoder, image),
@@ -116,10 +116,10 @@ def _modules(engine: Engine) -> tuple[LatentEncoder, Predictor, LatentDecoder]:
     return networks.encode, networks.predict, networks.decode
 
 
-def _example_conditions(unet: Any) -> dict[str, Any]:
+def example_conditions(unet: Any, tokens: int = EXAMPLE_TOKENS) -> dict[str, Any]:
     """Inputs of `Conditions` of the right shapes, zeros."""
     config = unet.config
-    prompt_embeds = torch.zeros(1, EXAMPLE_TOKENS, _width(config.cross_attention_dim))
+    prompt_embeds = torch.zeros(1, tokens, _width(config.cross_attention_dim))
     timestep_cond, added = None, None
     if config.time_cond_proj_dim is not None:
         timestep_cond = torch.zeros(1, config.time_cond_proj_dim)

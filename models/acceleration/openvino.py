@@ -38,6 +38,7 @@ class OpenVinoCall:
             earlier trace, as `save` wrote it; `module` may then be anything that does the same.
         precision: What is computed in.
         threads: How many.
+        plans: Folder where what was compiled is kept for a later start; ``None`` keeps none.
         on_failure: Told why, when shapes could not be compiled; they run on the module from then.
 
     Raises:
@@ -53,6 +54,7 @@ class OpenVinoCall:
         precision: Precision,
         threads: int,
         on_failure: Callable[[str], None],
+        plans: Path | None = None,
     ) -> None:
         openvino = _openvino()
         self._tensor_type = openvino.Tensor
@@ -62,7 +64,7 @@ class OpenVinoCall:
             self._model = self._core.read_model(traced)
         else:
             self._model, self._decoder = converted(module, traced)
-        self._settings = settings(precision, threads)
+        self._settings = settings(precision, threads, plans)
         self._on_failure = on_failure
         self._compiled: OrderedDict[Shapes, _Request | None] = OrderedDict()
 
@@ -140,12 +142,37 @@ def _openvino() -> Any:
     return openvino
 
 
+def read_compiled(path: Path, threads: int, plans: Path) -> Callable[..., tuple[Tensor, ...]]:
+    """A saved model as a function of tensors, in float32; compiled for each new set of shapes.
+
+    For what runs once a style: results are copied.
+
+    Raises:
+        RuntimeError: The file is no model.
+    """
+    core = _openvino().Core()
+    model = core.read_model(path)
+    requests: dict[Shapes, Any] = {}
+
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        shapes = tuple(tuple(tensor.shape) for tensor in inputs)
+        if shapes not in requests:
+            fixed = model.clone()
+            fixed.reshape(dict(enumerate(shapes)))
+            compiled = core.compile_model(fixed, "CPU", settings("f32", threads, plans))
+            requests[shapes] = compiled.create_infer_request()
+        outputs = requests[shapes].infer([tensor.numpy() for tensor in inputs])
+        return tuple(torch.from_numpy(outputs[index].copy()) for index in range(len(outputs)))
+
+    return run
+
+
 def openvino_note(precision: Precision, threads: int) -> str:
     """What an engine says of running on OpenVINO."""
     return f"runs on OpenVINO in {PRECISIONS[precision]}, {told(threads)}"
 
 
-def settings(precision: Precision, threads: int) -> dict[str, Any]:
+def settings(precision: Precision, threads: int, plans: Path | None = None) -> dict[str, Any]:
     """What a model is compiled with."""
     chosen: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -157,6 +184,8 @@ def settings(precision: Precision, threads: int) -> dict[str, Any]:
     if precision == "f32":
         # OpenVINO 2026.4 dies compiling f32 attention of static shape into snippets (AVX-512, AMX)
         chosen["SNIPPETS_MODE"] = "DISABLE"
+    if plans is not None:
+        chosen["CACHE_DIR"] = str(plans)
     return chosen
 
 

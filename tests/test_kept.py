@@ -1,0 +1,184 @@
+"""Models kept on disk: the same picture as the plain engine, from less; damage and refusals."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from miniature import SIZE, save_bundled_like
+
+from models import Engine, Style, load_engine
+from models.acceleration import kept
+from models.acceleration.kept import FACTS, FOLDER_VARIABLE, cache_folder, load_kept
+from models.presets import Preset
+
+pytest.importorskip("openvino")
+
+STYLE = Style(prompt="oil:0.5 | neon:0.5", strength=0.7, num_inference_steps=2)
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory: pytest.TempPathFactory) -> Preset:
+    return Preset("little", save_bundled_like(tmp_path_factory.mktemp("model") / "little"))
+
+
+class Loads:
+    """Loads the plain engine and counts how often."""
+
+    def __init__(self, preset: Preset) -> None:
+        self.preset, self.count = preset, 0
+
+    def __call__(self) -> Engine:
+        self.count += 1
+        return load_engine(self.preset.source, device="cpu", acceleration="off")
+
+
+@pytest.fixture(scope="module")
+def root(preset: Preset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that has been filled once."""
+    root = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(root))
+        assert load_kept(preset, Loads(preset)) is not None
+    return root
+
+
+@pytest.fixture
+def filled(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(root))
+    return root
+
+
+def paint(engine: Engine) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    image = torch.rand(1, 3, SIZE[1], SIZE[0], generator=generator) * 2 - 1
+    latents = engine.denoise(
+        engine.encode(image),
+        engine.noise(STYLE, SIZE),
+        engine.encode_prompt(STYLE),
+        engine.schedule(STYLE),
+    )
+    return engine.decode(latents)
+
+
+def test_a_later_start_loads_nothing_and_paints_the_same(preset: Preset, filled: Path) -> None:
+    loads = Loads(preset)
+    first, second = load_kept(preset, loads), load_kept(preset, loads)
+    assert first is not None and second is not None
+    assert loads.count == 0
+    assert torch.equal(paint(first), paint(second))
+    assert any("OpenVINO" in note for note in first.notes)
+
+
+def test_it_paints_what_the_plain_engine_paints(preset: Preset, filled: Path) -> None:
+    loads = Loads(preset)
+    engine, plain = load_kept(preset, loads), loads()
+    assert engine is not None
+    expected, error = paint(plain), (paint(engine) - paint(plain)).abs()
+    assert error.mean() < 0.02 * expected.std()
+    assert engine.latent_shape(SIZE) == plain.latent_shape(SIZE)
+    assert engine.native_size == plain.native_size
+
+
+@pytest.mark.parametrize("prompt", ["", "oil painting", "Oil  PAINTING, 3.", "x " * 40])
+def test_prompts_become_the_same_embeddings(preset: Preset, filled: Path, prompt: str) -> None:
+    loads = Loads(preset)
+    engine, plain = load_kept(preset, loads), loads()
+    assert engine is not None
+    found, expected = (one.encode_prompt(Style(prompt=prompt)) for one in (engine, plain))
+    torch.testing.assert_close(found.prompt_embeds, expected.prompt_embeds, atol=1e-5, rtol=1e-4)
+    assert found.notes == expected.notes
+
+
+def test_what_openvino_refuses_runs_plain(
+    preset: Preset, filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = Loads(preset)
+    engine = load_kept(preset, loads)
+    assert engine is not None
+    encode = engine.networks.encode
+    monkeypatch.setattr(encode, "_compile", lambda shapes: None)
+    image = torch.zeros(1, 3, SIZE[1], SIZE[0])
+    assert torch.equal(encode(image), loads().networks.encode(image))
+    assert loads.count == 2  # once for the call, once for the comparison
+
+
+def _lose_facts(place: Path) -> None:
+    (place / FACTS).unlink()
+
+
+def _tear_weights(place: Path) -> None:
+    (place / "body.xml").write_text("<net")
+
+
+def _garble_facts(place: Path) -> None:
+    (place / FACTS).write_text("{}")
+
+
+@pytest.mark.parametrize("damage", [_lose_facts, _tear_weights, _garble_facts])
+def test_what_is_damaged_is_made_again(
+    preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    loads = Loads(preset)
+    load_kept(preset, loads)
+    (place,) = tmp_path.iterdir()
+    damage(place)
+    assert load_kept(preset, loads) is not None
+    assert loads.count == 2
+    assert json.loads((place / FACTS).read_text())["networks"]
+
+
+def test_another_model_file_makes_a_new_one_and_the_oldest_go(
+    preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(kept, "MOST_KEPT", 1)
+    loads = Loads(preset)
+    load_kept(preset, loads)
+    (before,) = tmp_path.iterdir()
+    extra = Path(preset.source) / "note.txt"
+    extra.write_text("another")
+    try:
+        load_kept(preset, loads)
+    finally:
+        extra.unlink()
+    assert loads.count == 2
+    (after,) = tmp_path.iterdir()
+    assert after != before
+
+
+def test_a_folder_that_cannot_be_written_is_no_obstacle(
+    preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "file" / "cache"))
+    assert load_kept(preset, Loads(preset)) is None
+    monkeypatch.setenv(FOLDER_VARIABLE, "")
+    assert cache_folder() is None
+    assert load_kept(preset, Loads(preset)) is None
+
+
+def test_a_later_start_of_the_bundled_model_imports_neither_diffusers_nor_transformers(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import sys; from models import load_engine; load_engine('bundled', device='cpu'); "
+        "print(*({'diffusers', 'transformers', 'torch._dynamo'} & set(sys.modules)))"
+    )
+    environment = os.environ | {FOLDER_VARIABLE: str(tmp_path)}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=True,
+        )
+    assert done.stdout.strip() == ""
