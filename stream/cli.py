@@ -128,6 +128,7 @@ def restyle(
     model: o.ModelName = "bundled",
     lora: o.Loras = None,
     vae: o.Vae = None,
+    offline: o.Offline = False,
     device: o.Device = "auto",
     size: o.ShortSide = None,
     output_size: o.OutputSize = "source",
@@ -157,6 +158,7 @@ def restyle(
         model=model,
         loras=lora or (),
         vae=vae,
+        offline=offline,
         device=device,
         size=size,
         output_size=output_size,
@@ -184,6 +186,7 @@ def live(
     model: o.ModelName = "bundled",
     lora: o.Loras = None,
     vae: o.Vae = None,
+    offline: o.Offline = False,
     device: o.Device = "auto",
     size: o.ShortSide = None,
     output_size: o.OutputSize = "source",
@@ -297,6 +300,7 @@ class _Run:
 
     def _restyle_all(self) -> None:
         from stream.jobs import plan_jobs
+        from stream.progress import DownloadProgress
         from stream.restyle import Restyler
 
         with o.option_names():
@@ -304,8 +308,11 @@ class _Run:
             jobs = plan_jobs(
                 self._asked.inputs, self._asked.output, overwrite=self._asked.overwrite
             )
-        restyler = Restyler(self._asked, watch=self._watch, on_load=self._say_loading)
-        with stop_signals(restyler.stop):
+        downloads = DownloadProgress(Console(stderr=True), quiet=self._asked.quiet)
+        restyler = Restyler(
+            self._asked, watch=self._watch, on_load=self._say_loading, on_download=downloads
+        )
+        with stop_signals(restyler.stop), downloads:
             for job in jobs:
                 self._restyle(restyler, job, alone=len(jobs) == 1)
                 if restyler.stopped:

@@ -21,6 +21,7 @@ from stream.live_sink import RECORDING, LiveOutputs, open_live_sink
 from stream.live_source import LiveInput, open_live_source, source_kind
 from stream.options import option_names
 from stream.painter import Painter, PainterOptions
+from stream.progress import OnDownload
 from stream.session import interruptibly
 from stream.sink import Sink, VideoEncoding
 from stream.source import Source, VideoInfo
@@ -39,6 +40,7 @@ class LiveRunner:
     Args:
         options: What was asked, checked.
         on_load: Called when the model is about to be loaded, in another thread.
+        on_download: Told of what has to be fetched for it, in that thread.
         on_ready: Called when the first painted picture has gone out, in another thread.
     """
 
@@ -47,10 +49,12 @@ class LiveRunner:
         options: LiveOptions,
         *,
         on_load: Callable[[], None] = lambda: None,
+        on_download: OnDownload | None = None,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._options = options
         self._on_load = on_load
+        self._on_download = on_download
         self._on_ready = on_ready
         self._clock = Clock()
         self._session: LiveSession | None = None
@@ -200,4 +204,11 @@ class LiveRunner:
 
         options = self._options
         device = None if options.device == "auto" else options.device
-        return load_engine(options.model, device=device, loras=options.lora or (), vae=options.vae)
+        return load_engine(
+            options.model,
+            device=device,
+            loras=options.lora or (),
+            vae=options.vae,
+            offline=options.offline,
+            on_download=self._on_download,
+        )

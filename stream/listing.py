@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stream.devices import VideoDevice
     from stream.doctor import Finding
 
+MODEL_LINE = "{0:{width}}  {1:4}  {2:>7}  {3:>10}  {4}"
 GPU_MEMORY = "GPU memory: the weights in float16 and 1 GB at 512 px, 2 GB at 1024 px; not measured."
 OTHER_MODELS = (
     "--model also takes a folder of a diffusers pipeline or a hub id "
@@ -27,19 +28,21 @@ SYNONYMS = 4
 
 def print_models(console: Console) -> None:
     """The models known by name: whether they are on this machine, size, licence."""
-    table = _table("name", "here", "size", "GPU memory", "for business", "what it is, licence")
+    width = max(len(name) for name in PRESETS)
+    head = ("name", "here", "size", "GPU memory", "for business")
+    lines = [MODEL_LINE.format(*head, width=width)]
     for preset in PRESETS.values():
-        table.add_row(
+        facts = (
             preset.name,
             "yes" if is_present(preset) else "no",
             "-" if preset.native_size is None else f"{preset.native_size} px",
             "-" if preset.vram_gb is None else f"{preset.vram_gb:g} GB",
-            {True: "free", False: "not free", None: "see card"}[preset.commercial_use],
-            f"{preset.title}\n{preset.licence}",
+            {True: "free", False: "not free", None: "see its card"}[preset.commercial_use],
         )
-    console.print(table)
-    for sentence in (GPU_MEMORY, OTHER_MODELS):
-        console.print(sentence, soft_wrap=True, markup=False, highlight=False)
+        lines += [MODEL_LINE.format(*facts, width=width), f"    {preset.title}"]
+        lines += [f"    Licence: {preset.licence}"]
+    for line in (*lines, "", GPU_MEMORY, OTHER_MODELS):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def models_as_json() -> str:

@@ -14,6 +14,7 @@ from stream.errors import SinkError
 from stream.exitcode import ExitCode
 from stream.golive import LiveRunner
 from stream.live_options import LiveOptions
+from stream.progress import DownloadProgress
 from stream.report import live_as_dict, print_live_report
 
 logger = logging.getLogger(__name__)
@@ -25,14 +26,20 @@ class LiveRun:
     def __init__(self, asked: LiveOptions) -> None:
         self._asked = asked
         self._console = Console(stderr=True)
-        self._runner = LiveRunner(asked, on_load=self._say_loading, on_ready=self._say_ready)
+        self._downloads = DownloadProgress(self._console, quiet=asked.quiet)
+        self._runner = LiveRunner(
+            asked,
+            on_load=self._say_loading,
+            on_download=self._downloads,
+            on_ready=self._say_ready,
+        )
 
     def code(self) -> ExitCode:
         """Run to the end; how it ended."""
         try:
             with o.option_names():
                 self._asked.check()
-            with stop_signals(self._runner.stop):
+            with stop_signals(self._runner.stop), self._downloads:
                 self._runner.run()
             code = self._verdict()
         except KeyboardInterrupt:

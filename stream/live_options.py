@@ -150,6 +150,7 @@ class LiveOptions:
     model: str
     lora: Sequence[str] | None
     vae: str | None
+    offline: bool
     device: str
     size: int | None
     output_size: str

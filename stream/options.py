@@ -127,7 +127,7 @@ ModelName = Annotated[
     typer.Option(
         "--model",
         metavar="NAME",
-        help="A name of `allaprima models`, a diffusers folder, or a hub id.",
+        help="A name of `allaprima models`, a folder or file of a model, or a hub id.",
         rich_help_panel=MACHINE,
     ),
 ]
@@ -137,6 +137,9 @@ Loras = Annotated[
 ]
 Vae = Annotated[
     str | None, option(MACHINE, "--vae", metavar="VAE", help="Another autoencoder, folder or id.")
+]
+Offline = Annotated[
+    bool, flag(MACHINE, "--offline", "Ask no model hub: what is needed must be on this machine.")
 ]
 Device = Annotated[
     str,
@@ -202,6 +205,7 @@ class RestyleOptions:
     model: str
     loras: Sequence[str]
     vae: str | None
+    offline: bool
     device: str
     size: int | None
     output_size: str

@@ -1,21 +1,28 @@
-"""FrameProgress: the line that moves while frames are made. Drawn on the error channel, and only
-where that is a terminal; it starts no thread, every redraw is a call of `advance`.
+"""FrameProgress: the line that moves while frames are made; DownloadProgress: while a model is
+fetched. Drawn on the error channel, and only where that is a terminal; they start no thread, every
+redraw is a call.
 """
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
+
+OnDownload = Callable[[str, int, int], None]
+"""Told how far a download is: hub id, bytes on this machine, bytes in all."""
 
 REDRAW_INTERVAL_S = 0.1
 SPEED_WINDOW_S = 10.0
@@ -67,6 +74,75 @@ class FrameProgress:
     ) -> None:
         self._progress.refresh()
         self._progress.stop()
+
+
+class DownloadProgress:
+    """How far a download is: one line a repository, there while it is fetched. Where nothing can be
+    drawn, one sentence says what is fetched. A context manager; call it from one thread at a time.
+
+    Args:
+        console: Where to draw.
+        quiet: Say nothing at all.
+    """
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._line: Progress | None = None
+        self._source: str | None = None
+        self._redrawn_at_s = float("-inf")
+
+    def __call__(self, source: str, done_bytes: int, total_bytes: int) -> None:
+        """So much of a repository is here."""
+        if self._quiet:
+            return
+        if source != self._source:
+            self._end()
+            self._begin(source, done_bytes, total_bytes)
+        if self._line is None:
+            return
+        self._line.update(self._line.task_ids[0], completed=done_bytes)
+        now_s = self._line.get_time()
+        if now_s - self._redrawn_at_s >= REDRAW_INTERVAL_S or done_bytes >= total_bytes:
+            self._redrawn_at_s = now_s
+            self._line.refresh()
+        if done_bytes >= total_bytes:
+            self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def _begin(self, source: str, done_bytes: int, total_bytes: int) -> None:
+        self._source = source
+        if not self._console.is_terminal:
+            size = f"{(total_bytes - done_bytes) / 1e6:.0f} MB"
+            self._console.print(f"Fetching {source} ({size}) ...", markup=False, highlight=False)
+            return
+        self._line = Progress(
+            TextColumn("Fetching {task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            auto_refresh=False,
+            speed_estimate_period=SPEED_WINDOW_S,
+        )
+        self._line.add_task(source, total=total_bytes, completed=done_bytes)
+        self._line.start()
+
+    def _end(self) -> None:
+        if self._line is not None:
+            self._line.stop()
+            self._line = None
 
 
 class SpeedColumn(ProgressColumn):

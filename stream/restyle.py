@@ -11,6 +11,7 @@ from stream.frame import Size
 from stream.geometry import output_sample_aspect_ratio, parse_output_size
 from stream.jobs import Job
 from stream.options import RestyleOptions, option_names
+from stream.progress import OnDownload
 from stream.report import Outcome
 from stream.session import Session
 from stream.sink import Sink, VideoEncoding, open_sink
@@ -37,14 +38,21 @@ class Restyler:
         options: What was asked, checked.
         watch: Opened for the time of each job.
         on_load: Called when the engine is about to be loaded, which takes a while.
+        on_download: Told of what has to be fetched for it.
     """
 
     def __init__(
-        self, options: RestyleOptions, *, watch: Watch, on_load: Callable[[], None]
+        self,
+        options: RestyleOptions,
+        *,
+        watch: Watch,
+        on_load: Callable[[], None],
+        on_download: OnDownload,
     ) -> None:
         self._options = options
         self._watch = watch
         self._on_load = on_load
+        self._on_download = on_download
         self._engine: Engine | None = None
         self._session: Session | None = None
         self.stopped = False
@@ -102,7 +110,14 @@ class Restyler:
 
         options = self._options
         device = None if options.device == "auto" else options.device
-        return load_engine(options.model, device=device, loras=options.loras, vae=options.vae)
+        return load_engine(
+            options.model,
+            device=device,
+            loras=options.loras,
+            vae=options.vae,
+            offline=options.offline,
+            on_download=self._on_download,
+        )
 
     def _make_stylizer(self, engine: "Engine", info: VideoInfo) -> Stylizer:
         options = self._options
