@@ -193,6 +193,7 @@ def live(
     camera_size: lo.CameraSize = None,
     camera_rate: lo.CameraRate = None,
     loop: lo.Loop = False,
+    audio: lo.Audio = False,
     on_loss: lo.OnLossOption = "hold",
     mirror: lo.Mirror = None,
     governor: lo.GovernorOption = "latency",

@@ -4,11 +4,13 @@
     put ──frame──┼──[ · ]──► outlet: virtual camera
                  └──[···]──► outlet: recording
 
-Each outlet has a leaky channel of its own: a sink that is slow misses frames, alone. A sink that
+Each outlet has a leaky channel of its own: a sink that is slow misses frames, alone. Sound goes
+beside it and is handed over with the pictures of its time, however long they took. A sink that
 fails is closed and named; the others go on. Called by `stream.live`.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -17,9 +19,13 @@ from stream.clock import Clock
 from stream.errors import Closed
 from stream.frame import Frame
 from stream.sink import Sink
+from stream.sound import SOUND_RATE, Sound
 from stream.stats import Stats
 
 logger = logging.getLogger(__name__)
+
+SOUND_BACKLOG = 500
+"""Pieces of sound that wait for their pictures, some 20 ms each; beyond, the oldest is dropped."""
 
 
 class Outlet:
@@ -37,6 +43,7 @@ class Outlet:
         self.name = name
         self.sink = sink
         self.channel: Channel[Frame] = Channel(sink.backlog, leaky=True)
+        self.sounds: deque[Sound] = deque(maxlen=SOUND_BACKLOG)
         self.failed = False
         self._clock = clock
         self._stats = stats
@@ -49,6 +56,7 @@ class Outlet:
             SinkError, ValueError: What the sink says.
         """
         start_s = self._clock.now_s()
+        self._hear(frame.time_s)
         stale = start_s - frame.captured_at_s > self._max_age_s
         if stale and self.sink.backlog == 1 and len(self.channel):
             self._stats.count_missed(self.name, "too old")
@@ -56,6 +64,12 @@ class Outlet:
         self.sink.write(frame)
         self._stats.record(f"write {self.name}", self._clock.now_s() - start_s)
         self._stats.count_shown(self.name, frame.captured_at_s, start_s)
+
+    def _hear(self, until_s: float) -> None:
+        """Hand over the sound that is due by this time: it waited for its picture to be painted."""
+        until = round(until_s * SOUND_RATE)
+        while self.sounds and self.sounds[0].position <= until:
+            self.sink.hear(self.sounds.popleft())
 
     def finish(self, *, aborted: bool) -> None:
         """Close the sink, or abort it, and count what it missed."""
@@ -82,6 +96,12 @@ class Fanout:
     def preview(self, frame: Frame) -> None:
         """A frame that is not painted yet, to those who take such."""
         self._put(frame, lambda sink: sink.takes_preview)
+
+    def hear(self, sound: Sound) -> None:
+        """A piece of sound, to all who take such."""
+        for outlet in self.outlets:
+            if outlet.sink.hears:
+                outlet.sounds.append(sound)
 
     def close(self) -> None:
         """No more will come; what waits is still written."""

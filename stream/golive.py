@@ -78,6 +78,8 @@ class LiveRunner:
                 "open", lambda: open_live_source(wanted, clock=self._clock, stats=self.stats)
             )
             on_failure.callback(source.close)
+            if options.audio and not source.has_sound:
+                self.stats.note(f"{shown(options.source)} gives no sound, so there is none.")
             with option_names():
                 controls = self._controls()
             services = self._open_services(controls)
@@ -125,7 +127,8 @@ class LiveRunner:
                 raise ValueError(f"got --camera-size {parsed}, expected WxH, e.g. 1280x720")
             size = parsed
         on_loss = cast(OnLoss, options.on_loss)
-        return LiveInput(options.source, size, options.camera_rate, options.loop, on_loss)
+        rate = options.camera_rate
+        return LiveInput(options.source, size, rate, options.loop, on_loss, options.audio)
 
     def _controls(self) -> Controls:
         from models import STYLES, Style
@@ -154,6 +157,7 @@ class LiveRunner:
                 time_base=TIME_BASE,
                 rate=source.info.rate or Fraction(options.fps_target).limit_denominator(1001),
                 sample_aspect_ratio=source.info.sample_aspect_ratio,
+                sound=source.has_sound,
             ),
             controls=controls,
             stats=self.stats,

@@ -35,6 +35,7 @@ from stream.painter import Painter
 from stream.presenter import Presenter
 from stream.session import Failures, Worker, feed, run_workers
 from stream.sink import Sink
+from stream.sound import SoundClock
 from stream.source import Source
 from stream.stats import Stats
 from stream.tween import Carrier, Tween
@@ -121,6 +122,7 @@ class LiveSession:
         self._moving = threading.Event()
         self._inbox: Channel[Frame] = Channel(1, leaky=True)
         self._motion: Channel[Frame] = Channel(1, leaky=True)
+        self._sound_clock = SoundClock()
         self._over = threading.Event()
         self._ready = threading.Event()
         self._begun = threading.Event()
@@ -206,10 +208,12 @@ class LiveSession:
             if not self._ready.is_set():
                 self._presenter.preview(frame.replace(frame.data, captured_at_s=now_s))
                 if not self._source.can_wait:
+                    self._source.sounds()  # of pictures that will not be
                     continue
                 self._ready.wait()
                 now_s = self._clock.now_s()
             self._take_in(frame, now_s)
+            self._listen(frame.time_s, now_s)
 
     def _take_in(self, frame: Frame, now_s: float) -> None:
         """Stamp a frame and give it to those who paint and move. Time starts at the first."""
@@ -225,6 +229,14 @@ class LiveSession:
                 self._presenter.preview(frame)
             self._inbox.put(frame)
             self._motion.put(frame)
+
+    def _listen(self, media_s: float, now_s: float) -> None:
+        """Pass on the sound that came with a picture, which the source dates `media_s`."""
+        self._sound_clock.anchor(media_s, now_s - (self._first_s or 0.0))
+        for sound in self._source.sounds():
+            placed = self._sound_clock.place(sound)
+            if placed is not None:
+                self._fanout.hear(placed)
 
     def _end_inputs(self) -> None:
         self._inbox.close()

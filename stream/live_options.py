@@ -132,6 +132,10 @@ Styles = Annotated[
     option(PAINT, "--styles", metavar="FILE.toml", help="The list that the next-style key takes."),
 ]
 
+Audio = Annotated[
+    bool, flag(IN, "--audio", "Pass on the input's sound, in time with its pictures.")
+]
+
 AsJson = Annotated[bool, typer.Option("--json", help="Say it as JSON.")]
 
 
@@ -157,6 +161,7 @@ class LiveOptions:
     camera_size: str | None
     camera_rate: float | None
     loop: bool
+    audio: bool
     on_loss: str
     mirror: bool | None
     governor: str

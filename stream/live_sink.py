@@ -64,7 +64,9 @@ def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
         from stream.sinks.network import NetworkSink
 
         rate = shared.info.rate or DEFAULT_RATE
-        return NetworkSink(spec, rate=rate, clock=shared.clock, stats=shared.stats)
+        return NetworkSink(
+            spec, rate=rate, clock=shared.clock, stats=shared.stats, sound=shared.info.sound
+        )
     if spec == VIRTUAL_CAMERA:
         from stream.sinks.virtual_camera import VirtualCameraSink
 

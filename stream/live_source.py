@@ -40,6 +40,7 @@ class LiveInput:
         size, rate: Asked of a camera or a screen; ``None`` leaves it to the device.
         loop: A file starts anew at its end.
         on_loss: What is shown while a camera or stream is away.
+        sound: Give the sound of a file or a stream too.
     """
 
     spec: str = DEFAULT_CAMERA
@@ -47,6 +48,7 @@ class LiveInput:
     rate: float | None = None
     loop: bool = False
     on_loss: OnLoss = field(default="hold")
+    sound: bool = False
 
 
 def source_kind(spec: str) -> SourceKind:
@@ -71,7 +73,9 @@ def open_live_source(wanted: LiveInput, *, clock: Clock, stats: Stats) -> Source
     if kind == "file":
         from stream.sources.paced import PacedSource
 
-        return PacedSource(lambda: open_source(wanted.spec), clock=clock, loop=wanted.loop)
+        return PacedSource(
+            lambda: open_source(wanted.spec), clock=clock, loop=wanted.loop, sound=wanted.sound
+        )
     return ReconnectingSource(
         _opener(kind, wanted, clock),
         shown(wanted.spec),
@@ -85,7 +89,7 @@ def _opener(kind: SourceKind, wanted: LiveInput, clock: Clock) -> Callable[[], S
     if kind == "network":
         from stream.sources.network import open_url
 
-        return lambda: open_url(wanted.spec)
+        return lambda: open_url(wanted.spec, sound=wanted.sound)
     if kind == "screen":
         from stream.sources.screen import ScreenSource
 

@@ -1,4 +1,5 @@
-"""The child of `stream.sinks.network`: takes pictures from shared memory, encodes and sends them.
+"""The child of `stream.sinks.network`: takes pictures and sound from shared memory, encodes and
+sends them.
 
 May hang in a socket for ever: whoever started it kills it. Imports no torch and no OpenCV.
 """
@@ -9,10 +10,25 @@ from fractions import Fraction
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.sound import CHANNELS, SOUND_RATE, Sound
+
 if TYPE_CHECKING:
     from av.container import OutputContainer
 
+Bytes = NDArray[np.uint8]
+
+Piece = tuple[int, int]
+"""Position and number of samples of a piece of sound."""
+
 KEYFRAMES_S = 2
+SLOT_SOUND = 2 * SOUND_RATE
+"""The most samples of sound that go with a picture."""
+
+SAMPLE_BYTES = 2 * CHANNELS
+
 ENCODER = {"preset": "veryfast", "tune": "zerolatency", "crf": "23"}
 
 MUXER_OPTIONS: Mapping[str, Mapping[str, str]] = {
@@ -31,28 +47,62 @@ class Publication:
         format: FFmpeg's container.
         size: (width, height), even.
         rate: Frames a second, for the encoder's planning.
+        sound: Whether there is sound to send.
     """
 
     url: str
     format: str
     size: tuple[int, int]
     rate: Fraction
+    sound: bool = False
+
+    @property
+    def picture_bytes(self) -> int:
+        """Bytes of a picture, at the beginning of each slot."""
+        return self.size[0] * self.size[1] * 3
+
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes of a slot: a picture, and the sound that came since the one before."""
+        return self.picture_bytes + (SLOT_SOUND * SAMPLE_BYTES if self.sound else 0)
+
+
+def pack(slot: Bytes, publication: Publication, data: Bytes, sounds: list[Sound]) -> list[Piece]:
+    """Lay a picture and the newest of the sound into a slot; where the sound is."""
+    slot[: publication.picture_bytes] = data.reshape(-1)
+    at, pieces = publication.picture_bytes, []
+    oldest = sounds[-1].end - SLOT_SOUND if sounds else 0
+    for sound in filter(None, (one.after(oldest) for one in sounds)):
+        raw = np.ascontiguousarray(sound.samples).view(np.uint8).reshape(-1)
+        slot[at : at + raw.size] = raw
+        at += raw.size
+        pieces.append((sound.position, len(sound.samples)))
+    return pieces
+
+
+def unpack(slot: Bytes, publication: Publication, pieces: list[Piece]) -> tuple[Bytes, list[Sound]]:
+    """The picture of a slot, (H, W, 3), and its sound; both are the slot's own memory."""
+    width, height = publication.size
+    at, sounds = publication.picture_bytes, []
+    for position, count in pieces:
+        raw = slot[at : at + count * SAMPLE_BYTES]
+        sounds.append(Sound(raw.view(np.int16).reshape(-1, CHANNELS), position))
+        at += raw.size
+    return slot[: publication.picture_bytes].reshape(height, width, 3), sounds
 
 
 def publish(publication: Publication, memory: Any, wire: Connection) -> None:
     """Send pictures until the other end says ``None`` or is gone; the body of the process.
 
-    Over the wire come (slot, pts, time base); back go the slots that are free again, and a
-    sentence before an end that was not asked for.
+    Over the wire come (slot, pts, time base, position and length of each piece of sound in it);
+    back go the slots that are free again, and a sentence before an end that was not asked for.
     """
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     import av
-    import numpy as np
 
-    width, height = publication.size
-    slots = np.frombuffer(memory, np.uint8).reshape(-1, height, width, 3)
+    slots = np.frombuffer(memory, np.uint8).reshape(-1, publication.slot_bytes)
     options = dict(MUXER_OPTIONS.get(publication.format, {}))
     try:
         with av.open(publication.url, "w", format=publication.format, options=options) as output:
@@ -64,13 +114,7 @@ def publish(publication: Publication, memory: Any, wire: Connection) -> None:
 def _send_all(
     publication: Publication, slots: Any, output: "OutputContainer", wire: Connection
 ) -> None:
-    import av
-
-    stream = output.add_stream("libx264", rate=publication.rate, options=dict(ENCODER))
-    stream.width, stream.height = publication.size
-    stream.pix_fmt = "yuv420p"
-    stream.codec_context.gop_size = max(1, round(KEYFRAMES_S * publication.rate))
-    first_pts: int | None = None
+    sender: _Sender | None = None
     while True:
         try:
             word = wire.recv()
@@ -78,16 +122,53 @@ def _send_all(
             return
         if word is None:
             break
-        slot, pts, time_base = word
-        if first_pts is None:
-            first_pts = pts
-            stream.codec_context.time_base = time_base
-        picture = av.VideoFrame.from_ndarray(slots[slot], format="rgb24")
-        picture = picture.reformat(format="yuv420p")
-        picture.pts, picture.time_base = pts - first_pts, time_base
-        output.mux(stream.encode(picture))
+        slot, pts, time_base, pieces = word
+        data, sounds = unpack(slots[slot], publication, pieces)
+        if sender is None:
+            sender = _Sender(publication, output, pts, time_base)
+        sender.send(data, pts, sounds)
         wire.send(slot)
-    output.mux(stream.encode(None))
+    if sender is not None:
+        sender.finish()
+
+
+class _Sender:
+    """The streams of one output, whose zero is the first picture's time."""
+
+    def __init__(
+        self, publication: Publication, output: "OutputContainer", pts: int, time_base: Fraction
+    ) -> None:
+        from stream.sound_encoding import SoundTrack
+
+        stream = output.add_stream("libx264", rate=publication.rate, options=dict(ENCODER))
+        stream.width, stream.height = publication.size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.gop_size = max(1, round(KEYFRAMES_S * publication.rate))
+        stream.codec_context.time_base = time_base
+        self._output, self._stream = output, stream
+        self._first_pts, self._time_base = pts, time_base
+        self._track: SoundTrack | None = None
+        if publication.sound:
+            start = round(pts * time_base * SOUND_RATE)
+            self._track = SoundTrack(output, publication.format, start)
+
+    def send(self, data: Bytes, pts: int, sounds: list[Sound]) -> None:
+        """One picture and the sound before it."""
+        import av
+
+        picture = av.VideoFrame.from_ndarray(data, format="rgb24").reformat(format="yuv420p")
+        picture.pts, picture.time_base = pts - self._first_pts, self._time_base
+        if self._track is not None:
+            for sound in sounds:
+                self._track.hear(sound)
+            self._track.advance(pts * self._time_base)
+        self._output.mux(self._stream.encode(picture))
+
+    def finish(self) -> None:
+        """What the encoders still hold."""
+        self._output.mux(self._stream.encode(None))
+        if self._track is not None:
+            self._track.flush()
 
 
 def _say(wire: Connection, sentence: str) -> None:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from stream.frame import Frame
+from stream.sound import Sound
 from stream.source import IMAGE_SUFFIXES, VideoInfo
 
 NULL = "null"
@@ -49,6 +50,7 @@ class Sink(ABC):
     encoder) opens on the first `write`.
 
     Attributes:
+        hears: True where sound is welcome.
         main_thread: True where only the main thread may write (a window).
         takes_preview: True where unpainted frames are welcome until the model is ready.
         backlog: Frames that may wait for it in a live session; beyond, the oldest is dropped. 1 is
@@ -56,6 +58,7 @@ class Sink(ABC):
         notes: Sentences about what was and was not carried over; grows until `close`.
     """
 
+    hears: bool = False
     main_thread: ClassVar[bool] = False
     takes_preview: ClassVar[bool] = False
     backlog: ClassVar[int] = 1
@@ -77,6 +80,13 @@ class Sink(ABC):
         Raises:
             SinkError: The output could not be finished; no half file stands under the final name.
         """
+
+    def hear(self, sound: Sound) -> None:
+        """Take a piece of sound that belongs to the frames; before the first of them that is later.
+
+        Only where `hears`; there it may raise what `write` may.
+        """
+        return
 
     def idle(self) -> None:
         """Called again and again while no frame comes, where `main_thread`: look after events.

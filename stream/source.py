@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from stream.frame import Frame, Size
+from stream.sound import Sound
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 """What a file must be called to be read or written as a picture."""
@@ -42,6 +43,7 @@ class VideoInfo:
         path: The file that holds further streams (sound, subtitles) to copy, else ``None``.
         start_s: When the file's first picture or sound is due; a sink takes it off all times, so
             that its output starts at zero.
+        sound: Whether sound will be given beside the frames, by `Sink.hear`.
     """
 
     size: Size
@@ -55,6 +57,7 @@ class VideoInfo:
     colorspace: int = 2
     path: Path | None = None
     start_s: Fraction = Fraction(0)
+    sound: bool = False
 
 
 class Source(ABC):
@@ -65,6 +68,8 @@ class Source(ABC):
     Attributes:
         info: What is known before the first frame.
         is_live: True where a frame not read in time is lost (camera, stream), False for files.
+        has_sound: True where sound comes beside the frames, by `sounds`: only in a live session
+            that asked for it.
         can_wait: True where nothing is lost by reading later, so that a live session can load its
             model after the first frame and go on from there.
         damaged: True once something of the input turned out to be lost; final at the end.
@@ -73,6 +78,7 @@ class Source(ABC):
 
     info: VideoInfo
     is_live: bool = False
+    has_sound: bool = False
     can_wait: bool = False
     damaged: bool = False
     notes: list[str]
@@ -88,6 +94,12 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the input. May be called twice."""
+
+    def sounds(self) -> list[Sound]:
+        """The sound that came with the frames read so far, at their media times; each piece once.
+        Belongs to the thread that reads.
+        """
+        return []
 
     def interrupt(self) -> None:
         """Wake a `read` that waits for its time or for a lost device; from any thread."""

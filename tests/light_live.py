@@ -45,22 +45,34 @@ class NegativePainter:
 
 
 def make_light(
-    source: str, outputs: Sequence[str], *, loop: bool = False, **options: object
+    source: str,
+    outputs: Sequence[str],
+    *,
+    loop: bool = False,
+    sound: bool = False,
+    painter: object = None,
+    **options: object,
 ) -> LiveSession:
     """The session that `allaprima live --from SOURCE --to OUTPUT ...` would run."""
     clock = Clock()
     stats = Stats(clock=clock)
     controls = Controls(Look(Style(), transition_s=0.0))
-    opened = open_live_source(LiveInput(source, loop=loop), clock=clock, stats=stats)
+    wanted = LiveInput(source, loop=loop, sound=sound)
+    opened = open_live_source(wanted, clock=clock, stats=stats)
     shared = LiveOutputs(
-        info=VideoInfo(opened.info.size, TIME_BASE, opened.info.rate or Fraction(24)),
+        info=VideoInfo(
+            opened.info.size,
+            TIME_BASE,
+            opened.info.rate or Fraction(24),
+            sound=opened.has_sound,
+        ),
         controls=controls,
         stats=stats,
         clock=clock,
     )
     return LiveSession(
         opened,
-        NegativePainter,
+        lambda: painter or NegativePainter(),
         [(spec, open_live_sink(spec, shared)) for spec in outputs],
         controls=controls,
         clock=clock,

@@ -21,6 +21,8 @@ from stream.frame import Frame, Size
 from stream.media import colour
 from stream.media.copying import StreamCopier
 from stream.sinks.encoding import EncodingPlan
+from stream.sound import Sound
+from stream.sound_encoding import SoundTrack
 from stream.source import VideoInfo
 
 DEFAULT_RATE = Fraction(24)
@@ -79,6 +81,7 @@ class Muxer:
             self._copier = StreamCopier(
                 info.path, self._container, self._video, self._shift * time_base, notes
             )
+            self._track = SoundTrack(self._container, plan.format) if info.sound else None
             on_failure.pop_all()
         if self._size != size:
             notes.append(
@@ -132,6 +135,13 @@ class Muxer:
         picture.duration = duration
         self._end_s = max(self._end_s, (picture.pts + duration) * frame.time_base)
         self._mux(self._video.encode(picture))
+        if self._track is not None:
+            self._track.advance(self._end_s)
+
+    def hear(self, sound: Sound) -> None:
+        """Encode a piece of sound, where the container was opened with a track for it."""
+        if self._track is not None:
+            self._track.hear(sound)
 
     def _to_picture(self, frame: Frame) -> VideoFrame:
         width, height = self._size
@@ -184,6 +194,8 @@ class Muxer:
         """
         self._mux(self._video.encode(None))
         self._mux_last()
+        if self._track is not None:
+            self._track.finish(self._end_s)
         self._copier.finish(self._end_s if early else None)
         self._copier.close()
         self._container.close()

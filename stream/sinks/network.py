@@ -1,7 +1,7 @@
 """NetworkSink: a stream to a server (RTMP, RTSP, UDP, TCP, HLS), by PyAV in a process of its own.
 
-    write ──► shared memory: a few slots ──slot, pts──► child: encoder, muxer, socket
-                                         ◄──slot done──
+    write ──► shared memory: a few slots ──slot, pts──► child: encoders, muxer, socket
+    hear ──► with the next picture       ◄──slot done──
 
 PyAV opens and ends an output with the interpreter's lock held and no time-out: a far side that
 accepts and stays silent would freeze every thread. So the child may hang; it is killed when it has
@@ -11,6 +11,7 @@ frame for which there is no slot is dropped and counted. Starts no thread.
 
 import logging
 import multiprocessing
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,14 +26,18 @@ from stream.addresses import shown
 from stream.clock import Clock
 from stream.errors import SinkError
 from stream.frame import Frame, Size
-from stream.publish import Publication, publish
+from stream.publish import Publication, pack, publish
 from stream.sink import Sink
+from stream.sound import Sound
 from stream.stats import Stats
 
 logger = logging.getLogger(__name__)
 
 SLOTS = 3
 """Frames in flight to the child: one it encodes, one that waits, one being written."""
+
+SOUND_BACKLOG = 100
+"""Pieces of sound that wait for a picture to go with, some 20 ms each."""
 
 STALL_S = 4.0
 """A child that has taken nothing for so long is killed."""
@@ -60,6 +65,7 @@ FORMATS = {
 class Child:
     """One publishing process and its end of the wire."""
 
+    publication: Publication
     process: BaseProcess
     wire: Connection
     memory: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
@@ -75,6 +81,7 @@ class NetworkSink(Sink):
         url: Where to.
         rate: Frames a second to tell the encoder; the frames keep their own times.
         stats: Where restarts and what was dropped are counted.
+        sound: Whether there will be sound to send.
 
     Raises:
         SinkError: The address is of no kind that can be published to.
@@ -82,8 +89,12 @@ class NetworkSink(Sink):
 
     backlog: ClassVar[int] = 1
 
-    def __init__(self, url: str, *, rate: Fraction, clock: Clock, stats: Stats) -> None:
+    def __init__(
+        self, url: str, *, rate: Fraction, clock: Clock, stats: Stats, sound: bool = False
+    ) -> None:
         self.notes: list[str] = []
+        self.hears = sound
+        self._sounds: deque[Sound] = deque(maxlen=SOUND_BACKLOG)
         self._format = format_of(url)
         self._url = url
         self._name = shown(url)
@@ -116,6 +127,9 @@ class NetworkSink(Sink):
         else:
             self._send(child, frame)
 
+    def hear(self, sound: Sound) -> None:
+        self._sounds.append(sound)
+
     def close(self) -> None:
         """End the stream properly if the far side lets us; otherwise let go."""
         self._closed = True
@@ -135,19 +149,18 @@ class NetworkSink(Sink):
     def _start(self, now_s: float) -> Child | None:
         if now_s < self._next_start_s or self._size is None:
             return None
-        width, height = self._size
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        memory = context.RawArray("B", SLOTS * width * height * 3)
-        publication = Publication(self._url, self._format, self._size, self._rate)
+        publication = Publication(self._url, self._format, self._size, self._rate, sound=self.hears)
+        memory = context.RawArray("B", SLOTS * publication.slot_bytes)
         process = context.Process(
             target=publish, args=(publication, memory, theirs), name="publish", daemon=True
         )
         process.start()
         theirs.close()
         self._starts += 1
-        view = np.frombuffer(memory, np.uint8).reshape(SLOTS, height, width, 3)
-        self._child = Child(process, ours, view, list(range(SLOTS)), now_s)
+        view = np.frombuffer(memory, np.uint8).reshape(SLOTS, publication.slot_bytes)
+        self._child = Child(publication, process, ours, view, list(range(SLOTS)), now_s)
         return self._child
 
     def _listen(self, child: Child, now_s: float) -> None:
@@ -183,11 +196,13 @@ class NetworkSink(Sink):
         logger.warning("%s: %s; connecting again", self._name, reason)
 
     def _send(self, child: Child, frame: Frame) -> None:
-        width, height = self._size or frame.size
+        width, height = child.publication.size
         slot = child.free.pop()
-        np.copyto(child.memory[slot], frame.data[:height, :width])
+        data = np.ascontiguousarray(frame.data[:height, :width])
+        pieces = pack(child.memory[slot], child.publication, data, list(self._sounds))
+        self._sounds.clear()
         try:
-            child.wire.send((slot, frame.pts, frame.time_base))
+            child.wire.send((slot, frame.pts, frame.time_base, pieces))
         except OSError:
             child.free.append(slot)  # its end is noticed at the next frame
 

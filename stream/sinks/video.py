@@ -13,6 +13,7 @@ from stream.media.publishing import PartFile, sink_errors
 from stream.sink import Sink, VideoEncoding
 from stream.sinks.encoding import plan_encoding
 from stream.sinks.muxing import Muxer
+from stream.sound import Sound
 from stream.source import VideoInfo
 
 LIVE_BACKLOG = 12
@@ -48,6 +49,7 @@ class VideoSink(Sink):
         overwrite: bool = False,
     ) -> None:
         self.notes: list[str] = []
+        self.hears = info.sound
         self._info = info
         self._plan = plan_encoding(Path(path).suffix, encoding or VideoEncoding())
         self._part = PartFile(Path(path), overwrite=overwrite, source=info.path)
@@ -69,6 +71,11 @@ class VideoSink(Sink):
         except SinkError:
             self.abort()
             raise
+
+    def hear(self, sound: Sound) -> None:
+        if self._muxer is not None and not self._done:
+            with sink_errors(self._part.target):
+                self._muxer.hear(sound)
 
     def _open(self, frame: Frame) -> Muxer:
         self._size = frame.size

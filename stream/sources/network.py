@@ -6,22 +6,29 @@ what is lost is a SourceError, which `ReconnectingSource` answers by opening ane
 
 import logging
 import re
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import cast
 from urllib.parse import urlsplit
 
 import av
+from av.audio.stream import AudioStream
 from av.codec.context import Flags
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from stream.addresses import shown
 from stream.errors import SourceError
 from stream.frame import Frame
 from stream.media import colour
 from stream.media.orientation import Orientation
+from stream.sound import Sound
 from stream.source import Source, VideoInfo
 from stream.sources.conversion import RgbConverter, refuse_hdr
+from stream.sources.hearing import SoundDecoder
 from stream.sources.opening import best_video_stream
 
 logger = logging.getLogger(__name__)
@@ -53,6 +60,9 @@ URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 DEFAULT_RATE = Fraction(25)
 
+SOUND_BACKLOG = 500
+"""Pieces of sound, some 20 ms each, that may come between two pictures."""
+
 
 class NetworkSource(Source):
     """Upright RGB frames of one live container. Not thread-safe.
@@ -60,6 +70,7 @@ class NetworkSource(Source):
     Args:
         container: Opened by `open_url`, or another live input of PyAV's.
         name: What the user calls it, fit to be shown.
+        sound: Give its sound too, if it has any.
 
     Raises:
         SourceError: No picture comes out of it.
@@ -67,15 +78,19 @@ class NetworkSource(Source):
 
     is_live = True
 
-    def __init__(self, container: InputContainer, name: str) -> None:
+    def __init__(self, container: InputContainer, name: str, *, sound: bool = False) -> None:
         self.notes: list[str] = []
         self._name = name
         self._container: InputContainer | None = container
+        self._decoder = SoundDecoder()
+        self._sounds: deque[Sound] = deque(maxlen=SOUND_BACKLOG)
         try:
             stream = best_video_stream(container, name, self.notes)
             stream.thread_type = "SLICE"  # threads over frames hold some of them back
             stream.codec_context.flags |= Flags.low_delay
             self._stream = stream
+            heard = [one for one in container.streams.audio if one.codec_context is not None]
+            self._audio = heard[0] if sound and heard else None
             self._pictures = self._decode(container)
             first = self._next_picture()
             if first is None:
@@ -84,6 +99,7 @@ class NetworkSource(Source):
         except SourceError:
             self.close()
             raise
+        self.has_sound = self._audio is not None
         self._first: VideoFrame | None = first
         matrix = colour.usual_matrix((first.width, first.height))
         self._converter = RgbConverter(first, Orientation(), matrix)
@@ -96,9 +112,13 @@ class NetworkSource(Source):
 
     def _decode(self, container: InputContainer) -> Iterator[VideoFrame]:
         """Pictures that decode; damaged packets of a stream that was joined midway are skipped."""
-        for packet in container.demux(self._stream):
+        streams = [self._stream] if self._audio is None else [self._stream, self._audio]
+        for packet in container.demux(streams):
+            if packet.stream is self._audio:
+                self._sounds += self._decoder.decode(cast("Packet[AudioStream]", packet))
+                continue
             try:
-                yield from packet.decode()
+                yield from cast("Packet[VideoStream]", packet).decode()
             except av.error.InvalidDataError:
                 continue
 
@@ -116,13 +136,18 @@ class NetworkSource(Source):
             return None
         return Frame(self._converter.convert(picture), picture.pts or 0, self.info.time_base)
 
+    def sounds(self) -> list[Sound]:
+        heard = list(self._sounds)
+        self._sounds.clear()
+        return heard
+
     def close(self) -> None:
         if self._container is not None:
             self._container.close()
             self._container = None
 
 
-def open_url(url: str, *, timeout_s: float = TIMEOUT_S) -> NetworkSource:
+def open_url(url: str, *, sound: bool = False, timeout_s: float = TIMEOUT_S) -> NetworkSource:
     """
     Raises:
         SourceError: The address is wrong, nobody answers, or there is no video.
@@ -140,7 +165,7 @@ def open_url(url: str, *, timeout_s: float = TIMEOUT_S) -> NetworkSource:
         container = av.open(url, options=options, timeout=timeout)
     except (av.FFmpegError, OSError, ValueError) as err:
         raise SourceError(explain(name, err)) from err
-    return NetworkSource(container, name)
+    return NetworkSource(container, name, sound=sound)
 
 
 def explain(name: str, err: Exception) -> str:

@@ -20,6 +20,7 @@ from stream import geometry
 from stream.clock import Clock
 from stream.errors import SourceError
 from stream.frame import Frame, Size
+from stream.sound import Sound
 from stream.source import Source
 from stream.stats import Stats
 
@@ -76,6 +77,7 @@ class ReconnectingSource(Source):
         self._next_try_s = 0.0
         self._lost_at_s: float | None = None
         self.info = self._inner.info
+        self.has_sound = self._inner.has_sound
         self.notes: list[str] = []
 
     def read(self) -> Frame | None:
@@ -139,6 +141,9 @@ class ReconnectingSource(Source):
         if self._on_loss == "hold":
             return last
         return last.replace(card(self.info.size, CARD_TEXT))
+
+    def sounds(self) -> list[Sound]:
+        return [] if self._inner is None else self._inner.sounds()
 
     def interrupt(self) -> None:
         self._stopped.set()
