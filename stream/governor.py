@@ -136,6 +136,11 @@ class Governor:
         """What to paint with now."""
         return self._rungs[self._index]
 
+    @property
+    def level(self) -> int:
+        """How many rungs are given up."""
+        return self._index
+
     def rebase(self, rungs: Sequence[Effort]) -> None:
         """The user asked for other steps or another size: the same place on the new ladder."""
         every = self.effort.every

@@ -191,7 +191,7 @@ class Painter:
         now_s = self._clock.now_s()
         self._stats.record("paint", now_s - start_s)
         decision = self._governor.observe(now_s - start_s, now_s)
-        self._stats.effort = str(self.effort)
+        self._stats.effort, self._stats.effort_level = str(self.effort), self._governor.level
         if decision is None:
             return
         logger.info("governor: %s", decision)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,13 +24,53 @@ RECENT_S = 2.0
 """What counts as now, for a figure that is watched while it changes."""
 
 
+STILL = "still"
+"""The event of a frame that shows the picture before it again, unpainted."""
+
+
+class Summary(NamedTuple):
+    """Times in seconds: how many in all, their sum, and the newest ones' quantiles by share."""
+
+    count: int
+    total_s: float
+    quantiles_s: dict[float, float]
+
+
+class Times:
+    """Times in seconds: the newest, and how many there were in all. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self.newest_s: deque[float] = deque(maxlen=SAMPLES)
+        self.count = 0
+        self.total_s = 0.0
+
+    def add(self, time_s: float) -> None:
+        self.newest_s.append(time_s)
+        self.count += 1
+        self.total_s += time_s
+
+    def summary(self) -> Summary:
+        shares = [percent / 100 for percent in PERCENTILES]
+        found_ms = percentiles_ms(tuple(self.newest_s)).values()
+        quantiles_s = {share: ms / 1e3 for share, ms in zip(shares, found_ms, strict=True)}
+        return Summary(self.count, self.total_s, quantiles_s)
+
+
 @dataclass(slots=True)
 class SinkStats:
-    """What one of several sinks took: frames, their ages in seconds, and what it was not given."""
+    """What one of several sinks took: frames, their ages, and what it was not given."""
 
     frames: int = 0
-    age_s: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    age: Times = field(default_factory=Times)
     dropped: dict[str, int] = field(default_factory=dict)
+
+
+class SinkSummary(NamedTuple):
+    """A copy of `SinkStats` to read at leisure."""
+
+    frames: int
+    age: Summary
+    dropped: dict[str, int]
 
 
 class Stats:
@@ -43,19 +84,21 @@ class Stats:
 
     Attributes:
         effort: What the governor asks of the machine now, in words; "" where there is none.
+        effort_level: How many rungs it has given up.
     """
 
     def __init__(self, *, fps_target: float | None = None, clock: Clock | None = None) -> None:
         self.fps_target = fps_target
         self.effort = ""
+        self.effort_level = 0
         self._clock = clock or Clock()
         self._lock = threading.Lock()
         self._frames_in = 0
         self._frames_out = 0
         self._dropped: dict[str, int] = {}
         self._events: dict[str, int] = {}
-        self._stages_s: dict[str, deque[float]] = {}
-        self._latency_s: deque[float] = deque(maxlen=SAMPLES)
+        self._stages: dict[str, Times] = {}
+        self._latency = Times()
         self._notes: dict[str, None] = {}  # a set that keeps its order
         self._sinks: dict[str, SinkStats] = {}
         self._out_s: deque[float] = deque(maxlen=SAMPLES)
@@ -80,14 +123,14 @@ class Stats:
             if self._first_out_s is None:
                 self._first_out_s = now_s
             self._out_s.append(now_s)
-            self._latency_s.append(now_s - captured_at_s)
+            self._latency.add(now_s - captured_at_s)
 
     def count_shown(self, sink: str, captured_at_s: float, now_s: float) -> None:
         """One of several sinks took a frame, read at `captured_at_s`, at `now_s`."""
         with self._lock:
             shown = self._sinks.setdefault(sink, SinkStats())
             shown.frames += 1
-            shown.age_s.append(now_s - captured_at_s)
+            shown.age.add(now_s - captured_at_s)
 
     def count_missed(self, sink: str, cause: str, count: int = 1) -> None:
         """One of several sinks was not given `count` frames, because of `cause`."""
@@ -110,10 +153,7 @@ class Stats:
     def record(self, stage: str, duration_s: float) -> None:
         """`stage` took `duration_s` seconds for one frame."""
         with self._lock:
-            times_s = self._stages_s.get(stage)
-            if times_s is None:
-                times_s = self._stages_s[stage] = deque(maxlen=SAMPLES)
-            times_s.append(duration_s)
+            self._stages.setdefault(stage, Times()).add(duration_s)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -197,7 +237,7 @@ class Stats:
         """Of each of several sinks: frames taken, drops by cause, p50, p95, p99 of their age."""
         with self._lock:
             sinks = {
-                name: (shown.frames, dict(shown.dropped), tuple(shown.age_s))
+                name: (shown.frames, dict(shown.dropped), tuple(shown.age.newest_s))
                 for name, shown in self._sinks.items()
             }
         return {
@@ -209,15 +249,41 @@ class Stats:
     def latency_ms(self) -> dict[str, float]:
         """p50, p95, p99 of the time from a frame's capture to its hand-over, in ms."""
         with self._lock:
-            latency_s = tuple(self._latency_s)
+            latency_s = tuple(self._latency.newest_s)
         return percentiles_ms(latency_s)
 
     @property
     def stages(self) -> dict[str, dict[str, float]]:
         """p50, p95, p99 of every stage's time, in ms, in the order they first ran."""
         with self._lock:
-            stages_s = {name: tuple(times_s) for name, times_s in self._stages_s.items()}
+            stages_s = {name: tuple(times.newest_s) for name, times in self._stages.items()}
         return {name: percentiles_ms(times_s) for name, times_s in stages_s.items()}
+
+    @property
+    def reused(self) -> int:
+        """Frames that showed the picture before them again."""
+        return self.events.get(STILL, 0)
+
+    @property
+    def latency_summary(self) -> Summary:
+        """Of the time from a frame's capture to its hand-over."""
+        with self._lock:
+            return self._latency.summary()
+
+    @property
+    def stage_summaries(self) -> dict[str, Summary]:
+        """Of every stage's time, in the order they first ran."""
+        with self._lock:
+            return {name: times.summary() for name, times in self._stages.items()}
+
+    @property
+    def sink_summaries(self) -> dict[str, SinkSummary]:
+        """Of each of several sinks."""
+        with self._lock:
+            return {
+                name: SinkSummary(shown.frames, shown.age.summary(), dict(shown.dropped))
+                for name, shown in self._sinks.items()
+            }
 
     def as_dict(self) -> dict[str, object]:
         """Everything as plain values for JSON; `sinks` and the like are a live session's."""
@@ -228,6 +294,7 @@ class Stats:
             "fps_target": self.fps_target,
             "frames_in": self.frames_in,
             "frames_out": self.frames_out,
+            "reused": self.reused,
             "dropped": self.dropped,
             "dropped_by_cause": self.dropped_by_cause,
             "duration_s": self.duration_s,

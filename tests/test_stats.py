@@ -104,7 +104,7 @@ def test_memory_is_bounded_and_the_newest_times_count() -> None:
         stats.record("encode", float(index >= SAMPLES))
 
     assert stats.stages["encode"]["p50"] == 1000.0
-    assert len(stats._stages_s["encode"]) == SAMPLES
+    assert len(stats._stages["encode"].newest_s) == SAMPLES
 
 
 def test_counts_from_many_threads_add_up() -> None:
@@ -136,3 +136,13 @@ def test_a_record_costs_less_than_ten_microseconds() -> None:
         best_s = min(best_s, time.perf_counter() - start_s)
 
     assert best_s / 1000 < 10e-6
+
+
+def test_summaries_count_everything_and_take_quantiles_of_the_newest() -> None:
+    stats = Stats()
+    for index in range(2 * SAMPLES):
+        stats.record("encode", float(index < SAMPLES))
+
+    count, total_s, quantiles_s = stats.stage_summaries["encode"]
+    assert (count, total_s) == (2 * SAMPLES, SAMPLES)
+    assert quantiles_s == {0.5: 0.0, 0.95: 0.0, 0.99: 0.0}
