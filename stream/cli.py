@@ -1,6 +1,6 @@
 """The command `allaprima`: words of the shell in, objects and exit codes out.
 
-    restyle ──options──► jobs ──► source, engine, stylizer, sink ──► Session.run ──► report
+    restyle ──options──► restyle_command ──► jobs ──► Session.run ──► report
     live ──live_options──► live_command ──► golive ──► LiveSession.run ──► report
 
 The only place that prints (with listing.py, progress.py and report.py), exits and installs signal
@@ -14,9 +14,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -26,14 +25,6 @@ from stream import live_options as lo
 from stream import options as o
 from stream.errors import ControlError, SinkError, SourceError, StreamError
 from stream.exitcode import ExitCode
-
-if TYPE_CHECKING:
-    from stream.jobs import Job
-    from stream.report import Outcome
-    from stream.restyle import Restyler
-    from stream.source import VideoInfo
-
-logger = logging.getLogger(__name__)
 
 EXIT_CODES: dict[type[Exception], ExitCode] = {
     o.OptionError: ExitCode.USAGE,
@@ -170,7 +161,9 @@ def restyle(
         json=json,
         quiet=quiet,
     )
-    raise typer.Exit(_Run(asked).code())
+    from stream.restyle_command import RestyleRun
+
+    raise typer.Exit(RestyleRun(asked).code())
 
 
 @app.command(epilog=EPILOG)
@@ -278,114 +271,6 @@ def _set_up_logging(debug: bool) -> None:
     logging.basicConfig(handlers=[RichHandler(console=Console(stderr=True))], format="%(message)s")
     for name in ("stream", "models"):
         logging.getLogger(name).setLevel(logging.DEBUG)
-
-
-class _Run:
-    """One call of `allaprima restyle`: its jobs, and what became of them so far."""
-
-    def __init__(self, asked: o.RestyleOptions) -> None:
-        self._asked = asked
-        self._outcomes: list[Outcome] = []
-        self._codes: list[ExitCode] = []
-
-    def code(self) -> ExitCode:
-        """Restyle everything that was asked for; how it ended."""
-        try:
-            self._restyle_all()
-        except KeyboardInterrupt:
-            say("Stopped at once.")
-            self._codes.append(ExitCode.INTERRUPTED)
-        except tuple(EXIT_CODES) as err:
-            self._failed(err)
-        return self._verdict()
-
-    def _restyle_all(self) -> None:
-        from stream.jobs import plan_jobs
-        from stream.progress import DownloadProgress
-        from stream.restyle import Restyler
-
-        with o.option_names():
-            self._asked.check()
-            jobs = plan_jobs(
-                self._asked.inputs, self._asked.output, overwrite=self._asked.overwrite
-            )
-        downloads = DownloadProgress(Console(stderr=True), quiet=self._asked.quiet)
-        restyler = Restyler(
-            self._asked, watch=self._watch, on_load=self._say_loading, on_download=downloads
-        )
-        with stop_signals(restyler.stop), downloads:
-            for job in jobs:
-                self._restyle(restyler, job, alone=len(jobs) == 1)
-                if restyler.stopped:
-                    break
-        self._write_json()
-
-    def _restyle(self, restyler: "Restyler", job: "Job", *, alone: bool) -> None:
-        """One job; an input that cannot be read does not keep the others from being restyled."""
-        try:
-            outcome = restyler.restyle(job)
-        except SourceError as err:
-            if alone:
-                raise
-            self._failed(err)
-            return
-        self._outcomes.append(outcome)
-        self._codes.append(_code(outcome))
-        if not self._asked.quiet:
-            from stream.report import print_report
-
-            print_report(Console(stderr=self._asked.json == o.STDOUT), outcome)
-
-    def _say_loading(self) -> None:
-        console = Console(stderr=True)
-        if console.is_terminal and not self._asked.quiet:
-            console.print(f"Loading {self._asked.model} ...", markup=False, highlight=False)
-
-    def _failed(self, error: Exception) -> None:
-        logger.debug("what failed", exc_info=error)
-        say(str(error))
-        self._codes.append(
-            next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
-        )
-
-    def _verdict(self) -> ExitCode:
-        """One code for all jobs: what stopped them, else whether each, none or some succeeded."""
-        codes = set(self._codes)
-        stopped = [code for code in (ExitCode.INTERRUPTED, *EXIT_CODES.values()) if code in codes]
-        if len(codes) == 1:
-            return codes.pop()
-        return stopped[0] if stopped and stopped != [ExitCode.INPUT] else ExitCode.PARTIAL
-
-    @contextmanager
-    def _watch(self, job: "Job", info: "VideoInfo") -> Iterator[Callable[[], None]]:
-        from stream.progress import FrameProgress
-
-        console = Console(stderr=True)
-        name = Path(job.source).name
-        with FrameProgress(console, name, info.frame_count, quiet=self._asked.quiet) as progress:
-            yield progress.advance
-
-    def _write_json(self) -> None:
-        """The report for programs, where it was asked for and there is something to say."""
-        from stream.report import as_json
-
-        where = self._asked.json
-        if where is None or not self._outcomes:
-            return
-        text = as_json(self._outcomes)
-        if where == o.STDOUT:
-            typer.echo(text, nl=False)
-            return
-        try:
-            Path(where).write_text(text, encoding="utf-8")
-        except OSError as err:
-            raise SinkError(f"The report {where} cannot be written ({err.strerror}).") from err
-
-
-def _code(outcome: "Outcome") -> ExitCode:
-    if outcome.interrupted:
-        return ExitCode.INTERRUPTED
-    return ExitCode.PARTIAL if outcome.damaged else ExitCode.DONE
 
 
 @contextmanager
