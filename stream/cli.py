@@ -196,6 +196,7 @@ def live(
     transition: lo.Transition = lo.TRANSITION_S,
     styles: lo.Styles = None,
     control: lo.Control = None,
+    metrics_port: lo.MetricsPort = None,
     codec: o.Codec = None,
     crf: o.Crf = None,
     preset: o.EncoderPreset = None,

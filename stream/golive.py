@@ -13,12 +13,14 @@ from stream.addresses import shown
 from stream.clock import Clock
 from stream.control import ControlServer
 from stream.controls import Controls, Look, NamedStyle
+from stream.errors import ControlError
 from stream.geometry import parse_output_size
 from stream.governor import GovernorMode
 from stream.live import TIME_BASE, LiveSession
 from stream.live_options import LiveOptions
 from stream.live_sink import RECORDING, LiveOutputs, open_live_sink
 from stream.live_source import LiveInput, open_live_source, source_kind
+from stream.metrics import MetricsServer
 from stream.options import option_names
 from stream.painter import Painter, PainterOptions
 from stream.progress import OnDownload
@@ -42,6 +44,7 @@ class LiveRunner:
         on_load: Called when the model is about to be loaded, in another thread.
         on_download: Told of what has to be fetched for it, in that thread.
         on_ready: Called when the first painted picture has gone out, in another thread.
+        on_trouble: Told what was asked for and cannot be, where the rest runs on without it.
     """
 
     def __init__(
@@ -51,11 +54,13 @@ class LiveRunner:
         on_load: Callable[[], None] = lambda: None,
         on_download: OnDownload | None = None,
         on_ready: Callable[[], None] = lambda: None,
+        on_trouble: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._options = options
         self._on_load = on_load
         self._on_download = on_download
         self._on_ready = on_ready
+        self._on_trouble = on_trouble
         self._clock = Clock()
         self._session: LiveSession | None = None
         self.stats = Stats(fps_target=options.fps_target, clock=self._clock)
@@ -142,9 +147,18 @@ class LiveRunner:
             styles = read_styles(Path(options.styles), style)
         return Controls(Look(style, stability, transition_s=options.transition), styles)
 
-    def _open_services(self, controls: Controls) -> list[ControlServer]:
-        where = self._options.control
-        return [] if where is None else [ControlServer(where, controls, self.stats)]
+    def _open_services(self, controls: Controls) -> list[ControlServer | MetricsServer]:
+        where, port = self._options.control, self._options.metrics_port
+        services: list[ControlServer | MetricsServer] = []
+        if where is not None:
+            services.append(ControlServer(where, controls, self.stats))
+        if port is not None:
+            try:
+                services.append(MetricsServer(port, self.stats))
+            except ControlError as err:
+                self.stats.note(str(err))
+                self._on_trouble(str(err))
+        return services
 
     def _open_sinks(
         self, source: Source, controls: Controls, on_failure: ExitStack

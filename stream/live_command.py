@@ -32,6 +32,7 @@ class LiveRun:
             on_load=self._say_loading,
             on_download=self._downloads,
             on_ready=self._say_ready,
+            on_trouble=say,
         )
 
     def code(self) -> ExitCode:

@@ -10,7 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from models import Style
-from stream.options import DEVICE, OUT, PAINT, STYLE_OPTIONS, flag, number, option
+from stream.options import (
+    DEVICE,
+    OUT,
+    PAINT,
+    STYLE_OPTIONS,
+    TALK,
+    flag,
+    number,
+    option,
+    whole_number,
+)
 
 IN = "Where it comes from"
 TIME = "In time"
@@ -118,6 +128,16 @@ Control = Annotated[
         "standard input.",
     ),
 ]
+MetricsPort = Annotated[
+    int | None,
+    option(
+        TALK,
+        "--metrics-port",
+        metavar="PORT",
+        parser=whole_number,
+        help="Tell Prometheus at http://127.0.0.1:PORT/metrics.",
+    ),
+]
 Transition = Annotated[
     float,
     typer.Option(
@@ -172,6 +192,7 @@ class LiveOptions:
     crf: int | None
     preset: str | None
     control: str | None
+    metrics_port: int | None
     transition: float
     styles: str | None
     overwrite: bool
