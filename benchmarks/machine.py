@@ -3,12 +3,15 @@
 import os
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-PACKAGES = ("torch", "diffusers", "transformers", "av", "numpy", "opencv-python")
+PACKAGES = (
+    *("torch", "diffusers", "transformers", "openvino", "numpy", "av", "opencv-python"),
+    *("triton", "streamdiffusion"),
+)
 
 
 def machine() -> dict[str, object]:
@@ -23,7 +26,14 @@ def machine() -> dict[str, object]:
 
 
 def versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    """Of what is installed; a GPU machine may have little."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def commit() -> str:

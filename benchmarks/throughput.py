@@ -5,7 +5,8 @@ Three things are measured:
 1. frame to frame: uint8 in, uint8 out at the model's size, ours (without and with stability) and
    diffusers' pipeline in turns on the same frames, so that a noisy machine is noisy for all;
    warm-up not counted; medians and p95 over all frames, the ratio as the median over the rounds.
-2. file to file: `Session` on the shipped clip, decoding and encoding included.
+2. file to file: `Session` with stability on, decoding and encoding included, on clips of three
+   sizes in turns; each stage's time, and what all threads together took of the processor.
 3. memory: peak of the command on a clip of 10 s and one of 10 min (1 min with --quick).
 
 Prints tables; the last line is one JSON object.
@@ -25,6 +26,7 @@ from statistics import median
 
 import numpy as np
 from machine import commit, machine, versions
+from material import CLIP, write_clip
 from memory import peak_mb
 from numpy.typing import NDArray
 from plain_pipeline import PlainPipeline
@@ -33,9 +35,13 @@ from rich.table import Table
 
 from models import PRESETS, Engine, Style, load_engine
 from stream import Frame, Session, Stylizer, open_sink, open_source
+from stream.frame import Size
 from stream.geometry import model_size, resize
 
-CLIP = Path(__file__).resolve().parent.parent / "examples" / "clips" / "bunny.mp4"
+CLIP_SIZES = {(256, 256): 40, (384, 384): 24, (448, 256): None}
+"""(width, height) of what is read, painted and written, and the frames a second wished for on two
+cores of the kind that the README names; ``None`` where there is no wish."""
+
 WARM_UP_FRAMES = 3
 SAME_MEMORY = 0.05
 """Peaks of the short and the long clip may differ by this share."""
@@ -59,7 +65,7 @@ def main() -> None:
         "dtype": str(engine.dtype),
         "style": asdict(style),
         "frame_to_frame": frame_to_frame(engine, style, args),
-        "file_to_file": file_to_file(engine, style),
+        "file_to_file": file_to_file(engine, style, args),
         "memory": None if args.no_memory else memory(args),
     }
     show(console, result)
@@ -140,14 +146,46 @@ def summary(rows: list[list[float]]) -> dict[str, float]:
     }
 
 
-def file_to_file(engine: Engine, style: Style) -> dict[str, object]:
-    """The whole way of the shipped clip, decoder to encoder, at the model's size."""
+def file_to_file(engine: Engine, style: Style, args: argparse.Namespace) -> list[dict]:
+    """The whole way of a clip, decoder to encoder, stability on; a row for each size."""
+    rounds, count = (1, 60) if args.quick else (5, 100)
+    runs: dict[Size, list[dict]] = {size: [] for size in CLIP_SIZES}
     with tempfile.TemporaryDirectory() as folder:
-        source = open_source(CLIP)
-        sink = open_sink(Path(folder, "out.mp4"), info=source.info)
-        stylizer = Stylizer(engine, style, output_size="model")
-        engine.warm_up(stylizer.sizes(source.info.size).model)
-        return Session(source, stylizer, sink).run().as_dict()
+        for size in CLIP_SIZES:
+            write_clip(Path(folder, f"{size}.mp4"), size, count)
+            run_file(Path(folder, f"{size}.mp4"), engine, style)  # compiles and warms up
+        for _ in range(rounds):
+            for size in CLIP_SIZES:
+                runs[size].append(run_file(Path(folder, f"{size}.mp4"), engine, style))
+    return [
+        {
+            "size": size,
+            "fps_wished": CLIP_SIZES[size],
+            "fps": median(run["fps"] for run in found),
+            "processor_ms": median(run["processor_ms"] for run in found),
+            "stages": median_stages([run["stages"] for run in found]),
+            "runs": found,
+        }
+        for size, found in runs.items()
+    ]
+
+
+def run_file(clip: Path, engine: Engine, style: Style) -> dict:
+    """One session's statistics, and the processor's time a frame of all threads."""
+    source = open_source(clip)
+    sink = open_sink(clip.with_name("out.mp4"), info=source.info, overwrite=True)
+    stylizer = Stylizer(engine, style, short_side_px=min(source.info.size))
+    start_s = time.process_time()
+    stats = Session(source, stylizer, sink).run()
+    spent_s = time.process_time() - start_s
+    return {**stats.as_dict(), "processor_ms": spent_s * 1e3 / stats.frames_out}
+
+
+def median_stages(runs: list[dict]) -> dict[str, dict[str, float]]:
+    return {
+        stage: {key: median(run[stage][key] for run in runs if stage in run) for key in row}
+        for stage, row in runs[0].items()
+    }
 
 
 def memory(args: argparse.Namespace) -> dict[str, object]:
@@ -174,10 +212,7 @@ def show(console: Console, result: dict) -> None:
     if frames["mean_difference_of_pictures"] is not None:
         difference = frames["mean_difference_of_pictures"]
         console.print(f"pictures differ by {difference:.3f} of 255 levels")
-    table = Table(f"file to file, {files['fps']:.1f} fps", "p50 ms", "p95 ms", "p99 ms")
-    for name, row in files["stages"].items():
-        table.add_row(name, *(f"{row[key]:.1f}" for key in ("p50", "p95", "p99")))
-    console.print(table)
+    console.print(file_table(files))
     if memory is not None:
         same = "equal within 5 %" if memory["equal_within_5_percent"] else "NOT equal within 5 %"
         console.print(
@@ -185,6 +220,20 @@ def show(console: Console, result: dict) -> None:
             f"{memory['long_peak_mb']:.0f} MB on {memory['long_s']} s: {same}"
         )
     console.print(result["machine"], result["versions"], "commit", result["commit"])
+
+
+def file_table(files: list[dict]) -> Table:
+    """A column each size; a stage's cell is p50 / p95 ms."""
+    table = Table("file to file, stable", *("{}x{}".format(*row["size"]) for row in files))
+    table.add_row("frames a second", *(f"{row['fps']:.1f}" for row in files))
+    table.add_row("wished for", *(str(row["fps_wished"] or "-") for row in files))
+    for stage in dict.fromkeys(stage for row in files for stage in row["stages"]):
+        cells = [row["stages"].get(stage) for row in files]
+        table.add_row(
+            f"{stage}, ms", *(f"{c['p50']:.1f} / {c['p95']:.1f}" if c else "-" for c in cells)
+        )
+    table.add_row("processor, ms", *(f"{row['processor_ms']:.1f}" for row in files))
+    return table
 
 
 if __name__ == "__main__":
