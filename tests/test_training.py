@@ -16,6 +16,7 @@ from models import Style, load_engine
 from models.autoencoder import AutoencoderPatch
 from models.styles import STYLES
 from models.training import autoencoder, consistency, diffusion, judge, lcm_lora, text
+from models.training.critic import Critic, CriticLoop, balanced
 from models.training.export import export
 from models.training.loop import Plan, fit, generator
 from models.training.measures import paint
@@ -83,10 +84,48 @@ def test_stage_learns(trained: Path, stage: str) -> None:
 
 def test_student_learns_from_known_ends(trained: Path) -> None:
     consistency.train(
-        trained, Plan(steps=30, batch=2, warmup_steps=5), objective="paired", window=128
+        trained,
+        Plan(steps=40, batch=4, warmup_steps=5),
+        objective="paired",
+        window=128,
+        with_critic=False,
     )
     history = losses(trained / "paired")
     assert history[-1] < history[0]
+
+
+def test_critic_learns_to_tell_the_students_pictures() -> None:
+    torch.manual_seed(0)
+    critic = Critic()
+    loop = CriticLoop(critic)
+    frame, w, looks = torch.randn(8, 16, 8, 8), torch.ones(8, 1, 1, 1), torch.arange(8)
+    hinges = []
+    for _ in range(40):
+        wanted = frame + torch.randn(frame.shape)
+        loop.loss(frame.clone(), wanted, frame, w, looks)  # a student that paints nothing
+        hinges.append(loop.learn())
+    assert hinges[0] > 1.5 and hinges[-1] < 1.0
+    assert critic(wanted, frame, w, looks).mean() > critic(frame, frame, w, looks).mean()
+
+
+def test_critic_is_saved_and_goes_on(tmp_path: Path) -> None:
+    frame, w, looks = torch.randn(2, 16, 8, 8), torch.ones(2, 1, 1, 1), torch.arange(2)
+    loop = CriticLoop(Critic())
+    loop.loss(frame, frame + 1, frame, w, looks)
+    loop.learn()
+    loop.save(tmp_path / "critic.pt")
+    again = CriticLoop(Critic())
+    again.load(tmp_path / "critic.pt")
+    expected = loop.loss(frame, frame + 1, frame, w, looks)
+    torch.testing.assert_close(again.loss(frame, frame + 1, frame, w, looks), expected)
+
+
+def test_critic_pulls_with_its_share_of_the_force() -> None:
+    at = torch.randn(2, 3, requires_grad=True)
+    compared, adversarial = (at * 3).square().sum(), (100 * at).abs().sum()
+    force = torch.autograd.grad(balanced(adversarial, compared, at, 0.5), at, retain_graph=True)[0]
+    whole = torch.autograd.grad(compared, at)[0]
+    torch.testing.assert_close(force.norm(), 0.5 * whole.norm())
 
 
 def test_student_learns_from_the_teachers_ode(trained: Path) -> None:

@@ -26,6 +26,7 @@ STAGES = (
     "judge",
     "export",
     "evaluate",
+    "compare",
 )
 
 
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--window", type=int, help="side of a training picture in pixels")
     arguments.add_argument("--crops", type=int, default=4800, help="training crops to make")
     arguments.add_argument("--objective", choices=("paired", "lcd"), default="paired")
+    arguments.add_argument("--no-critic", action="store_true", help="`distil` without a critic")
     arguments.add_argument("--start", type=Path, help="UNet folder that `distil` starts from")
     arguments.add_argument("--model", type=Path, default=Path("models/bundled"))
     arguments.add_argument("--teacher", help="lcm-lora: diffusers folder or hub id to distil")
@@ -81,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
         packages, pairs = runs / "packages", runs / "pairs"
         make_pairs(packages, pairs / "held_out", count=120, per_crop=18, held_out=True)
         make_pairs(packages, pairs / "train", count=options.crops, per_crop=8, held_out=False)
-    elif options.stage in ("export", "evaluate"):
+    elif options.stage in ("export", "evaluate", "compare"):
         _finish(options)
     else:
         _train(options)
@@ -108,13 +110,14 @@ def _train(options: argparse.Namespace) -> None:
     elif options.stage == "distil":
         consistency.train(
             runs, plan(options, 6000, 16, 8e-4), objective=options.objective,
-            window=options.window or 192, start=options.start,
+            window=options.window or 192, start=options.start, with_critic=not options.no_critic,
         )  # fmt: skip
     else:
         judge.train(runs, plan(options, 3000, 24, 1.5e-3))
 
 
 def _finish(options: argparse.Namespace) -> None:
+    from models.training.compare import compare
     from models.training.evaluate import evaluate, save_table
     from models.training.export import export
 
@@ -122,7 +125,9 @@ def _finish(options: argparse.Namespace) -> None:
         size = export(options.runs, options.model, unet=options.objective)
         logging.getLogger(__name__).info("%s: %.2f MB", options.model, size / 1e6)
     else:
-        save_table(evaluate(options.model, options.runs), options.runs / "evaluate" / "table.json")
+        measure = evaluate if options.stage == "evaluate" else compare
+        table = measure(options.model, options.runs)
+        save_table(table, options.runs / options.stage / "table.json")
 
 
 def plan(options: argparse.Namespace, steps: int, batch: int, learning_rate: float) -> "Plan":

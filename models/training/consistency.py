@@ -5,7 +5,8 @@ each photograph is: f(z_t, t) is trained straight onto m(w) of `looks.py`, from 
 starts (the noised photograph) and from where its later steps go on (what the student made of it in
 its own first step, noised again). A pseudo-Huber loss on latents, L1 and edges on a decoded corner,
 each weighed by how far the painting is from the photograph, so that a look near the photograph is
-learned as exactly as one far from it. No target network.
+learned as exactly as one far from it. A critic (`critic.py`) asks for the strokes that such losses
+average away. No target network.
 
 `lcd`, the textbook (arXiv 2310.04378, algorithm 1). The teacher's ODE is solved over a skipped
 interval of k timesteps with one guided DDIM step, and f at the near end, by a moving average of
@@ -19,10 +20,12 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 
 from models.autoencoder import AutoencoderPatch
 from models.training.autoencoder import difference_loss
+from models.training.critic import Critic, CriticLoop, balanced
 from models.training.denoiser import Denoiser, pseudo_huber
 from models.training.diffusion import open_examples
 from models.training.examples import Example, Examples
@@ -34,11 +37,19 @@ Objective = Literal["paired", "lcd"]
 START_SHARE = 0.6
 """Of the examples start as the noised photograph, the rest stand at a later step."""
 
-ECHOES = 3
+ECHOES = 4
 """Steps in a row that see one drawn batch, each with another noise and timestep: drawing costs as
 much as learning here (data echoing, arXiv 1907.05550)."""
 
+CRITIC_SHARE = 0.5
+"""Force of the critic on the student's latents, as a share of the comparison's."""
+
+CRITIC = "critic.pt"
+
 PIXEL_WEIGHT = 0.6
+PIXEL_ROWS = 8
+"""Of a batch are decoded."""
+
 CORNER = 16
 """Side, in latents, of the window that is decoded for the pixel loss."""
 
@@ -59,10 +70,10 @@ class Paired:
 
     def __init__(
         self, unet: UNet2DConditionModel, examples: Examples, autoencoder: AutoencoderPatch,
-        plan: Plan, window: int,
+        critic: CriticLoop | None, folder: Path, plan: Plan, window: int,
     ) -> None:  # fmt: skip
         self._unet, self._examples, self._autoencoder = unet, examples, autoencoder
-        self._plan, self._window = plan, window
+        self._critic, self._folder, self._plan, self._window = critic, folder, plan, window
         self._device = next(unet.parameters()).device
         self._denoiser = Denoiser(self._device)
         self._grid = torch.tensor(GRID)
@@ -85,8 +96,17 @@ class Paired:
         w = share(t_first).view(-1, 1, 1, 1)
         wanted = example.frame + w * (example.painting - example.frame)
         weight = relative_weight(example)
-        latents = (pseudo_huber(x, wanted) * weight).mean()
-        return {"latents": latents} | self._pixels(x, example, w, weight, random)
+        losses = {"latents": (pseudo_huber(x, wanted) * weight).mean()}
+        if self._critic is not None:
+            doubt = self._critic.loss(x, wanted, example.frame, w, example.looks)
+            losses["critic"] = balanced(doubt, losses["latents"], x, CRITIC_SHARE)
+        return losses | self._pixels(x, example, w, weight, random)
+
+    def after_step(self, step: int) -> None:
+        if self._critic is not None:
+            self._critic.learn()
+            if (step + 1) % self._plan.checkpoint_every == 0:
+                self._critic.save(self._folder / CRITIC)
 
     @torch.no_grad()
     def _first_step(self, example: Example, t: Tensor, noise: Tensor, rows: Tensor) -> Tensor:
@@ -105,11 +125,13 @@ class Paired:
     ) -> dict[str, Tensor]:
         room = x.shape[-1] - CORNER + 1
         top, left = (int(v) for v in torch.randint(0, room, (2,), generator=random))
-        decoded = to_images(self._autoencoder, x[..., top : top + CORNER, left : left + CORNER])
-        area = (..., slice(8 * top, 8 * (top + CORNER)), slice(8 * left, 8 * (left + CORNER)))
-        wanted = torch.lerp(example.photo[area], example.target[area], w).clamp(-1, 1)
+        rows = slice(PIXEL_ROWS)
+        corner = x[rows, :, top : top + CORNER, left : left + CORNER]
+        decoded = to_images(self._autoencoder, corner)
+        area = (rows, ..., slice(8 * top, 8 * (top + CORNER)), slice(8 * left, 8 * (left + CORNER)))
+        wanted = torch.lerp(example.photo[area], example.target[area], w[rows]).clamp(-1, 1)
         inner = (..., slice(8, -8), slice(8, -8))  # the decoder saw zeros beyond the window
-        root = weight.view(-1, 1, 1, 1)
+        root = weight[rows].view(-1, 1, 1, 1)
         loss = F.l1_loss(decoded[inner] * root, wanted[inner] * root)
         edges = difference_loss(decoded[inner] * root, wanted[inner] * root)
         return {"pixels": PIXEL_WEIGHT * loss, "edges": PIXEL_WEIGHT * edges}
@@ -172,11 +194,19 @@ class Distilled:
 
 
 def train(
-    runs: Path, plan: Plan, *, objective: Objective, window: int = 192, start: Path | None = None
+    runs: Path,
+    plan: Plan,
+    *,
+    objective: Objective,
+    window: int = 192,
+    start: Path | None = None,
+    with_critic: bool = True,
 ) -> UNet2DConditionModel:
     """Train the student in `<runs>/<objective>`; returns its moving average, saved as `unet`.
 
-    `start`: the UNet folder that gives the first weights; the teacher's by default.
+    Args:
+        start: The UNet folder that gives the first weights; the teacher's by default.
+        with_critic: Whether `paired` also has to please the critic.
     """
     device = best_device()
     torch.manual_seed(plan.seed)
@@ -185,13 +215,19 @@ def train(
     unet = UNet2DConditionModel.from_pretrained(start or teacher_folder)
     unet = unet.to(device, memory_format=torch.channels_last)
     folder = runs / objective
+    folder.mkdir(parents=True, exist_ok=True)
+    loss: Paired | Distilled
     if objective == "paired":
-        average = fit(unet, Paired(unet, examples, autoencoder, plan, window), plan, folder)
+        unet.set_attn_processor(AttnProcessor())  # on few tokens a fifth quicker than fused kernels
+        critic = CriticLoop(Critic().to(device)) if with_critic else None
+        if critic is not None and (folder / CRITIC).exists():
+            critic.load(folder / CRITIC)
+        loss = Paired(unet, examples, autoencoder, critic, folder, plan, window)
     else:
         teacher = UNet2DConditionModel.from_pretrained(teacher_folder).to(device).eval()
         plain = PromptBank.load(runs / "text" / "bank.safetensors").to(device).states[0, :1]
         loss = Distilled(unet, teacher.requires_grad_(False), examples, plain, plan, window)
-        average = fit(unet, loss, plan, folder, after_step=loss.after_step)
+    average = fit(unet, loss, plan, folder, after_step=loss.after_step)
     assert isinstance(average, UNet2DConditionModel)
     average.save_pretrained(folder / "unet")
     return average

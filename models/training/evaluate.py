@@ -18,7 +18,14 @@ from models.style import Style
 from models.styles import STYLES
 from models.training.batches import image
 from models.training.judge import Judge
-from models.training.measures import band_correlation, gradient_correlation, paint, psnr, ssim
+from models.training.measures import (
+    band_correlation,
+    gradient_correlation,
+    paint,
+    pan,
+    psnr,
+    ssim,
+)
 from models.training.pairs import Pairs
 from models.training.renderers import Picture
 
@@ -122,12 +129,19 @@ def temporal_figures(engine: Engine, pictures: list[Picture]) -> dict[str, float
     looks = ("oil painting", "watercolor", "van gogh", "anime")
     for name, (dx, noise, cells) in PANS.items():
         values = [
-            band_correlation(engine, Style(look, strength=0.6), picture, dx, noise, cells)
+            band_correlation(painted_pan(engine, Style(look), pan(picture, dx, noise), cells), dx)
             for picture in pictures
             for look in looks
         ]
         figures[f"stroke correlation, {name}"] = float(np.mean(values))
     return figures
+
+
+def painted_pan(engine: Engine, style: Style, frames: list[Picture], cells: int = 0) -> Tensor:
+    """Two frames at strength 0.6, the second's fixed noise moved by whole latent cells."""
+    style = replace(style, strength=0.6)
+    noise = engine.noise(style, (frames[0].shape[1], frames[0].shape[0]))
+    return paint(engine, style, frames, [noise, torch.roll(noise, -cells, dims=-1)])
 
 
 def save_table(table: dict[str, float], path: Path) -> None:

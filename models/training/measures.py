@@ -11,6 +11,7 @@ from models.engine import Engine
 from models.style import Style
 from models.training.renderers import Picture
 
+SIDE = 256
 BORDER = 16
 """Pixels of the rim that temporal figures leave out: there the picture has entered newly."""
 
@@ -104,29 +105,34 @@ def shifted(picture: Picture, dx: float, size: int) -> Picture:
     )
 
 
-def band_correlation(
-    engine: Engine,
-    style: Style,
-    picture: Picture,
-    dx: float,
-    sensor_noise: float = 0.0,
-    cells: int = 0,
-) -> float:
+def pan(picture: Picture, dx: float, sensor_noise: float = 0.0, size: int = SIDE) -> list[Picture]:
+    """Two frames of a camera that pans by `dx` px, with sensor noise of that standard deviation."""
+    random = np.random.default_rng(0)
+    return [_with_noise(shifted(picture, d, size), sensor_noise, random) for d in (0.0, dx)]
+
+
+def band_correlation(painted: Tensor, dx: float) -> float:
     """Correlation of a frame's stroke band with the previous frame's, along the true motion.
 
-    `dx`: pixels that the picture moves to the left in one frame; `sensor_noise`: standard
-    deviation, of 255, laid over both frames; `cells`: whole latent cells that the noise moves
-    along. No temporal method.
+    Args:
+        painted: The two frames of `pan`, painted: (2, 3, H, W).
+        dx: Pixels that the picture moved to the left from one to the other.
     """
-    size = 256
-    random = np.random.default_rng(0)
-    frames = [_with_noise(shifted(picture, d, size), sensor_noise, random) for d in (0.0, dx)]
-    noise = engine.noise(style, (size, size))
-    noises = [noise, torch.roll(noise, -cells, dims=-1)]
-    before, after = band(luma(paint(engine, style, frames, noises)))
-    back = _moved(before[0].numpy(), dx)
-    inner = np.s_[BORDER : size - BORDER, BORDER : size - BORDER - round(dx)]
-    return float(np.corrcoef(back[inner].ravel(), after[0].numpy()[inner].ravel())[0, 1])
+    before, after = band(luma(painted))[:, 0].numpy()
+    back, inner = _moved(before, dx), _inner(after, dx)
+    return float(np.corrcoef(back[inner].ravel(), after[inner].ravel())[0, 1])
+
+
+def warp_error(painted: Tensor, dx: float) -> float:
+    """Squared difference along the true motion, over the variance of the luma (0-255)."""
+    before, after = luma(painted)[:, 0].numpy()
+    back, inner = _moved(before, dx), _inner(after, dx)
+    return float(np.square(back[inner] - after[inner]).mean() / after[inner].var())
+
+
+def _inner(plane: NDArray[np.float32], dx: float) -> tuple[slice, slice]:
+    height, width = plane.shape
+    return np.s_[BORDER : height - BORDER, BORDER : width - BORDER - round(dx)]
 
 
 def _moved(plane: NDArray[np.float32], dx: float) -> NDArray[np.float32]:
