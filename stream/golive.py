@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -24,7 +25,7 @@ from stream.metrics import MetricsServer
 from stream.options import option_names
 from stream.painter import Painter, PainterOptions
 from stream.progress import OnDownload
-from stream.session import interruptibly
+from stream.session import interruptibly, meanwhile
 from stream.sink import Sink, VideoEncoding
 from stream.source import Source, VideoInfo
 from stream.sources.reconnecting import OnLoss
@@ -79,6 +80,8 @@ class LiveRunner:
             with option_names():
                 parse_output_size(options.output_size)
                 wanted = self._input()
+            # what takes longest at a start; the thread that paints finds it done
+            meanwhile("import", lambda: import_module("models.loading"))
             source = interruptibly(
                 "open", lambda: open_live_source(wanted, clock=self._clock, stats=self.stats)
             )

@@ -329,6 +329,14 @@ def interruptibly(name: str, step: Callable[[], Result]) -> Result:
     return results[0]
 
 
+def meanwhile(name: str, step: Step) -> None:
+    """Take a step in a thread of its own, called `name`, that nothing waits for.
+
+    What it raises is lost: whoever needs its result takes the step again and is told.
+    """
+    Worker(name, [step], Failures(), threading.TIMEOUT_MAX, must_end=False).start()
+
+
 def workers_left() -> bool:
     """Whether a worker is still at it: then Python's own way to end might crash in it."""
     return any(isinstance(thread, _WorkerThread) for thread in threading.enumerate())
