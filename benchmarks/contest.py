@@ -1,60 +1,219 @@
-"""Contestants in turns on one frame: times, set-up, picture against a reference."""
+"""Contestants in turns on the same frames: times, set-up, memory, picture against a reference.
 
+A frame is uint8 RGB; a contestant takes a batch of them (B, H, W, 3) and gives as many, on the
+host. One that cannot be set up, or fails later, keeps its row, which says why.
+"""
+
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from roofline import Peak, Work
 
 Data = NDArray[np.uint8]
 Paint = Callable[[Data], Data]
-WARM_UP_FRAMES = 2
+WARM_UP_CALLS = 2
+LONGEST_REASON = 160
+
+
+class Unavailable(Exception):
+    """A contestant that this machine has not, with the reason."""
 
 
 @dataclass
 class Contestant:
-    """One way to paint a frame, bytes to bytes.
+    """One way to paint frames, bytes to bytes.
 
     Attributes:
         name: As in the table.
-        make: Makes it, ready to paint; timed together with its first frame as set-up.
-        paint: Paints one frame; there after `set_up`.
+        load: Brings the weights into memory; not timed.
+        prepare: Makes of them what paints; timed together with its first frames as set-up.
+        note: Beside its row.
+        compare: Paints for the comparison of pictures where `prepare`'s cannot be compared (it
+            draws other noise); ``None`` compares what is timed.
+        is_comparable: Whether its pictures can be those of the reference at all.
+        work: What it does a call, for its share of the roofline.
+        failure: Why there is nothing to see.
         threads: torch's own; OpenVINO has others.
-        peak_mb: Most GPU memory that its set-up took, ``None`` without a GPU.
+        peak_mb: Most GPU memory that its set-up took, its weights included; ``None`` without one.
+        times_ms: Of each timed call, on the host's clock.
+        device_ms: The same on the GPU's: from the first work that is queued to the end of the last.
     """
 
     name: str
-    make: Callable[[], Paint]
+    load: Callable[[], Any]
+    prepare: Callable[[Any], Paint]
+    note: str = ""
+    compare: Callable[[Paint], Paint] | None = None
+    is_comparable: bool = True
+    work: Work | None = None
     paint: Paint | None = None
+    failure: str = ""
     setup_s: float = 0.0
     threads: int = 1
     peak_mb: float | None = None
     times_ms: list[float] = field(default_factory=list)
-    note: str = ""
+    device_ms: list[float] = field(default_factory=list)
 
     def set_up(self, data: Data, threads: int) -> None:
-        """Make it and paint once; torch's thread count, which it may set, is remembered."""
+        """Load it and paint once; torch's thread count, which it may set, is remembered."""
         torch.set_num_threads(threads)
         before_bytes = _reset_peak()
+        loaded = self.load()
         start_s = time.perf_counter()
-        self.paint = self.make()
+        self.paint = self.prepare(loaded)
         self.paint(data)
         self.setup_s = time.perf_counter() - start_s
         self.threads = torch.get_num_threads()
         if before_bytes is not None:
             self.peak_mb = (torch.cuda.max_memory_allocated() - before_bytes) / 1e6
 
-    def round(self, data: Data, count: int) -> None:
-        """Paint a few frames to warm up, then `count` that are timed."""
+    def round(self, data: Data, count: int, stopwatch: "Stopwatch") -> None:
+        """Paint a few times to warm up, then `count` times that are timed."""
         assert self.paint is not None
         torch.set_num_threads(self.threads)
-        for index in range(WARM_UP_FRAMES + count):
-            start_s = time.perf_counter()
+        for _ in range(WARM_UP_CALLS):
             self.paint(data)
-            if index >= WARM_UP_FRAMES:
-                self.times_ms.append((time.perf_counter() - start_s) * 1e3)
+        for _ in range(count):
+            start_s = time.perf_counter()
+            stopwatch.start()
+            self.paint(data)
+            stopwatch.stop()
+            self.times_ms.append((time.perf_counter() - start_s) * 1e3)
+            elapsed_ms = stopwatch.elapsed_ms()
+            if elapsed_ms is not None:
+                self.device_ms.append(elapsed_ms)
+
+    def attempt(self, step: Callable[[], object]) -> None:
+        """Take a step; what it raises becomes the reason of the row, and its memory is freed."""
+        try:
+            step()
+        except Unavailable as err:
+            self.failure = str(err)
+        except Exception as err:  # one that fails must not cost the others their figures
+            self.failure = f"failed: {type(err).__name__}: {' '.join(str(err).split())}"
+        if self.failure:
+            self.failure = self.failure[:LONGEST_REASON]
+            self.paint = None
+            _free()
+
+
+class Stopwatch:
+    """Times a call on the device's own clock; on a CPU there is none, and it says ``None``."""
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def elapsed_ms(self) -> float | None:
+        return None
+
+
+class EventStopwatch(Stopwatch):
+    """By CUDA events: one before the first work of a call, one after the last."""
+
+    def __init__(self) -> None:
+        events: Any = torch.cuda.Event
+        self._first, self._last = events(enable_timing=True), events(enable_timing=True)
+
+    def start(self) -> None:
+        self._first.record()
+
+    def stop(self) -> None:
+        self._last.record()
+
+    def elapsed_ms(self) -> float:
+        self._last.synchronize()
+        elapsed_ms: float = self._first.elapsed_time(self._last)
+        return elapsed_ms
+
+
+def contest(
+    contestants: list[Contestant],
+    data: Data,
+    *,
+    rounds: int,
+    count: int,
+    stopwatch: Stopwatch | None = None,
+) -> None:
+    """Set all up, then let those that stand paint in turns."""
+    threads, stopwatch = torch.get_num_threads(), stopwatch or Stopwatch()
+    for contestant in contestants:
+        contestant.attempt(lambda c=contestant: c.set_up(data, threads))
+    for _ in range(rounds):
+        for contestant in contestants:
+            if contestant.paint is not None:
+                contestant.attempt(lambda c=contestant: c.round(data, count, stopwatch))
+    torch.set_num_threads(threads)
+
+
+def rows(contestants: list[Contestant], data: Data, peak: Peak | None) -> list[dict[str, object]]:
+    """A row each; the first one's picture is the reference."""
+    reference = _picture(contestants[0], data)
+    return [_row(contestant, data, reference, peak) for contestant in contestants]
+
+
+def _row(
+    contestant: Contestant, data: Data, reference: Data | None, peak: Peak | None
+) -> dict[str, object]:
+    picture = _picture(contestant, data)  # which may fail too
+    row: dict[str, object] = {"name": contestant.name, "note": contestant.note}
+    if contestant.paint is None or not contestant.times_ms:
+        return {**row, "failure": contestant.failure}
+    p50_ms, p95_ms, p99_ms = (float(p) for p in np.percentile(contestant.times_ms, (50, 95, 99)))
+    device_ms = float(np.median(contestant.device_ms)) if contestant.device_ms else None
+    floor_ms = peak.floor_ms(contestant.work) if peak and contestant.work else None
+    return {
+        **row,
+        "device_ms": device_ms,
+        "p50_ms": p50_ms,
+        "p95_ms": p95_ms,
+        "p99_ms": p99_ms,
+        "min_ms": min(contestant.times_ms),
+        "fps": len(data) * 1e3 / p50_ms,
+        "setup_s": contestant.setup_s,
+        "peak_mb": contestant.peak_mb,
+        **likeness(picture, reference),
+        "floor_ms": floor_ms,
+        "share_of_roofline": None if floor_ms is None else floor_ms / (device_ms or p50_ms),
+        "threads_of_torch": contestant.threads,
+    }
+
+
+def _picture(contestant: Contestant, data: Data) -> Data | None:
+    """What it paints, where that can be compared."""
+    paint = contestant.paint
+    if paint is None or not contestant.is_comparable:
+        return None
+    pictures: list[Data] = []
+    compared = contestant.compare(paint) if contestant.compare else paint
+    contestant.attempt(lambda: pictures.append(compared(data)))
+    return pictures[0] if pictures else None
+
+
+def likeness(picture: Data | None, reference: Data | None) -> dict[str, object]:
+    """PSNR in dB, which equal pictures have not, and whether they are equal."""
+    if picture is None or reference is None:
+        return {"psnr_db": None, "is_equal": None}
+    error = ((picture.astype(float) - reference.astype(float)) ** 2).mean()
+    psnr_db = float(10 * np.log10(255**2 / error)) if error else None
+    return {"psnr_db": psnr_db, "is_equal": not error}
+
+
+def make_frames(width: int, height: int, batch: int = 1) -> Data:
+    """Smooth pictures with some grain (B, H, W, 3), always the same; no two of a batch alike."""
+    y, x = np.mgrid[:height, :width] / max(width, height)
+    grain = np.random.default_rng(0).normal(0, 6, (batch, height, width, 3))
+    waves = [np.sin(9 * x + 5 * y), np.cos(7 * x * y + 2), np.sin(12 * (x - y) + 1)]
+    smooth = np.stack(waves, axis=2) * 90 + 127
+    return (smooth + grain).clip(0, 255).astype(np.uint8)
 
 
 def _reset_peak() -> int | None:
@@ -65,76 +224,8 @@ def _reset_peak() -> int | None:
     return torch.cuda.memory_allocated()
 
 
-def contest(contestants: list[Contestant], data: Data, *, rounds: int, count: int) -> None:
-    """Set all up, then let them paint in turns."""
-    threads = torch.get_num_threads()
-    for contestant in contestants:
-        contestant.set_up(data, threads)
-    for _ in range(rounds):
-        for contestant in contestants:
-            contestant.round(data, count)
-    torch.set_num_threads(threads)
-
-
-def rows(contestants: list[Contestant], data: Data) -> list[dict[str, object]]:
-    """A row each; the first one's picture is the reference."""
-    pictures = [contestant.paint(data) for contestant in contestants if contestant.paint]
-    return [
-        {
-            "name": contestant.name,
-            "p50_ms": float(np.percentile(contestant.times_ms, 50)),
-            "p95_ms": float(np.percentile(contestant.times_ms, 95)),
-            "p99_ms": float(np.percentile(contestant.times_ms, 99)),
-            "min_ms": min(contestant.times_ms),
-            "fps": 1e3 / float(np.percentile(contestant.times_ms, 50)),
-            "setup_s": contestant.setup_s,
-            "threads_of_torch": contestant.threads,
-            "psnr_db": psnr_db(picture, pictures[0]),
-            "peak_mb": contestant.peak_mb,
-            "note": contestant.note,
-        }
-        for contestant, picture in zip(contestants, pictures, strict=True)
-    ]
-
-
-def psnr_db(picture: Data, reference: Data) -> float | None:
-    """``None`` for equal pictures."""
-    error = ((picture.astype(float) - reference.astype(float)) ** 2).mean()
-    return float(10 * np.log10(255**2 / error)) if error else None
-
-
-def show(title: str, table: list[dict[str, object]]) -> None:
-    head = (
-        "",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
-        "min ms",
-        "fps",
-        "set-up s",
-        "PSNR dB",
-        "GPU MB",
-        "threads",
-    )
-    print(f"\n{title}")
-    print(f"{head[0]:<44}" + "".join(f"{name:>9}" for name in head[1:]))
-    keys = ("p50_ms", "p95_ms", "p99_ms", "min_ms", "fps", "setup_s", "psnr_db", "peak_mb")
-    keys = (*keys, "threads_of_torch")
-    for row in table:
-        cells = "".join(f"{_cell(row[key]):>9}" for key in keys)
-        print(f"{row['name']:<44}{cells}  {row['note']}")
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
-
-
-def make_frame(width: int, height: int) -> Data:
-    """A smooth picture with some grain, always the same."""
-    y, x = np.mgrid[:height, :width] / max(width, height)
-    grain = np.random.default_rng(0).normal(0, 6, (height, width, 3))
-    waves = [np.sin(9 * x + 5 * y), np.cos(7 * x * y + 2), np.sin(12 * (x - y) + 1)]
-    smooth = np.stack(waves, axis=2) * 90 + 127
-    return (smooth + grain).clip(0, 255).astype(np.uint8)
+def _free() -> None:
+    """Give back what nothing holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

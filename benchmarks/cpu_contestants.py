@@ -1,11 +1,15 @@
 """What can paint a frame on a CPU: plain torch, bfloat16, Inductor, OpenVINO alone, ours."""
 
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
-from contest import Contestant, Data, Paint
+from contest import Contestant, Paint, Unavailable
+from painters import painter
+from roofline import count_work
 from torch import Tensor, nn
 
 from models import Engine, Style
@@ -14,99 +18,125 @@ from models.acceleration.openvino import OpenVinoCall, Precision
 from models.acceleration.threads import physical_cores
 
 MakeEngine = Callable[[], Engine]
+Size = tuple[int, int]
 
 
 def cpu_contestants(
-    make_engine: MakeEngine, style: Style, size: tuple[int, int], *, inductor: bool
+    make_engine: MakeEngine, style: Style, size: Size, *, inductor: bool
 ) -> list[Contestant]:
-    """All of them, the plain path in float32 first; `make_engine` makes a plain engine."""
+    """All of them, the plain path in float32 first; `make_engine` makes a plain engine.
 
-    def accelerated(kind: Any, dtype: torch.dtype | None) -> Callable[[], Paint]:
-        def make() -> Paint:
-            engine = make_engine()
-            accelerate(engine, kind, dtype)
-            return painter(engine, style, size)
+    Args:
+        make_engine: In float32.
+        style: What is painted.
+        size: (width, height).
+        inductor: With the compiled row, whose set-up takes a minute.
+    """
+    work = count_work(make_engine(), style, size, 1)
 
-        return make
+    def row(name: str, prepare: Callable[[Engine], Engine]) -> Contestant:
+        return Contestant(
+            name, make_engine, lambda engine: _paint(prepare(engine), style, size), work=work
+        )
 
-    contestants = [
-        Contestant("eager float32", lambda: painter(make_engine(), style, size)),
-        Contestant("eager float32, channels_last, rewritten", accelerated("eager", torch.float32)),
-        Contestant(
-            "eager bfloat16, channels_last, rewritten", accelerated("eager", torch.bfloat16)
-        ),
+    found = [
+        row("eager float32", lambda engine: engine),
+        row("eager bfloat16", in_bfloat16),
+        row("eager float32, rewritten", lambda engine: _accelerated(engine, torch.float32)),
+        row("eager bfloat16, rewritten", lambda engine: _accelerated(engine, torch.bfloat16)),
+        row("OpenVINO f32, UNet as it is", lambda engine: openvino(engine, style, "f32")),
+        row("OpenVINO bf16, UNet as it is", lambda engine: openvino(engine, style, "bf16")),
+        row("ours (auto)", lambda engine: _accelerated(engine, None)),
     ]
     if inductor:
-        contestants.append(
-            Contestant("inductor float32, frozen", lambda: _inductor(make_engine(), style, size))
-        )
-    for precision in ("f32", "bf16"):
-        contestants.append(
-            Contestant(
-                f"OpenVINO {precision}, UNet as it is",
-                lambda precision=precision: _openvino(make_engine(), style, size, precision),
-            )
-        )
-    return [*contestants, Contestant("ours (auto)", accelerated("auto", None))]
+        found.insert(2, row("Inductor float32, frozen", inductor_frozen))
+    return found
 
 
-def painter(engine: Engine, style: Style, size: tuple[int, int]) -> Paint:
-    """Bytes to bytes through an engine; what the style decides is worked out before."""
-    noise, conditioning = engine.noise(style, size), engine.encode_prompt(style)
-    schedule = engine.schedule(style)
-
-    def paint(data: Data) -> Data:
-        latents = engine.encode(engine.to_image(data))
-        return engine.to_data(engine.decode(engine.denoise(latents, noise, conditioning, schedule)))
-
-    return paint
-
-
-def _inductor(engine: Engine, style: Style, size: tuple[int, int]) -> Paint:
-    torch._inductor.config.freezing = True
-    networks = engine.networks
-    engine.networks = replace(
-        networks,
-        encode=torch.compile(networks.encode),
-        predict=torch.compile(networks.predict),
-        decode=torch.compile(networks.decode),
-    )
+def _paint(engine: Engine, style: Style, size: Size) -> Paint:
     return painter(engine, style, size)
 
 
+def _accelerated(engine: Engine, dtype: torch.dtype | None) -> Engine:
+    """By the choice itself where no dtype is given, else in torch."""
+    accelerate(engine, "eager" if dtype else "auto", dtype)
+    return engine
+
+
+def in_bfloat16(engine: Engine) -> Engine:
+    """As diffusers would be set to it: the modules converted, nothing else."""
+    networks: Any = engine.networks
+    for module in (networks.predict.unet, networks.encode.vae):
+        nn.Module.to(module, torch.bfloat16)
+    for call in (networks.encode, networks.predict, networks.decode):
+        call.dtype = torch.bfloat16
+    engine.dtype = torch.bfloat16
+    return engine
+
+
+def inductor_frozen(engine: Engine) -> Engine:
+    """torch.compile with weights as constants.
+
+    Raises:
+        Unavailable: There is no C++ compiler.
+    """
+    if not any(shutil.which(name) for name in (os.environ.get("CXX"), "g++", "clang++") if name):
+        raise Unavailable("no C++ compiler: install g++")
+    torch._inductor.config.freezing = True
+    networks = engine.networks
+    encode, predict, decode = (
+        torch.compile(call, dynamic=False)
+        for call in (networks.encode, networks.predict, networks.decode)
+    )
+    engine.networks = replace(networks, encode=encode, predict=predict, decode=decode)
+    return engine
+
+
 class _TensorsOnly(nn.Module):
-    """A predictor without guidance and pooled text."""
+    """A predictor of whose conditions those that are given are tensors."""
 
     def __init__(self, predictor: Any) -> None:
         super().__init__()
         self.predictor = predictor
 
-    def forward(self, latents: Tensor, timestep: Tensor, prompt_embeds: Tensor) -> Tensor:
-        prediction: Tensor = self.predictor(latents, timestep, prompt_embeds)
+    def forward(self, latents: Tensor, timestep: Tensor, *conditions: Tensor) -> Tensor:
+        prediction: Tensor = self.predictor(latents, timestep, *conditions)
         return prediction
 
 
-def _openvino(engine: Engine, style: Style, size: tuple[int, int], precision: Precision) -> Paint:
+def openvino(engine: Engine, style: Style, precision: Precision) -> Engine:
+    """The three modules as they are, for models whose added conditions are none.
+
+    Raises:
+        ImportError: openvino is not installed.
+    """
     networks: Any = engine.networks
     side = engine.size_multiple
     latents = torch.zeros(1, *engine.latent_shape((side, side)))
     seen = torch.zeros(1, networks.predict.unet.config.in_channels, *latents.shape[2:])
+    given = _given(engine, style)
 
     def call(module: nn.Module, *example_inputs: Tensor) -> OpenVinoCall:
         return OpenVinoCall(
             module, example_inputs, precision=precision, threads=physical_cores(), on_failure=_fail
         )
 
-    text = engine.encode_prompt(style).prompt_embeds
-    predict = call(_TensorsOnly(networks.predict), seen, torch.tensor([499]), text)
+    predict = call(_TensorsOnly(networks.predict), seen, torch.tensor([499]), *given)
     engine.networks = replace(
         networks,
         encode=call(networks.encode, torch.zeros(1, 3, side, side)),
-        predict=lambda latents, timestep, text, *_: predict(latents, timestep, text),
+        predict=lambda *inputs: predict(*(tensor for tensor in inputs if tensor is not None)),
         decode=call(networks.decode, latents),
     )
     torch.set_num_threads(1)
-    return painter(engine, style, size)
+    return engine
+
+
+def _given(engine: Engine, style: Style) -> list[Tensor]:
+    """The conditions that this model takes, as `Engine.denoise` hands them over."""
+    conditioning = engine.encode_prompt(style)
+    timestep_cond = engine.timestep_cond(conditioning, engine.schedule(style))
+    return [t for t in (conditioning.prompt_embeds, timestep_cond) if t is not None]
 
 
 def _fail(reason: str) -> None:

@@ -1,157 +1,104 @@
-"""What can paint a frame on a GPU: diffusers' pipelines as shipped, and our tiers.
-
-diffusers' img2img pipelines get prompt embeddings made before and their own uint8 conversions, as a
-program around them would write it. Ours: the plain engine, the same rewritten, and as one graph.
-"""
+"""What can paint frames on a GPU: diffusers, StreamDiffusion, and ours tier by tier."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from contest import Contestant, Data, Paint
-from cpu_contestants import painter
-from diffusers import (
-    LCMScheduler,
-    StableDiffusionImg2ImgPipeline,
-    StableDiffusionXLImg2ImgPipeline,
-)
-from diffusers.image_processor import VaeImageProcessor
-from PIL import Image
-from random_models import Architecture, RandomText, random_engine, random_unet, random_vae
+from contest import Contestant, Data, Paint, Unavailable
+from diffusers_contestants import diffusers_contestants
+from painters import painter, painter_in_flight
+from random_models import Case, random_engine
+from streamdiffusion_contestants import streamdiffusion_contestants
 
-from models import Engine, Style
-from models.acceleration.graphs import FrameFunction, FrameGraph
+from models import Engine
+from models.acceleration import CompileMode
+from models.acceleration.cuda import accelerate_cuda
+from models.acceleration.device import Cuda, Device
 from models.acceleration.rewrites import split
 
-Size = tuple[int, int]
+ONE_LATE = "a frame late: two on their way"
+NOT_COMPILED = "kernels are not compiled"
 
 
-def gpu_contestants(
-    architecture: Architecture, style: Style, size: Size, device: torch.device, *, compiled: bool
-) -> list[Contestant]:
+def gpu_contestants(case: Case, *, compiled: bool) -> list[Contestant]:
     """All of them; ours in float32 first, as the reference of the pictures.
 
     Args:
-        architecture: Which model.
-        style: Of all.
-        size: (width, height).
-        device: Where; on the CPU no graph is captured (a trial of this script).
+        case: What they paint.
         compiled: torch.compile too, ours and theirs; takes minutes.
     """
-    half = torch.float16 if device.type == "cuda" else torch.float32
 
-    def ours(kind: str, dtype: torch.dtype = half) -> Callable[[], Paint]:
-        return lambda: _ours(random_engine(architecture, device, dtype), kind, style, size)
+    def plain(engine: Engine) -> Paint:
+        return painter(engine, case.style, case.size)
 
-    def theirs(vae: str, compile: bool = False) -> Callable[[], Paint]:
-        return lambda: _diffusers(architecture, vae, style, device, half, compile=compile)
-
-    contestants = [
-        Contestant("ours, plain, float32", ours("plain", torch.float32)),
-        Contestant("diffusers, its own VAE", theirs("kl"), note="another VAE: no PSNR"),
-        Contestant("diffusers, TAESD", theirs("tiny")),
-        Contestant("ours, plain", ours("plain")),
-        Contestant("ours, rewritten", ours("rewritten")),
-        Contestant("ours, rewritten, one graph", ours("graph")),
+    found = [
+        _ours(replace(case, dtype=torch.float32), "ours, plain, float32", plain),
+        *diffusers_contestants(case, compiled=compiled),
+        *streamdiffusion_contestants(case, compiled=compiled),
+        _ours(case, "ours, plain", plain),
+        _ours(case, "ours, rewritten", lambda engine: plain(rewritten(engine))),
+        *_graphed(case, "ours, one graph", "off"),
     ]
     if compiled:
-        contestants += [
-            Contestant("diffusers, TAESD, compiled", theirs("tiny", compile=True)),
-            Contestant("ours, rewritten, compiled, one graph", ours("compiled")),
-        ]
-    return contestants
+        found += _graphed(case, "ours, compiled, one graph", "now")
+    return found
 
 
-def _ours(engine: Engine, kind: str, style: Style, size: Size) -> Paint:
-    if kind == "plain":
-        return painter(engine, style, size)
+def _graphed(case: Case, name: str, compile: CompileMode) -> list[Contestant]:
+    """What `load_engine` gives on a GPU: each frame waited for, and with the next on its way."""
+
+    def make(paint_by: Callable[..., Paint]) -> Callable[[Engine], Paint]:
+        def graph(engine: Engine) -> Paint:
+            accelerate_cuda(engine, compile, device_of(case))
+            paint = paint_by(engine, case.style, case.size)
+            return paint if compile == "off" else _surely_compiled(engine, paint)
+
+        return graph
+
+    waited = _ours(case, name, make(painter))
+    return [waited, _ours(case, f"{name}, in flight", make(painter_in_flight), note=ONE_LATE)]
+
+
+def _surely_compiled(engine: Engine, paint: Paint) -> Paint:
+    """The same, but where the engine says that it paints on without compiling, so does the row."""
+
+    def checked(data: Data) -> Data:
+        picture = paint(data)
+        for note in engine.notes:
+            if note.startswith(NOT_COMPILED):
+                raise Unavailable(note)
+        return picture
+
+    return checked
+
+
+def device_of(case: Case) -> Device:
+    """
+    Raises:
+        Unavailable: It is no CUDA device.
+    """
+    if case.device.type != "cuda":
+        raise Unavailable("graphs need a CUDA device")
+    return Cuda(case.device)
+
+
+def _ours(
+    case: Case, name: str, prepare: Callable[[Engine], Paint], *, note: str = ""
+) -> Contestant:
+    return Contestant(
+        name,
+        load=lambda: random_engine(case.architecture, case.device, case.dtype),
+        prepare=prepare,
+        note=note,
+        work=case.work("tiny"),
+    )
+
+
+def rewritten(engine: Engine) -> Engine:
+    """The exact rewrites, in channels_last."""
     networks: Any = engine.networks
     for module in (networks.encode.vae, networks.predict.unet):
         torch.nn.Module.to(module, memory_format=torch.channels_last)
-    predict = split(networks.predict)
-    if kind == "compiled":
-        settings: dict[str, Any] = {"fullgraph": True, "dynamic": False}
-        settings["mode"] = "max-autotune-no-cudagraphs"
-        predict.body = torch.compile(predict.body, **settings)
-        encode, decode = (torch.compile(m, **settings) for m in (networks.encode, networks.decode))
-        networks = replace(networks, encode=encode, decode=decode)
-    engine.networks = replace(networks, predict=predict)
-    if kind == "rewritten":
-        return painter(engine, style, size)
-    frame = FrameFunction(engine, size, style)
-    return FrameGraph(frame) if engine.device.type == "cuda" else _uncaptured(frame)
-
-
-def _uncaptured(frame: FrameFunction) -> Paint:
-    def paint(data: Data) -> Data:
-        frame.data.copy_(torch.from_numpy(data))
-        frame.run()
-        return frame.output.cpu().numpy().copy()
-
-    return paint
-
-
-def _diffusers(
-    architecture: Architecture,
-    vae: str,
-    style: Style,
-    device: torch.device,
-    dtype: torch.dtype,
-    *,
-    compile: bool,
-) -> Paint:
-    pipeline = _pipeline(architecture, vae, device, dtype)
-    if compile:
-        pipeline.unet.to(memory_format=torch.channels_last)
-        pipeline.vae.to(memory_format=torch.channels_last)
-        pipeline.unet.fuse_qkv_projections()
-        settings: dict[str, Any] = {"mode": "max-autotune", "fullgraph": True}
-        pipeline.unet = torch.compile(pipeline.unet, **settings)
-        pipeline.vae.decode = torch.compile(pipeline.vae.decode, **settings)
-    text = RandomText(architecture).encode(style.prompt)
-    settings = {"prompt_embeds": text.prompt_embeds.to(device, dtype)}
-    if text.text_embeds is not None:
-        settings["pooled_prompt_embeds"] = text.text_embeds.to(device, dtype)
-    # these pipelines cut their timesteps by strength after picking them
-    steps = round(style.num_inference_steps / style.strength)
-
-    def paint(data: Data) -> Data:
-        painted = pipeline(
-            image=Image.fromarray(data),
-            strength=style.strength,
-            num_inference_steps=steps,
-            guidance_scale=1.0,
-            generator=torch.Generator().manual_seed(style.seed),
-            output_type="np",
-            **settings,
-        ).images[0]
-        return (painted * 255).round().astype(np.uint8)
-
-    return paint
-
-
-def _pipeline(
-    architecture: Architecture, vae: str, device: torch.device, dtype: torch.dtype
-) -> Any:
-    parts: dict[str, Any] = {
-        "vae": random_vae(vae, device, dtype),
-        "unet": random_unet(architecture, device, dtype),
-        "text_encoder": None,
-        "tokenizer": None,
-        "scheduler": LCMScheduler(
-            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012
-        ),
-    }
-    if architecture == "sdxl":
-        pipeline: Any = StableDiffusionXLImg2ImgPipeline(
-            **parts, text_encoder_2=None, tokenizer_2=None, add_watermarker=False
-        )
-    else:
-        pipeline = StableDiffusionImg2ImgPipeline(
-            **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-        )
-    pipeline.image_processor = VaeImageProcessor(vae_scale_factor=8)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    engine.networks = replace(networks, predict=split(networks.predict))
+    return engine

@@ -4,25 +4,38 @@ Random weights are fair for speed, since no kernel looks at a weight's value; th
 nothing. The configs are those of the published checkpoints, as far as speed depends on them.
 """
 
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from roofline import Work, count_work
 from torch import Tensor
 
 from models import Engine, Style
 from models.autoencoder import AutoencoderPatch
 from models.conditioning import EncodedText
-from models.networks import make_networks
+from models.networks import TIME_ID_COUNT, make_networks
 from models.schedule import ScheduleConfig
 
-Architecture = Literal["bundled", "sd15", "sd-turbo", "sdxl", "tiny"]
+Architecture = Literal["bundled", "sd15", "sd-turbo", "sdxl", "tiny", "tiny-xl"]
 
 SD_UNET: dict[str, Any] = {
     "sample_size": 64,
     "block_out_channels": (320, 640, 1280, 1280),
     "attention_head_dim": 8,
     "cross_attention_dim": 768,
+}
+TINY_UNET: dict[str, Any] = {
+    "sample_size": 8,
+    "block_out_channels": (8, 16),
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "attention_head_dim": 4,
+    "cross_attention_dim": 16,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
 }
 UNETS: dict[Architecture, dict[str, Any]] = {
     "sd15": SD_UNET,
@@ -61,18 +74,16 @@ UNETS: dict[Architecture, dict[str, Any]] = {
         "addition_embed_type": "text",
         "addition_embed_type_num_heads": 4,
     },
-    "tiny": {
-        "sample_size": 8,
-        "block_out_channels": (8, 16),
-        "layers_per_block": 1,
-        "norm_num_groups": 4,
-        "attention_head_dim": 4,
-        "cross_attention_dim": 16,
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    "tiny": TINY_UNET,
+    "tiny-xl": {
+        **TINY_UNET,
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 4,
+        "projection_class_embeddings_input_dim": 40,
     },
 }
-TOKENS = {"bundled": 16, "tiny": 16}
+TOKENS = {"bundled": 16, "tiny": 16, "tiny-xl": 16}
 KL: dict[str, Any] = {
     "block_out_channels": (128, 256, 512, 512),
     "layers_per_block": 2,
@@ -82,6 +93,56 @@ KL: dict[str, Any] = {
     "scaling_factor": 0.18215,
     "sample_size": 512,
 }
+VAES: dict[str, tuple[type[Any], dict[str, Any]]] = {
+    "patch": (AutoencoderPatch, {}),
+    "tiny": (AutoencoderTiny, {}),
+    "kl": (AutoencoderKL, KL),
+    "small-tiny": (
+        AutoencoderTiny,
+        {"encoder_block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4}
+        | {"num_encoder_blocks": (1,) * 4, "num_decoder_blocks": (1,) * 4},
+    ),
+    "small-kl": (AutoencoderKL, {**KL, "block_out_channels": (8,) * 4, "norm_num_groups": 4}),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one table's contestants paint.
+
+    Attributes:
+        architecture: Which model.
+        style: Of all frames; its steps count.
+        size: (width, height).
+        batch: Frames a call.
+        device: Where.
+        dtype: What the contestants compute in.
+    """
+
+    architecture: Architecture
+    style: Style
+    size: tuple[int, int]
+    batch: int
+    device: torch.device
+    dtype: torch.dtype
+
+    def work(self, family: Literal["tiny", "kl"]) -> Work:
+        """What a call has to do with a VAE of that family; counted without weights."""
+        kind = vae_kind(self.architecture, family)
+        return _count(self.architecture, kind, self.style, self.size, self.batch)
+
+
+@cache
+def _count(
+    architecture: Architecture, kind: str, style: Style, size: tuple[int, int], batch: int
+) -> Work:
+    engine = random_engine(architecture, torch.device("meta"), torch.float32, vae=kind)
+    return count_work(engine, style, size, batch)
+
+
+def wants_text_time(architecture: Architecture) -> bool:
+    """Whether the UNet takes pooled text and time ids, as SDXL's does."""
+    return UNETS[architecture].get("addition_embed_type") == "text_time"
 
 
 class RandomText:
@@ -93,8 +154,10 @@ class RandomText:
         shape = 1, TOKENS.get(architecture, 77), config["cross_attention_dim"]
         self._embeds = torch.randn(shape, generator=generator)
         self._pooled: Tensor | None = None
-        if config.get("addition_embed_type") == "text_time":
-            self._pooled = torch.randn(1, 1280, generator=generator)
+        if wants_text_time(architecture):
+            width = config["projection_class_embeddings_input_dim"]
+            width -= TIME_ID_COUNT * config["addition_time_embed_dim"]
+            self._pooled = torch.randn(1, width, generator=generator)
 
     def encode(self, text: str) -> EncodedText:
         return EncodedText(self._embeds, self._pooled, ())
@@ -108,17 +171,23 @@ def random_unet(architecture: Architecture, device: torch.device, dtype: torch.d
 
 
 def random_vae(kind: str, device: torch.device, dtype: torch.dtype) -> Any:
-    """ "patch" (the bundled one), "tiny" (TAESD) or "kl"."""
+    """One of `VAES`: "patch" is the bundled model's, "tiny" TAESD."""
+    vae_class, config = VAES[kind]
     torch.manual_seed(1)
     with device:
+        vae = vae_class(**config)
         if kind == "patch":
-            vae: Any = AutoencoderPatch()
             for name, parameter in vae.named_parameters():
                 if name.endswith("conv2.weight"):  # zero in a fresh block
                     torch.nn.init.kaiming_uniform_(parameter, a=5**0.5)
-        else:
-            vae = AutoencoderTiny() if kind == "tiny" else AutoencoderKL(**KL)
     return _ready(vae, dtype)
+
+
+def vae_kind(architecture: Architecture, family: Literal["tiny", "kl"] = "tiny") -> str:
+    """Of that family, as large as suits the model; the bundled one has its own."""
+    if architecture == "bundled":
+        return "patch"
+    return f"small-{family}" if architecture.startswith("tiny") else family
 
 
 def _ready(module: Any, dtype: torch.dtype) -> Any:
@@ -135,9 +204,9 @@ def random_engine(
     style: Style | None = None,
 ) -> Engine:
     """A plain engine; the same weights every time."""
-    vae = vae or ("patch" if architecture == "bundled" else "tiny")
     networks = make_networks(
-        random_unet(architecture, device, dtype), random_vae(vae, device, dtype)
+        random_unet(architecture, device, dtype),
+        random_vae(vae or vae_kind(architecture), device, dtype),
     )
     text: Any = RandomText(architecture)
     prediction = "v_prediction" if architecture == "bundled" else "epsilon"
