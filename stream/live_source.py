@@ -89,7 +89,7 @@ def _opener(kind: SourceKind, wanted: LiveInput, clock: Clock) -> Callable[[], S
     if kind == "network":
         from stream.sources.network import open_url
 
-        return lambda: open_url(wanted.spec, sound=wanted.sound)
+        return lambda: open_url(wanted.spec, clock=clock, sound=wanted.sound)
     if kind == "screen":
         from stream.sources.screen import ScreenSource
 

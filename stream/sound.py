@@ -18,7 +18,17 @@ SOUND_RATE = 48_000
 CHANNELS = 2
 
 JUMP_S = 0.2
-"""A difference between the clocks that changes by more at once is a new one: a source came back."""
+"""A difference between the clocks that changes by more at once may be a new one: a source came
+back, or a picture was late."""
+
+LATE_S = 5.0
+"""No picture is later than that."""
+
+LATE_PICTURES = 12
+"""So many late pictures in a row are not late: the source has fallen behind for good."""
+
+FAR_S = 10.0
+"""Sound is no further from its picture in any stream; where it seems so, its time is nonsense."""
 
 SMOOTHING = 0.05
 """Weight of the newest picture in the difference: the jitter of twenty is averaged."""
@@ -72,14 +82,21 @@ class SoundClock:
 
     def __init__(self) -> None:
         self._difference_s: float | None = None
+        self._session_s = 0.0
         self._pictures = 0
+        self._late = 0
         self._next: int | None = None
 
     def anchor(self, media_s: float, session_s: float) -> None:
         """What the source dates `media_s` came at `session_s`."""
         difference_s = session_s - media_s
-        if self._difference_s is None or abs(difference_s - self._difference_s) > JUMP_S:
-            self._difference_s, self._pictures = difference_s, 0
+        self._session_s = session_s
+        later_s = 0.0 if self._difference_s is None else difference_s - self._difference_s
+        self._late = self._late + 1 if JUMP_S < later_s < LATE_S else 0
+        if 0 < self._late < LATE_PICTURES:
+            return
+        if self._difference_s is None or abs(later_s) > JUMP_S:
+            self._difference_s, self._pictures, self._late = difference_s, 0, 0
         self._pictures += 1
         weight = max(SMOOTHING, 1 / self._pictures)
         self._difference_s += weight * (difference_s - self._difference_s)
@@ -91,6 +108,8 @@ class SoundClock:
         if self._difference_s is None:
             return None
         due = sound.position + round(self._difference_s * SOUND_RATE)
+        if abs(due - self._session_s * SOUND_RATE) > FAR_S * SOUND_RATE:
+            return None
         late = 0 if self._next is None else due - self._next
         placed: Sound | None
         if self._next is None or abs(late) > HARD_S * SOUND_RATE:

@@ -166,7 +166,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_stream_gives_its_sound_where_it_is_asked_for(served: str) -> None:
-    with open_url(served, sound=True) as source:
+    with open_url(served, clock=ManualClock(), sound=True) as source:
         assert source.has_sound
         sounds = []
         for _ in source:
@@ -174,7 +174,7 @@ def test_a_stream_gives_its_sound_where_it_is_asked_for(served: str) -> None:
     samples = np.concatenate([one.samples for one in sounds])
     assert len(samples) == pytest.approx(3 * 48000, abs=3000)
     assert np.abs(samples).max() > 10_000
-    with open_url(served) as source:
+    with open_url(served, clock=ManualClock()) as source:
         assert not source.has_sound
         assert list(source) and source.sounds() == []
 

@@ -334,9 +334,11 @@ def served(tmp_path: Path) -> Iterator[str]:
         server.communicate(timeout=10)
 
 
-def test_a_stream_is_read_to_its_end(served: str) -> None:
-    with open_url(served) as source:
+def test_a_file_that_is_sent_ahead_of_its_time_is_shown_when_it_is_due(served: str) -> None:
+    clock = ManualClock()
+    with open_url(served, clock=clock) as source:
         frames = list(source)
+    assert clock.now_s() == pytest.approx(frames[-1].time_s - frames[0].time_s, abs=1e-6)
     assert source.info.size == (96, 64)
     assert source.info.rate == Fraction(25)
     assert 20 <= len(frames) <= 25
@@ -354,6 +356,33 @@ def test_a_silent_server_is_given_up() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/live"
         with pytest.raises(SourceError, match="does not answer"):
             open_url(url, timeout_s=0.5)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://no.such.host.invalid/x", "there is no host no.such.host.invalid"),
+        ("rtsp://127.0.0.1:99999/x", "is not an address"),
+    ],
+)
+def test_a_wrong_address_is_said(url: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        open_url(url)
+
+
+def test_encryption_that_fails_is_said(served: str) -> None:
+    with pytest.raises(SourceError, match=r"takes no encrypted connection \(TLS\)"):
+        open_url(served.replace("http", "https", 1))
+
+
+def test_silence_on_udp_is_said() -> None:
+    with pytest.raises(SourceError, match="is silent"):
+        open_url(f"udp://127.0.0.1:{free_port()}", timeout_s=0.2)
+
+
+def test_a_server_of_another_kind_is_said(served: str) -> None:
+    with pytest.raises(SourceError, match="closes the connection"):
+        open_url(served.replace("http", "rtmp", 1))
 
 
 def test_a_port_without_a_server_refuses() -> None:

@@ -1,11 +1,12 @@
 """NetworkSource: the pictures of a stream (RTSP, RTMP, HTTP, HLS, UDP, TCP) as they come, by PyAV.
 
-Opened for low delay: little is probed, nothing is held back. It blocks for at most its time-outs;
+Opened for low delay: little is probed, nothing is held back; only what comes ahead of its time (a
+file, the segments of HLS) is shown when it is due. It blocks for at most its time-outs;
 what is lost is a SourceError, which `ReconnectingSource` answers by opening anew.
 """
 
 import logging
-import re
+import threading
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
@@ -21,6 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from stream.addresses import shown
+from stream.clock import Clock, Pacer
 from stream.errors import SourceError
 from stream.frame import Frame
 from stream.media import colour
@@ -28,6 +30,7 @@ from stream.media.orientation import Orientation
 from stream.sound import Sound
 from stream.source import Source, VideoInfo
 from stream.sources.conversion import RgbConverter, refuse_hdr
+from stream.sources.explaining import explain
 from stream.sources.hearing import SoundDecoder
 from stream.sources.opening import best_video_stream
 
@@ -56,7 +59,8 @@ SCHEME_OPTIONS = {
 WITHOUT_TIMEOUT = {"udp"}
 """Schemes for which FFmpeg's own option of that name means something else."""
 
-URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+SEGMENTED = {"hls", "dash"}
+"""Containers that come a few seconds at a time."""
 
 DEFAULT_RATE = Fraction(25)
 
@@ -69,7 +73,8 @@ class NetworkSource(Source):
 
     Args:
         container: Opened by `open_url`, or another live input of PyAV's.
-        name: What the user calls it, fit to be shown.
+        url: What the user calls it.
+        clock: What is waited by, where the server sends ahead of time.
         sound: Give its sound too, if it has any.
 
     Raises:
@@ -78,9 +83,20 @@ class NetworkSource(Source):
 
     is_live = True
 
-    def __init__(self, container: InputContainer, name: str, *, sound: bool = False) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        sound: bool = False,
+    ) -> None:
         self.notes: list[str] = []
-        self._name = name
+        self._url = url
+        name = shown(url)
+        self._clock = clock or Clock()
+        self._stopped = threading.Event()
+        self._pacer = Pacer() if comes_in_bursts(container) else None
         self._container: InputContainer | None = container
         self._decoder = SoundDecoder()
         self._sounds: deque[Sound] = deque(maxlen=SOUND_BACKLOG)
@@ -126,7 +142,7 @@ class NetworkSource(Source):
         try:
             return next(self._pictures, None)
         except (av.FFmpegError, OSError) as err:
-            raise SourceError(explain(self._name, err)) from err
+            raise SourceError(explain(self._url, err)) from err
 
     def read(self) -> Frame | None:
         if self._container is None:
@@ -134,7 +150,16 @@ class NetworkSource(Source):
         picture, self._first = self._first or self._next_picture(), None
         if picture is None:
             return None
-        return Frame(self._converter.convert(picture), picture.pts or 0, self.info.time_base)
+        data = self._converter.convert(picture)
+        frame = Frame(data, picture.pts or 0, self.info.time_base)
+        if self._pacer is not None:
+            delay_s = self._pacer.delay_s(frame.time_s, self._clock.now_s())
+            if self._clock.wait(self._stopped, delay_s):
+                return None
+        return frame
+
+    def interrupt(self) -> None:
+        self._stopped.set()
 
     def sounds(self) -> list[Sound]:
         heard = list(self._sounds)
@@ -147,43 +172,33 @@ class NetworkSource(Source):
             self._container = None
 
 
-def open_url(url: str, *, sound: bool = False, timeout_s: float = TIMEOUT_S) -> NetworkSource:
+def comes_in_bursts(container: InputContainer) -> bool:
+    """Whether the server sends ahead of time, whole segments or a file, so that we must wait."""
+    return container.format.name in SEGMENTED or bool(container.duration) or container.size > 0
+
+
+def open_url(
+    url: str,
+    *,
+    clock: Clock | None = None,
+    sound: bool = False,
+    timeout_s: float = TIMEOUT_S,
+) -> NetworkSource:
     """
     Raises:
         SourceError: The address is wrong, nobody answers, or there is no video.
     """
     scheme = urlsplit(url).scheme.lower()
-    name = shown(url)
     if scheme not in SCHEME_OPTIONS:
         known = ", ".join(f"{known}://" for known in SCHEME_OPTIONS)
         raise SourceError(f"Streams of {scheme}:// cannot be read; give one of {known}.")
     options = LOW_DELAY | SCHEME_OPTIONS[scheme]
     timeout = None if scheme in WITHOUT_TIMEOUT else (timeout_s, timeout_s)
+    place = url
     if scheme in WITHOUT_TIMEOUT:
-        url += ("&" if "?" in url else "?") + f"timeout={round(timeout_s * 1e6)}"
+        place += ("&" if "?" in url else "?") + f"timeout={round(timeout_s * 1e6)}"
     try:
-        container = av.open(url, options=options, timeout=timeout)
+        container = av.open(place, options=options, timeout=timeout)
     except (av.FFmpegError, OSError, ValueError) as err:
-        raise SourceError(explain(name, err)) from err
-    return NetworkSource(container, name, sound=sound)
-
-
-def explain(name: str, err: Exception) -> str:
-    """One sentence on why a stream cannot be reached or read, and what to do."""
-    reasons: list[tuple[type[Exception], str]] = [
-        (av.error.ExitError, f"{name} does not answer; check the address and the network."),
-        (TimeoutError, f"{name} does not answer; check the address and the network."),
-        (av.error.ConnectionRefusedError, f"{name} refuses the connection; is the server up?"),
-        (av.error.HTTPUnauthorizedError, f"{name} asks for a name and password; put them in it."),
-        (av.error.HTTPNotFoundError, f"{name} is not there (404); check the path."),
-        (av.error.HTTPForbiddenError, f"{name} is forbidden to us (403); check the rights."),
-        (av.error.ProtocolNotFoundError, f"{name}: FFmpeg here was built without this protocol."),
-        (av.error.InvalidDataError, f"{name} sends no video that can be read; check the address."),
-    ]
-    for kind, sentence in reasons:
-        if isinstance(err, kind):
-            return sentence
-    text = str(getattr(err, "strerror", "") or err)
-    if "tls" in text.lower() or "certificate" in text.lower():
-        return f"{name} cannot be trusted (TLS: {text}); check its certificate and this clock."
-    return f"{name} cannot be read ({text}); check the address and the network."
+        raise SourceError(explain(url, err)) from err
+    return NetworkSource(container, url, clock=clock, sound=sound)

@@ -1,0 +1,57 @@
+"""Why a stream cannot be reached or read, in one sentence that says what to do next."""
+
+import socket
+from urllib.parse import urlsplit
+
+import av
+
+from stream.addresses import shown
+
+TLS_SCHEMES = ("https", "rtmps", "rtsps")
+
+REASONS: list[tuple[type[Exception], str]] = [
+    (av.error.ExitError, "does not answer; check the address and the network"),
+    (TimeoutError, "does not answer; check the address and the network"),
+    (av.error.ConnectionRefusedError, "refuses the connection; is the server up?"),
+    (av.error.HTTPUnauthorizedError, "asks for a name and password; put them in it"),
+    (av.error.HTTPNotFoundError, "is not there (404); check the path"),
+    (av.error.HTTPForbiddenError, "is forbidden to us (403); check the rights"),
+    (av.error.HTTPServerError, "is broken on its server (5xx); look there"),
+    (av.error.ProtocolNotFoundError, "is of a protocol that FFmpeg here was built without"),
+    (av.error.InvalidDataError, "sends no video that can be read; check the address"),
+    (av.error.EOFError, "closes the connection; check the path, and that it is such a server"),
+]
+"""The first that fits holds."""
+
+
+def explain(url: str, err: Exception) -> str:
+    """One sentence on what FFmpeg says of an address.
+
+    FFmpeg says no more than "Input/output error" of a host that does not exist, of encryption that
+    fails and of silence on UDP: those are told apart here.
+    """
+    reason = next((reason for kind, reason in REASONS if isinstance(err, kind)), None)
+    reason = reason or _looked_into(url) or _as_told(err)
+    return f"{shown(url)} {reason}{'' if reason.endswith('?') else '.'}"
+
+
+def _as_told(err: Exception) -> str:
+    told = str(getattr(err, "strerror", "") or err)
+    return f"cannot be read ({told}); check the address and the network"
+
+
+def _looked_into(url: str) -> str | None:
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "is not an address; check its port"
+    if parts.scheme == "udp":
+        return "is silent; is anybody sending to it?"
+    try:
+        socket.getaddrinfo(host, port)
+    except (OSError, UnicodeError):
+        return f"cannot be reached: there is no host {host}; check its name and the network"
+    if parts.scheme in TLS_SCHEMES:
+        return "takes no encrypted connection (TLS); check the port, the certificate and this clock"
+    return None
