@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from models.acceleration import Acceleration
+from models.acceleration import Acceleration, CompileMode
 from models.acceleration.choice import accelerate, check_acceleration, loading_dtype
 from models.acceleration.kept import load_kept
 from models.engine import Engine
@@ -36,6 +36,7 @@ def load_engine(
     loras: Sequence[str] = (),
     vae: str | None = None,
     acceleration: Acceleration = "auto",
+    compile: CompileMode = "auto",
     offline: bool = False,
     on_download: OnDownload | None = None,
 ) -> Engine:
@@ -48,10 +49,13 @@ def load_engine(
         dtype: What the networks compute in; ``None`` is float16, on the CPU what is fastest there.
         loras: More LoRAs to fuse, each "ID[:weight]", ID a .safetensors file, a folder or hub id.
         vae: Folder or hub id of another VAE, e.g. "madebyollin/taesd".
-        acceleration: "auto" takes the fastest path that works here and notes which (with `dtype`
-            given: the plain one); "off" is the plain path, float32 on the CPU; "openvino" and
-            "eager" (torch, channels_last) ask for one, both on the CPU only. On the CPU all but
-            "off" set torch's thread count for the process.
+        acceleration: "auto" takes the fastest path that works here and notes which (on the CPU,
+            with `dtype` given: the plain one); "off" is the plain path, float32 on the CPU;
+            "openvino" and "eager" (torch, channels_last) ask for one, both on the CPU only. On the
+            CPU all but "off" set torch's thread count for the process.
+        compile: On CUDA, when faster kernels are compiled: "auto" in another process, while frames
+            are painted without them, "now" before the first frame of a size, "off" never. They are
+            kept on disk for the next time.
         offline: Never ask the network; HF_HUB_OFFLINE in the environment says the same.
         on_download: Told how far a download is: (hub id, bytes here, bytes in all).
 
@@ -60,12 +64,12 @@ def load_engine(
         ModelFormatError: A part is missing, damaged, pickled or of a kind that is not served.
         ModelMemoryError: The device is too small.
         ValueError: No such device, a LoRA's weight is no number, or an acceleration that is not
-            known, is not for this device, or cannot compute in `dtype`.
+            known, is not for this device (so compile="now"), or cannot compute in `dtype`.
         ImportError: "openvino" was asked for and is not installed.
     """
     preset = find_preset(name)
     target = choose_device(device)
-    check_acceleration(acceleration, target, dtype)
+    check_acceleration(acceleration, target, dtype, compile)
     preset = replace(preset, vae=vae or preset.vae, loras=(*preset.loras, *loras))
     given = vae, *loras, dtype
     hub = Hub(offline=offline, on_download=on_download)
@@ -79,7 +83,7 @@ def load_engine(
             if engine is not None:
                 return engine
         engine = plain()
-        accelerate(engine, acceleration, dtype)
+        accelerate(engine, acceleration, dtype, compile)
     return engine
 
 

@@ -45,6 +45,9 @@ class Recorder:
     def wait(self, stream: "_Stream", event: "_Event") -> None:
         stream.add(event.reach)
 
+    def aside(self, work: Work) -> None:
+        work()
+
     def host(self, shape: tuple[int, ...]) -> Tensor:
         return torch.full(shape, 77, dtype=torch.uint8)
 
@@ -53,7 +56,8 @@ class Recorder:
 
     def capture(self, work: Work, pool: object) -> Work:
         self.settle()
-        with _Recording() as recording:
+        recording = _Recording()
+        with recording:
             work()
         recording.spoil()
         return recording.replay
@@ -104,11 +108,11 @@ class _Event:
         self.reach()
 
 
-class _Recording(TorchDispatchMode):
+class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The operations of a function with the tensors they read and wrote."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._operations: list[tuple[Any, Any, Any, list[Tensor]]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

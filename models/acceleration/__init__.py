@@ -7,7 +7,12 @@
     threads.py   how many threads a machine has to give
     rewrites.py  exact rewrites of a UNet: less work, the same numbers
     predictor.py the halves of such a UNet at work, whatever runs them
-    graphs.py    a whole frame, bytes to bytes, as one CUDA graph
+    cuda.py      what a GPU is given: frames by one launch each, kernels compiled beside
+    frame.py     a whole frame, bytes to bytes, as one function over fixed buffers
+    graphs.py    the same as CUDA graphs, by size and number of steps
+    ring.py      a few frames in flight; device.py: streams, events and capture of a GPU
+    compiled.py  when networks are compiled, and the one thread that waits for it
+    blueprint.py what has to be known for it; build.py: the process; artifacts.py: on disk
 
 Every path is held against the plain one by tests/test_acceleration*.py. Which one runs, and why a
 faster one does not, is a sentence in `Engine.notes`.
@@ -17,3 +22,6 @@ from typing import Literal
 
 Acceleration = Literal["auto", "off", "openvino", "eager"]
 """What `load_engine` takes: the fastest that works here; the plain path; one by name."""
+
+CompileMode = Literal["off", "auto", "now"]
+"""When the kernels of a GPU are compiled: never; beside, once it pays; before the first frame."""

@@ -1,8 +1,10 @@
 """Which fast path an engine is given: what was asked for, or the fastest that works here."""
 
+from typing import get_args
+
 import torch
 
-from models.acceleration import Acceleration
+from models.acceleration import Acceleration, CompileMode
 from models.acceleration.openvino import PRECISIONS
 from models.engine import Engine
 
@@ -15,7 +17,10 @@ SERVED: dict[str, tuple[Acceleration, ...]] = {
 
 
 def check_acceleration(
-    acceleration: Acceleration, device: torch.device, dtype: torch.dtype | None
+    acceleration: Acceleration,
+    device: torch.device,
+    dtype: torch.dtype | None,
+    compile: CompileMode = "auto",
 ) -> None:
     """Refuse what cannot be, before anything is loaded.
 
@@ -27,6 +32,13 @@ def check_acceleration(
         raise ValueError(f"got acceleration={acceleration!r} on {device}, expected {expected}")
     if acceleration == "openvino" and dtype not in (None, torch.float32, torch.bfloat16):
         raise ValueError(f"got dtype={dtype} for OpenVINO, expected float32 or bfloat16")
+    if compile not in get_args(CompileMode):
+        raise ValueError(f"got compile={compile!r}, expected {', '.join(get_args(CompileMode))}")
+    if compile == "now" and (device.type != "cuda" or acceleration != "auto"):
+        raise ValueError(
+            "got compile='now', expected 'off' or 'auto': kernels are compiled on CUDA only, "
+            "with acceleration='auto'"
+        )
 
 
 def loading_dtype(
@@ -38,10 +50,16 @@ def loading_dtype(
     return dtype or torch.float16
 
 
-def accelerate(engine: Engine, acceleration: Acceleration, dtype: torch.dtype | None) -> None:
+def accelerate(
+    engine: Engine,
+    acceleration: Acceleration,
+    dtype: torch.dtype | None,
+    compile: CompileMode = "auto",
+) -> None:
     """Put the path asked for into an engine as `load_engine` made it, plain.
 
-    With a dtype given, "auto" leaves the engine plain: another path would compute in another.
+    With a dtype given, "auto" leaves an engine on the CPU plain: another path would compute in
+    another.
 
     Raises:
         ImportError: "openvino" was asked for and is not installed.
@@ -56,3 +74,7 @@ def accelerate(engine: Engine, acceleration: Acceleration, dtype: torch.dtype | 
         use_eager(engine, dtype)
     elif acceleration == "auto" and dtype is None and engine.device.type == "cpu":
         accelerate_cpu(engine)
+    elif acceleration == "auto" and engine.device.type == "cuda":
+        from models.acceleration.cuda import accelerate_cuda
+
+        accelerate_cuda(engine, compile)

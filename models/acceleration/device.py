@@ -42,6 +42,9 @@ class Device(Protocol):
     def wait(self, stream: Any, event: Event) -> None:
         """Let a stream, not the host, wait for an event."""
 
+    def aside(self, work: Work) -> None:
+        """Do `work` on a stream of its own and wait for it; also from another thread."""
+
     def host(self, shape: tuple[int, ...]) -> Tensor:
         """A uint8 tensor in page-locked host memory."""
 
@@ -76,6 +79,11 @@ class Cuda:
 
     def wait(self, stream: Any, event: Event) -> None:
         stream.wait_event(event)
+
+    def aside(self, work: Work) -> None:
+        stream = self._cuda.Stream(self._device)
+        self.launch(stream, work)
+        stream.synchronize()
 
     def host(self, shape: tuple[int, ...]) -> Tensor:
         return torch.empty(shape, dtype=torch.uint8, pin_memory=True)

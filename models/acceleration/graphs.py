@@ -8,10 +8,12 @@ that were used last are kept, all in one pool of memory. Where faster kernels tu
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -39,12 +41,16 @@ class FrameGraph:
         frame: What to capture; its recipe may change afterwards.
         device: Where.
         pool: From `Device.pool`.
+        on_failure: Told why, when it cannot be captured; it is launched kernel by kernel then.
     """
 
-    def __init__(self, frame: FrameFunction, device: Device, pool: Any) -> None:
+    def __init__(
+        self, frame: FrameFunction, device: Device, pool: Any, on_failure: Callable[[str], None]
+    ) -> None:
         self.frame = frame
         self._device = device
         self._pool = pool
+        self._on_failure = on_failure
         self._ring = Ring(device, frame.data, frame.output)
         self._recipe: Recipe | None = None
         self._capture()
@@ -68,7 +74,13 @@ class FrameGraph:
     def _capture(self) -> None:
         for _ in range(WARM_UP_RUNS):
             self._device.launch(self._device.compute, self.frame.run)
-        self._replay = self._device.capture(self.frame.run, self._pool)
+        try:
+            self._replay = self._device.capture(self.frame.run, self._pool)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as err:
+            self._on_failure(f"a frame cannot be captured: {' '.join(str(err).split())[:200]}")
+            self._replay = self.frame.run
 
 
 class Compiled(Protocol):
@@ -124,7 +136,7 @@ class FrameGraphs:
             parts = self._faster(frame)
             if parts is not None:
                 frame.parts = parts
-            self._graphs[key] = FrameGraph(frame, self._device, self._pool)
+            self._graphs[key] = FrameGraph(frame, self._device, self._pool, self._engine.note)
         elif (parts := self._faster(self._graphs[key].frame)) is not None:
             self._graphs[key].take(parts)
         self._graphs.move_to_end(key)

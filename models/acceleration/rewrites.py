@@ -215,7 +215,7 @@ class _FusedSelfAttention(nn.Module):
 def _joined(parameters: list[nn.Parameter]) -> nn.Parameter:
     """All of them stacked in one; they become views of it, so what is written to them is in it."""
     joined = nn.Parameter(torch.cat([each.detach() for each in parameters]), requires_grad=False)
-    places = joined.detach().split([len(each) for each in parameters])
+    places = torch.split(joined.detach(), [len(each) for each in parameters])
     for each, place in zip(parameters, places, strict=True):
         each.data = place
     return joined

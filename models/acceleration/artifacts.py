@@ -1,0 +1,140 @@
+"""Compiled networks on disk, one folder a `Blueprint`: whole or not there, checked before use.
+
+    <cache folder>/compiled/<key>/  blueprint.json  opening.bin  body.bin  closing.bin  digests.json
+
+`digests.json` makes a folder whole. A file that does not fit it is damaged: the folder is removed,
+and made again.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.acceleration.blueprint import PART_NAMES, Blueprint, weights_of
+from models.acceleration.build import BLUEPRINT_NAME
+from models.acceleration.frame import Parts
+
+DIGESTS_NAME = "digests.json"
+MOST_KEPT = 24
+"""Folders; those used longest ago go first."""
+
+LOADING_ERRORS = (
+    OSError,
+    RuntimeError,
+    AssertionError,
+    ImportError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    EOFError,
+    pickle.UnpicklingError,
+)
+"""What another Inductor's file, or a damaged one, may end in."""
+
+
+class Artifacts:
+    """The folders of one cache.
+
+    Args:
+        root: Made when something is kept.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def has(self, blueprint: Blueprint) -> bool:
+        """Whether there is a folder that looks whole; `find` looks closer."""
+        return (self._root / blueprint.key / DIGESTS_NAME).is_file()
+
+    def find(self, blueprint: Blueprint) -> Path | None:
+        """The folder of a blueprint; a damaged one is removed and not found."""
+        folder = self._root / blueprint.key
+        if not self.has(blueprint):
+            return None
+        try:
+            is_whole = json.loads((folder / DIGESTS_NAME).read_text()) == _digests(folder)
+        except (OSError, ValueError):
+            is_whole = False
+        if not is_whole:
+            self.remove(blueprint)
+            return None
+        os.utime(folder)
+        return folder
+
+    def begin(self, blueprint: Blueprint) -> Path:
+        """A fresh folder with nothing but the blueprint, to be filled and then `keep` kept.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
+        (folder / BLUEPRINT_NAME).write_text(blueprint.to_json(), encoding="utf-8")
+        return folder
+
+    def keep(self, folder: Path, blueprint: Blueprint) -> Path:
+        """Give a filled folder its name.
+
+        Raises:
+            OSError: A part is missing, or the disk refuses.
+        """
+        (folder / DIGESTS_NAME).write_text(json.dumps(_digests(folder)), encoding="utf-8")
+        self.remove(blueprint)
+        place = folder.rename(self._root / blueprint.key)
+        kept = [path for path in self._root.iterdir() if (path / DIGESTS_NAME).is_file()]
+        for old in sorted(kept, key=lambda path: path.stat().st_mtime)[:-MOST_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+        return place
+
+    def remove(self, blueprint: Blueprint) -> None:
+        """Forget a blueprint's folder, if there is one."""
+        shutil.rmtree(self._root / blueprint.key, ignore_errors=True)
+
+
+class CompiledPart:
+    """A compiled network with the weights that it is to use; written to in place, it uses the new.
+
+    Args:
+        artifact: Called with inputs, then weights, all on the device.
+        weights: In the order of `weights_of`.
+    """
+
+    def __init__(self, artifact: Any, weights: list[Tensor]) -> None:
+        self._artifact = artifact
+        self._weights = weights
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        # compiled for one layout; contiguous inputs pass as they are
+        outputs = self._artifact(*(tensor.contiguous() for tensor in inputs), *self._weights)
+        output: Tensor = outputs if isinstance(outputs, Tensor) else outputs[0]
+        return output
+
+
+def load_parts(folder: Path, own: Parts) -> Parts:
+    """The compiled networks of a folder on the weights of the engine's own.
+
+    Raises:
+        Any of `LOADING_ERRORS`: The files are not for this Inductor.
+    """
+    inductor: Any = torch._inductor
+    loaded = []
+    for name in PART_NAMES:
+        artifact = inductor.CompiledArtifact.load(path=str(folder / f"{name}.bin"), format="binary")
+        loaded.append(CompiledPart(artifact, list(weights_of(getattr(own, name)).values())))
+    return Parts(*loaded)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        name: hashlib.sha256((folder / f"{name}.bin").read_bytes()).hexdigest()
+        for name in PART_NAMES
+    }

@@ -1,0 +1,262 @@
+"""Compiled networks for the shapes that are painted, made while frames are painted without them.
+
+    shape ──► found on disk? ──no──► compiled in another process ──► loaded, tried ──► taken over
+
+One thread beside the caller waits for the process, loads what it made and runs it once, so that
+nothing is left to do between two frames but to capture. It touches nothing of the caller's but the
+weights, which it reads. What cannot be compiled stays as it is, and `Engine.notes` says why.
+"""
+
+import logging
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from models.acceleration import CompileMode
+from models.acceleration.artifacts import LOADING_ERRORS, Artifacts, load_parts
+from models.acceleration.blueprint import (
+    PART_NAMES,
+    Blueprint,
+    UncompilableError,
+    inputs_of,
+    make_blueprint,
+)
+from models.acceleration.device import Device
+from models.acceleration.frame import FrameFunction, Parts, Shape
+from models.engine import Engine
+
+FRAMES_BEFORE_BUILDING = 150
+"""In mode "auto", frames of a shape before compiling begins: a picture or two do not pay for it."""
+
+LOG_NAME = "log.txt"
+
+
+class Building(Protocol):
+    """A compilation under way."""
+
+    def wait(self) -> int:
+        """Wait for its end; 0 is success."""
+
+    def cancel(self) -> None:
+        """End it now."""
+
+
+class BuildingProcess:
+    """`models.acceleration.build` in a process of its own, its words in `folder`/log.txt."""
+
+    def __init__(self, folder: Path) -> None:
+        root = str(Path(__file__).parents[2])
+        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        spare = str(max(1, (os.cpu_count() or 1) // 2))  # the others go on painting
+        env = {"TORCHINDUCTOR_COMPILE_THREADS": spare, "OMP_NUM_THREADS": "1", **os.environ}
+        with (folder / LOG_NAME).open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "models.acceleration.build", str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**env, "PYTHONPATH": os.pathsep.join(paths)},
+                start_new_session=True,  # Ctrl-C is for the session, which cancels this
+            )
+
+    def wait(self) -> int:
+        return self._process.wait()
+
+    def cancel(self) -> None:
+        self._process.kill()
+
+
+class CompiledNetworks:
+    """`models.acceleration.graphs.Compiled`: asked before every frame, answers when it has some.
+
+    Args:
+        engine: Its UNet must be split; told in notes what came of it.
+        device: Where the loaded networks are tried.
+        artifacts: What is on disk.
+        mode: "auto" or "now".
+        start: Begins a compilation into a folder that has a blueprint.
+        load: Makes of such a folder, filled, networks on the engine's weights.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        device: Device,
+        artifacts: Artifacts,
+        mode: CompileMode = "auto",
+        start: Callable[[Path], Building] = BuildingProcess,
+        load: Callable[[Path, Parts], Parts] = load_parts,
+    ) -> None:
+        self._engine = engine
+        self._is_patient = mode == "auto"
+        self._jobs: dict[tuple[Shape, tuple[tuple[int, ...], ...]], _Job] = {}
+        self._worker = _Worker(device, artifacts, start, load)
+        self._artifacts = artifacts
+        weakref.finalize(self, self._worker.abandon)  # also where nobody closes, at exit
+
+    def take(self, frame: FrameFunction) -> Parts | None:
+        """The networks for a function's shape when they are there, each function once."""
+        key = frame.shape, tuple(frame.held_shapes)
+        if key not in self._jobs:
+            self._jobs[key] = self._make_job(frame)
+        job = self._jobs[key]
+        if (job.is_over and job.parts is None) or frame.parts is job.parts:
+            return None
+        self._ask(job)
+        return self._outcome(job)
+
+    def close(self) -> None:
+        """Stop compiling; what was taken stays good. May be called again."""
+        self._worker.close()
+
+    def _make_job(self, frame: FrameFunction) -> "_Job":
+        try:
+            return _Job(make_blueprint(self._engine, frame), frame.parts)
+        except UncompilableError as err:
+            self._engine.note(f"kernels are not compiled: {err}", logging.INFO)
+            return _Job(None, frame.parts)
+
+    def _ask(self, job: "_Job") -> None:
+        """Queue the job once it is worth it."""
+        assert job.blueprint is not None
+        job.asked += 1
+        pays = job.asked > FRAMES_BEFORE_BUILDING or not self._is_patient
+        if not job.is_queued and (pays or (job.asked == 1 and self._artifacts.has(job.blueprint))):
+            job.is_queued = True
+            self._worker.add(job)
+        if job.is_queued and not self._is_patient:
+            job.done.wait()
+
+    def _outcome(self, job: "_Job") -> Parts | None:
+        if not job.done.is_set():
+            return None
+        job.is_over = True
+        if job.parts is None:
+            self._engine.note(f"kernels are not compiled: {job.failure}", logging.INFO)
+        else:
+            self._engine.note("paints with compiled kernels", logging.INFO)
+        return job.parts
+
+
+class _Job:
+    """One shape's networks, wanted. `parts` and `failure` are the worker's until `done` is set."""
+
+    def __init__(self, blueprint: Blueprint | None, own: Parts) -> None:
+        self.blueprint = blueprint
+        self.own = own
+        self.asked = 0
+        self.is_queued = False
+        self.is_over = blueprint is None
+        self.done = threading.Event()
+        self.parts: Parts | None = None
+        self.failure = "the program ended"
+
+
+class _Worker:
+    """One job after the other, in one thread that the first job starts."""
+
+    def __init__(
+        self,
+        device: Device,
+        artifacts: Artifacts,
+        start: Callable[[Path], Building],
+        load: Callable[[Path, Parts], Parts],
+    ) -> None:
+        self._device = device
+        self._artifacts = artifacts
+        self._start = start
+        self._load = load
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()  # of the two below
+        self._building: Building | None = None
+        self._is_closed = False
+
+    def add(self, job: _Job) -> None:
+        if self._is_closed:
+            job.done.set()
+            return
+        self._jobs.put(job)
+        if self._thread is None:
+            # a daemon: a program that ends without `close` must not wait for a compiler
+            self._thread = threading.Thread(target=self._run, name="compiled", daemon=True)
+            self._thread.start()
+
+    def abandon(self) -> None:
+        """Take no more jobs, and end the compilation under way."""
+        with self._lock:
+            self._is_closed = True
+            if self._building is not None:
+                self._building.cancel()
+        self._jobs.put(None)
+
+    def close(self) -> None:
+        self.abandon()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                if not self._is_closed:
+                    job.parts = self._made(job)
+            except LOADING_ERRORS as err:
+                job.failure = " ".join(str(err).split())[:200] or type(err).__name__
+            finally:
+                job.done.set()
+
+    def _made(self, job: _Job) -> Parts:
+        assert job.blueprint is not None
+        folder = self._artifacts.find(job.blueprint)
+        if folder is not None:
+            try:
+                return self._loaded(folder, job)
+            except LOADING_ERRORS:
+                self._artifacts.remove(job.blueprint)  # made again below
+        return self._loaded(self._built(job.blueprint), job)
+
+    def _built(self, blueprint: Blueprint) -> Path:
+        folder = self._artifacts.begin(blueprint)
+        try:
+            with self._lock:
+                if self._is_closed:
+                    raise RuntimeError("the program ended")
+                self._building = self._start(folder)
+            code = self._building.wait()
+            with self._lock:
+                self._building = None
+            if code:
+                raise RuntimeError(f"the compiler ended with {code}: {_last_words(folder)}")
+            return self._artifacts.keep(folder, blueprint)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _loaded(self, folder: Path, job: _Job) -> Parts:
+        assert job.blueprint is not None
+        parts, blueprint = self._load(folder, job.own), job.blueprint
+
+        @torch.inference_mode()
+        def try_out() -> None:
+            for name in PART_NAMES:
+                inputs = [
+                    torch.zeros(shape, dtype=dtype, device=blueprint.device)
+                    for shape, dtype in inputs_of(name, blueprint)
+                ]
+                getattr(parts, name)(*inputs)
+
+        self._device.aside(try_out)
+        return parts
+
+
+def _last_words(folder: Path) -> str:
+    lines = (folder / LOG_NAME).read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "without a word")[:200]
