@@ -49,7 +49,15 @@ class Loader:
         self.dtype = dtype
         self.hub = hub
         self.notes: list[str] = []
+        # what cannot be is said first; then all is fetched; only then is anything large loaded
+        named = [parse_lora(spec) for spec in preset.loras]
+        for source in (*(source for source, _ in named), preset.vae, preset.unet):
+            if source:
+                locate(source)
         self.folder = self._find_folder()
+        self.vae_part = self._find_vae(preset.vae) if preset.vae else None
+        self.unet_weights = self._find_unet_weights()
+        self.loras = [(read_lora(source, hub), weight) for source, weight in named]
         self.index = self._load_index()
 
     def engine(self) -> Engine:
@@ -119,16 +127,17 @@ class Loader:
     def _load_unet(self) -> Any:
         from diffusers import UNet2DConditionModel
 
-        part, weights = self._own("unet"), None
-        if self.preset.unet:
-            place = locate(self.preset.unet)
-            if isinstance(place, HubName):
-                place = self.hub.file(place)
-            weights = place
-        return load_module(UNet2DConditionModel, part, self.device, self.dtype, weights)
+        part = self._own("unet")
+        return load_module(UNet2DConditionModel, part, self.device, self.dtype, self.unet_weights)
+
+    def _find_unet_weights(self) -> Path | None:
+        if not self.preset.unet:
+            return None
+        place = locate(self.preset.unet)
+        return self.hub.file(place) if isinstance(place, HubName) else place
 
     def _load_vae(self) -> Any:
-        part = self._vae_part(self.preset.vae) if self.preset.vae else self._own("vae")
+        part = self.vae_part or self._own("vae")
         vae_class, config = _vae_class(part)
         dtype = self.dtype
         if dtype == torch.float16 and self._overflows(config):
@@ -139,7 +148,7 @@ class Loader:
             )
         return load_module(vae_class, part, self.device, dtype)
 
-    def _vae_part(self, source: str) -> Part:
+    def _find_vae(self, source: str) -> Part:
         """Another VAE: a repository or folder of its own, or a whole pipeline's."""
         place = locate(source)
         if isinstance(place, HubName):
@@ -184,10 +193,9 @@ class Loader:
         roles = ("text_encoder", "text_encoder_2")
         encoders = zip(roles, (stage.text_encoder for stage in stages), strict=False)
         modules = {"unet": unet, **dict(encoders)}
-        for spec in self.preset.loras:
-            source, weight = parse_lora(spec)
-            count = fuse_lora(read_lora(source, self.hub), modules, weight)
-            logger.info("fused %d layers of %s with weight %g", count, source, weight)
+        for lora, weight in self.loras:
+            count = fuse_lora(lora, modules, weight)
+            logger.info("fused %d layers of %s with weight %g", count, lora.name, weight)
 
     def _load_schedule_config(self, networks: Networks) -> ScheduleConfig:
         from diffusers import LCMScheduler

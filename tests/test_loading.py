@@ -357,6 +357,18 @@ def test_a_lora_or_vae_that_is_not_there_is_not_looked_for_on_the_hub(
         load_engine(saved("lcm"), device="cpu", vae=name)
 
 
+def test_what_cannot_be_found_is_said_before_anything_is_loaded(
+    saved: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: Any, **__: Any) -> None:
+        raise AssertionError("a network is loaded")
+
+    monkeypatch.setattr("models.parts.load_module", load)
+    for settings in ({"loras": ["gone"]}, {"vae": "gone"}):
+        with pytest.raises(ModelNotFoundError):
+            load_engine(saved("lcm"), device="cpu", **settings)
+
+
 def test_a_device_that_is_not_there_is_refused(saved: Callable[[str], str]) -> None:
     with pytest.raises(ValueError, match="got device='tpu', expected one of cpu"):
         load_engine(saved("lcm"), device="tpu")
