@@ -34,17 +34,24 @@ def test_what_comes_into_the_picture_is_not_trusted() -> None:
     assert motion.confidence[:, -4:].mean() < 0.1
 
 
-def test_what_an_object_uncovers_is_not_trusted() -> None:
+def test_what_an_object_uncovers_takes_nothing_of_the_object() -> None:
+    """The trusted part of what comes into sight is pulled from something that looks like it."""
     background = view(photograph(1)) // 3
     pictures = []
     for x in (60, 80):
         data = background.copy()
         data[96:160, x : x + 64] = photograph(2)[:64, :64] // 2 + 120
         pictures.append(gray(data))
+    now, then = (cv2.resize(data, None, fx=0.5, fy=0.5) for data in pictures[::-1])
 
-    motion = FlowEstimator().estimate(pictures[1], pictures[0], 0.5)
+    estimator = FlowEstimator()
+    motion = estimator.estimate(pictures[1], pictures[0], 0.5)
 
-    assert motion.confidence[50:78, 31:38].mean() < 0.35
+    source = estimator.positions(now.shape) + motion.flow
+    apart = cv2.absdiff(now, cv2.remap(then, source, None, cv2.INTER_LINEAR)).astype(float)
+    uncovered = np.s_[50:78, 31:38]
+    assert cv2.absdiff(now, then)[uncovered].mean() > 40
+    assert (motion.confidence * apart)[uncovered].mean() < 4
     assert np.median(motion.flow[55:73, 45:67, 0]) == pytest.approx(-10, abs=0.25)
     assert motion.confidence[55:73, 45:67].mean() > 0.8
 
