@@ -58,6 +58,9 @@ AGREEING = 3.0
 EXPOSURE_ROUNDS = 2
 """Fits of gain and offset, each to the cells that agree with the one before."""
 
+MANY_CELLS = 1024
+"""Of more cells than these, every second one each way tells of the light."""
+
 LEAST_SPREAD = 4.0
 """Variance of the cells' luma below which a gain cannot be told from an offset."""
 
@@ -84,6 +87,16 @@ class Look(NamedTuple):
         return self.luma.size / (self.grid[0] * self.grid[1])
 
 
+def reduced(data: NDArray[np.uint8], grid: Size) -> NDArray[np.uint8]:
+    """Shrink uint8 RGB (H, W, 3) of `grid` cells to the size at which pictures are compared."""
+    height, width = data.shape[:2]
+    by = _reduction((width, height), grid)
+    if by == 1:
+        return data
+    size = width // by, height // by
+    return np.asarray(cv2.resize(data, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
 def look_at(data: NDArray[np.uint8], grid: Size) -> Look:
     """Reduce uint8 RGB (H, W, 3) to what the gate compares.
 
@@ -91,11 +104,14 @@ def look_at(data: NDArray[np.uint8], grid: Size) -> Look:
         data: The picture at the model's size.
         grid: (w, h), how many cells there are: the size of the latents.
     """
-    height, width = data.shape[:2]
-    by = _reduction((width, height), grid)
-    small = cv2.resize(data, (width // by, height // by), interpolation=cv2.INTER_AREA)
+    return look_of(reduced(data, grid), grid)
+
+
+def look_of(small: NDArray[np.uint8], grid: Size) -> Look:
+    """The look of a picture that is `reduced` already."""
     ycrcb = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb), dtype=np.uint8)
-    return Look(_block_means(ycrcb, grid), np.ascontiguousarray(ycrcb[..., 0]))
+    luma = np.asarray(cv2.extractChannel(ycrcb, 0), dtype=np.uint8)
+    return Look(_block_means(ycrcb, grid), luma)
 
 
 def mean_change(now: Floats, then: Floats) -> Floats:
@@ -122,9 +138,9 @@ def sensor_noise(luma: NDArray[np.uint8], pixels: Floats) -> float:
     grid = pixels.shape[1], pixels.shape[0]
     grain = np.abs(cv2.filter2D(luma, cv2.CV_16S, LAPLACIAN)).astype(np.uint16)
     grains = cv2.resize(grain, grid, interpolation=cv2.INTER_AREA)
-    flat = float(np.percentile(grains, FLAT_PERCENT)) / (NORMAL_LAPLACIAN * FLAT_SHARE)
-    still = float(np.percentile(pixels, STILL_PERCENT)) / NORMAL_CHANGE
-    return float(np.clip(min(flat, still), LEAST_NOISE, MOST_NOISE))
+    flat = _percentile(np.asarray(grains), FLAT_PERCENT) / (NORMAL_LAPLACIAN * FLAT_SHARE)
+    still = _percentile(pixels, STILL_PERCENT) / NORMAL_CHANGE
+    return float(min(max(min(flat, still), LEAST_NOISE), MOST_NOISE))
 
 
 def changed_cells(
@@ -159,16 +175,18 @@ def exposure(now: Floats, then: Floats) -> tuple[float, float]:
 
     Least squares over the cells (h, w, 3) that agree best, so that what moved has no say.
     """
-    y, x = now[..., 0].ravel(), then[..., 0].ravel()
-    gain, offset = 1.0, float(np.median(y - x))
+    step = 2 if now[..., 0].size > MANY_CELLS else 1
+    y, x = now[::step, ::step, 0].ravel(), then[::step, ::step, 0].ravel()
+    gain, offset = 1.0, _percentile(y - x, 50)
     for _ in range(EXPOSURE_ROUNDS):
-        off = np.abs(y - gain * x - offset)
-        kept = off <= AGREEING * np.median(off) + 1
-        x_kept, y_kept = x[kept], y[kept]
-        x_mean, y_mean, spread = float(x_kept.mean()), float(y_kept.mean()), float(x_kept.var())
+        off = np.abs(y - np.float32(gain) * x - np.float32(offset))
+        kept = (off <= AGREEING * _percentile(off, 50) + 1).astype(np.float32)
+        count = float(kept.sum())
+        x_mean, y_mean = float(kept @ x) / count, float(kept @ y) / count
+        x_off, y_off = kept * (x - np.float32(x_mean)), y - np.float32(y_mean)
+        spread = float(x_off @ x_off) / count
         if spread >= LEAST_SPREAD:
-            gain = float(((x_kept - x_mean) * (y_kept - y_mean)).mean()) / spread
-            gain = min(max(gain, 0.5), 2.0)
+            gain = min(max(float(x_off @ y_off) / count / spread, 0.5), 2.0)
         offset = y_mean - gain * x_mean
     return gain, offset
 
@@ -176,8 +194,8 @@ def exposure(now: Floats, then: Floats) -> tuple[float, float]:
 def light_shift(exposure: tuple[float, float], then: Floats) -> float:
     """By how many levels the light has moved dark or bright cells, whichever more."""
     gain, offset = exposure
-    dark, bright = np.percentile(then[..., 0], (10, 90))
-    return float(max(abs(gain * end + offset - end) for end in (dark, bright)))
+    ends = [_percentile(then[..., 0], percent) for percent in (10, 90)]
+    return float(max(abs(gain * end + offset - end) for end in ends))
 
 
 def texture(luma: NDArray[np.uint8], grid: Size) -> Floats:
@@ -195,6 +213,12 @@ def _reduction(size: Size, grid: Size) -> int:
     cell_px = size[0] // grid[0]
     fits = [by for by in (4, 2) if cell_px % by == 0 and min(size) // by >= LEAST_SIDE_PX]
     return fits[0] if fits else 1
+
+
+def _percentile(values: NDArray[np.generic], percent: int) -> float:
+    """The value that `percent` of the others are below; not interpolated: that takes longer."""
+    rank = (values.size - 1) * percent // 100
+    return float(np.partition(values, rank, axis=None)[rank])
 
 
 def _block_means(values: NDArray[np.uint8], grid: Size) -> Floats:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stream.frame import Size
 from stream.temporal import blend, gate, shots
+from stream.temporal.buffers import Buffers
 from stream.temporal.motion import FlowEstimator, Motion
 
 Floats = NDArray[np.float32]
@@ -113,6 +114,7 @@ class Temporal:
         self._noise: float | None = None
         self._time_s = 0.0
         self._flow = FlowEstimator()
+        self._buffers = Buffers()
 
     def reset(self) -> None:
         """Forget everything; the next frame is painted as if it were the first."""
@@ -135,9 +137,10 @@ class Temporal:
         dt_s, self._time_s = time_s - self._time_s, time_s
         scene = self._scene
         is_gap = not 0 < dt_s <= LONGEST_GAP_S
-        if scene is not None and not is_gap and np.array_equal(data, scene.data):
+        if scene is not None and not is_gap and _is_same(data, scene.data):
             return Decision(is_still=scene.shown is not None)
-        look, thumbnail = gate.look_at(data, grid), shots.thumbnail(data)
+        small = gate.reduced(data, grid)
+        look, thumbnail = gate.look_of(small, grid), shots.thumbnail(small)
         zeros = np.zeros(grid[::-1], np.float32)
         now = Scene(data, look, thumbnail, look, zeros, zeros)
         if scene is None or scene.shown is None:
@@ -165,17 +168,15 @@ class Temporal:
         return painted
 
     def _mixed(self, shown: Data, painted: Data, decision: Decision, grid: Size) -> Data:
-        assert decision.weight is not None
-        size = painted.shape[1], painted.shape[0]
         old = shown
         if decision.flow is not None:
-            old = blend.pulled(shown, decision.flow, self._flow.positions(shown.shape))
+            old = blend.pulled(shown, decision.flow, self._buffers)
+        assert decision.weight is not None
         agreed = cv2.resize(blend.agreement(old, painted, grid), decision.weight.shape[::-1])
-        weight = np.asarray(decision.weight * agreed, dtype=np.float32)
-        if weight.shape[::-1] != size:
-            weight = np.asarray(cv2.resize(weight, size), dtype=np.float32)
-        mixed = blend.restored(blend.blend(old, painted, weight), painted, grid)
+        mixed = blend.blend(old, painted, decision.weight * agreed, self._buffers)
+        mixed = blend.restored(mixed, painted, grid, self._buffers)
         if decision.copied is not None:
+            size = painted.shape[1], painted.shape[0]
             copied = cv2.resize(decision.copied, size, interpolation=cv2.INTER_NEAREST)
             cv2.copyTo(shown, copied, mixed)
         return mixed
@@ -230,6 +231,12 @@ class Temporal:
             self._noise += (1 - float(np.exp(-dt_s / NOISE_TIME_S))) * (estimate - self._noise)
 
 
+def _is_same(now: Data, then: Data) -> bool:
+    """Whether two pictures are equal; a few rows mostly tell that they are not."""
+    rows = slice(None, None, 64)
+    return np.array_equal(now[rows], then[rows]) and np.array_equal(now, then)
+
+
 def _changed(look: gate.Look, reference: gate.Look, noise: float) -> NDArray[np.bool_]:
     """Cells that changed, and their neighbours: they are painted from one neighbourhood."""
     light = gate.exposure(look.cells, reference.cells)
@@ -282,10 +289,13 @@ def _mixture(
     weight = np.asarray(cv2.resize(cells.astype(np.float32), size), dtype=np.float32)
     flow: Floats | None = None
     if motion is not None:
-        mask = np.asarray(cv2.resize(changed.astype(np.float32), size), dtype=np.float32)
-        sure = cv2.blur(motion.confidence, (3, 3))
-        weight = weight * (1 - mask * (1 - np.clip(sure, 0, 1)))
-        flow = motion.flow * mask[..., np.newaxis]
-        weight = weight * blend.faded(flow)
+        sure = np.minimum(cv2.blur(motion.confidence, (3, 3)), 1)
+        flow = motion.flow
+        if not changed.all():
+            mask = np.asarray(cv2.resize(changed.astype(np.float32), size), dtype=np.float32)
+            sure = 1 - mask * (1 - sure)
+            flow = flow * mask[..., np.newaxis]
+        weight *= sure
+        weight *= blend.faded(flow)
     copied = None if is_open.all() else (~is_open).astype(np.uint8)
     return Decision(weight=weight, flow=flow, copied=copied, resting=~changed)
