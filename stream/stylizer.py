@@ -1,34 +1,31 @@
-"""Stylizer: frames in, painted frames out; engine, style, geometry and temporal state in one place.
+"""Stylizer: frames in, painted frames out; engine, style, sizes and history in one place.
 
-    frame ─prepare─► image ─encode─► latents ─denoise─► x0 ─decode─► image ─blend─► data ─finish─►
-
-Where nothing changed since the last frame, its picture is given out again and the model rests.
+    frame ─prepare─► reel or film: ─decide─► paintbox ─blend─► hold back? ─► ─finish─► frame
 
 Starts no thread, reads no clock but to time its stages. Torch is touched only inside `process`, so
 only in the thread that calls it. Called by `stream.session`, or by hand.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream import geometry
+from stream.film import Film
 from stream.frame import Frame, Size
 from stream.geometry import OutputSize
+from stream.paintbox import Latest, Paintbox
+from stream.reel import Reel
 from stream.stats import Stats
-from stream.temporal import Temporal
 from stream.temporal.blend import check_stability
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models import Conditioning, Engine, Schedule, Style
-
-T = TypeVar("T")
+    from models import Engine, Style
 
 DEFAULT_STABILITY = 0.5
 
@@ -47,6 +44,10 @@ class Stylizer:
         stability: 0 (every frame for itself) to 1 (paint clings).
         sample_aspect_ratio: Width of a source pixel over its height.
         stats: Where stage times go; one is made if there is none.
+        look_ahead: Smooth each frame by those after it as well, which holds frames back. Not for
+            a live stream.
+        every: Paint one frame in so many, and make those between from their painted neighbours,
+            which holds frames back if it is more than 1.
 
     Raises:
         ValueError: A value is outside its range.
@@ -62,6 +63,8 @@ class Stylizer:
         stability: float = DEFAULT_STABILITY,
         sample_aspect_ratio: Fraction = Fraction(1),
         stats: Stats | None = None,
+        look_ahead: bool = False,
+        every: int = 1,
     ) -> None:
         if short_side_px is not None and short_side_px < 1:
             raise ValueError(f"got short_side_px={short_side_px}, expected 1 or more")
@@ -73,10 +76,9 @@ class Stylizer:
         self._output_size = output_size
         self._sample_aspect_ratio = sample_aspect_ratio
         self._sizes: Sizes | None = None
-        self._temporal = Temporal()
-        self._conditioning: Latest[Conditioning] = Latest()
-        self._schedule: Latest[Schedule] = Latest()
-        self._noise: Latest[Tensor] = Latest()
+        self._paintbox = Paintbox(engine, self.stats)
+        self._look_ahead, self._every = look_ahead, every
+        self._reel = self._make_reel()
         # the painted picture, which keeps its id from being used again, and the resized one
         self._output: Latest[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = Latest()
 
@@ -110,26 +112,51 @@ class Stylizer:
             source_size, model, geometry.output_size(self._output_size, source_size, model)
         )
 
-    def process(self, frame: Frame | None) -> list[Frame]:
+    @overload
+    def process(self, frame: Frame) -> list[Frame]: ...
+
+    @overload
+    def process(self, frame: None) -> Iterable[Frame]: ...
+
+    def process(self, frame: Frame | None) -> Iterable[Frame]:
         """Paint one frame; the painted ones that are ready come back, in order.
 
-        ``None`` says that the stream has ended: what is held back comes out, and the next frame
-        starts a new stream.
+        ``None`` says that the stream has ended: what is held back comes out, each picture brought
+        to its size when it is taken, and the next frame starts a new stream.
 
         Raises:
             ValueError: The frame's size differs from the first one's.
             ModelError: The model failed.
         """
         if frame is None:
-            self.reset()
-            return []
-        return [self._paint(frame, self._configured(frame), self._style, self._stability)]
+            return self._finish()
+        sizes, style, stability = self._configured(frame), self._style, self._stability
+        if not self._paintbox.holds(style, sizes.model):
+            self._reel.end_shot()
+            self._paintbox.adopt(style, sizes.model)
+        with self.stats.stage("prepare"):
+            data = geometry.resize(frame.data, sizes.model)
+        _, rows, columns = self._engine.latent_shape(sizes.model)
+        shown = self._reel.add(frame, data, (columns, rows), stability)
+        return [self._brought(painted, sizes.output) for painted in shown]
 
     def reset(self) -> None:
-        """Forget the stream: its size and its history. The style and what it needs stay."""
+        """Forget the stream: its size, its history, what is held back. The style stays."""
         self._sizes = None
         self._output = Latest()
-        self._temporal.reset()
+        self._reel = self._make_reel()
+
+    def _finish(self) -> Iterable[Frame]:
+        rest, sizes = self._reel.finish(), self._sizes
+        self.reset()
+        return () if sizes is None else map(partial(self._brought, size=sizes.output), rest)
+
+    def _make_reel(self) -> Reel:
+        if self._look_ahead or self._every != 1:
+            return Film(
+                self._paintbox.paint, self.stats, look_ahead=self._look_ahead, every=self._every
+            )
+        return Reel(self._paintbox.paint, self.stats)
 
     def _configured(self, frame: Frame) -> "Sizes":
         if self._sizes is None:
@@ -142,54 +169,12 @@ class Stylizer:
             )
         return self._sizes
 
-    def _paint(self, frame: Frame, sizes: "Sizes", style: "Style", stability: float) -> Frame:
-        engine, temporal, stage = self._engine, self._temporal, self.stats.stage
-        if self._adopt(style, sizes.model):
-            temporal.reset()
-        _, rows, columns = engine.latent_shape(sizes.model)
-        with stage("prepare"):
-            data = geometry.resize(frame.data, sizes.model)
-            decision = temporal.decide(data, (columns, rows), frame.time_s, stability)
-        if decision.is_cut:
-            self.stats.count_event("cut")
-        if decision.is_still and temporal.shown is not None:
-            self.stats.count_event("still")
-            return frame.replace(self._finished(temporal.shown, sizes.output))
-        with stage("encode"):
-            latents = engine.encode(engine.to_image(data))
-        with stage("denoise"):
-            x0 = engine.denoise(
-                latents, self._noise.value, self._conditioning.value, self._schedule.value
-            )
-        with stage("decode"):
-            painted = engine.to_data(engine.decode(x0))
-        with stage("blend"):
-            painted = temporal.mix(painted, decision)
-        with stage("finish"):
-            return frame.replace(self._finished(painted, sizes.output))
-
-    def _finished(self, painted: "NDArray[np.uint8]", size: Size) -> "NDArray[np.uint8]":
-        """The picture at the output's size; a picture shown again is not resized again."""
-        self._output.make(id(painted), lambda: (painted, geometry.resize(painted, size)))
-        return self._output.value[1]
-
-    def _adopt(self, style: "Style", size: Size) -> bool:
-        """Rebuild what changed with the style; say whether anything did."""
-        engine = self._engine
-        changed = [
-            self._conditioning.make(
-                (style.prompt, style.guidance_scale), lambda: engine.encode_prompt(style)
-            ),
-            self._schedule.make(
-                (style.num_inference_steps, style.strength), lambda: engine.schedule(style)
-            ),
-            self._noise.make(
-                (style.num_inference_steps, style.seed, size), lambda: engine.noise(style, size)
-            ),
-        ]
-        if any(changed):
-            self.stats.note(*engine.notes)
-        return any(changed)
+    def _brought(self, frame: Frame, size: Size) -> Frame:
+        """The frame at the output's size; a picture shown again is not resized again."""
+        data = frame.data
+        with self.stats.stage("finish"):
+            self._output.make(id(data), lambda: (data, geometry.resize(data, size)))
+            return frame.replace(self._output.value[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,23 +184,3 @@ class Sizes:
     source: Size
     model: Size
     output: Size
-
-
-class Latest(Generic[T]):
-    """A value that is made again only when what it depends on has changed."""
-
-    def __init__(self) -> None:
-        self._key: Hashable = None
-        self._values: list[T] = []
-
-    def make(self, key: Hashable, make: Callable[[], T]) -> bool:
-        """Make the value unless it was made for `key` already; say whether it was made."""
-        if self._values and key == self._key:
-            return False
-        self._values = [make()]
-        self._key = key
-        return True
-
-    @property
-    def value(self) -> T:
-        return self._values[0]

@@ -236,7 +236,7 @@ def test_none_ends_the_stream_and_a_new_one_may_have_another_size() -> None:
     stylizer = Stylizer(FakeEngine(), PAINTING, stability=1)
     paint(stylizer, make_frames(2))
 
-    assert stylizer.process(None) == []
+    assert list(stylizer.process(None)) == []
     other = make_frames(1, (100, 60), seed=1)
     assert paint(stylizer, other) == paint(Stylizer(FakeEngine(), PAINTING), other)
 
@@ -276,7 +276,7 @@ def test_stages_are_timed_once_a_frame() -> None:
         stylizer.process(frame)
 
     assert list(stylizer.stats.stages) == [
-        *("prepare", "encode", "denoise", "decode", "blend", "finish")
+        *("prepare", "decide", "encode", "denoise", "decode", "blend", "finish")
     ]
 
 

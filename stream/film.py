@@ -1,0 +1,157 @@
+"""Film: the reel of a file. Its future can be seen, so frames may wait for later ones.
+
+    frame ─► a new shot? ─► wait ─► decide ─► paint ─► mix ─► look ahead ─► tween ─► out
+                                    one in `every`, the first and the last of each shot
+
+Shots know nothing of each other: each is painted as if the stream began with it, so that a film can
+be cut there, painted in parts, and joined. What is held back is bounded, however long the shot.
+Called by `stream.stylizer`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from stream.frame import Frame, Size
+from stream.reel import Data, Reel
+from stream.stats import Stats
+from stream.temporal import gate, shots
+from stream.temporal.between import Key, Tweener
+from stream.temporal.lookahead import LookAhead, Moment
+
+NO_PICTURE: Data = np.empty((0, 0, 3), np.uint8)
+"""What a frame holds while it waits: its source picture is not needed any more."""
+
+
+class Waiting(NamedTuple):
+    """A frame that is not painted, or not yet; `time_s` begins with its shot."""
+
+    frame: Frame
+    look: gate.Look
+    time_s: float
+
+
+class Group(NamedTuple):
+    """A painted frame and those before it that are not."""
+
+    frame: Frame
+    tweened: Sequence[Waiting]
+
+
+class Film(Reel):
+    """Holds frames back for as long as later ones may change them.
+
+    Args:
+        paint: Paints a picture of the model's size.
+        stats: Where stage times and events go.
+        look_ahead: Smooth each picture by those after it.
+        every: Paint one frame in so many; the others are made from their painted neighbours.
+
+    Raises:
+        ValueError: `every` is below 1.
+    """
+
+    def __init__(
+        self, paint: Callable[[Data], Data], stats: Stats, *, look_ahead: bool, every: int
+    ) -> None:
+        super().__init__(paint, stats)
+        if every < 1:
+            raise ValueError(f"got every={every}, expected 1 or more")
+        self._looks_ahead = look_ahead
+        self._every = every
+        self._ahead: LookAhead[Group] = LookAhead(every)
+        self._tweener = Tweener()
+        self._start: Fraction | None = None
+        self._thumbnail: Data | None = None
+        self._waiting: list[tuple[Waiting, Data]] = []
+        self._last: Moment[Group] | None = None
+        self._ready: deque[Frame] = deque()
+        self._is_begun = False
+        self._stability = 0.0
+
+    def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Frame]:
+        """As `Reel.add`; at most one frame comes back, so that whoever writes them has no rush."""
+        if self._is_cut(data):
+            self._cut()
+        look, time = gate.look_at(data, grid), frame.pts * frame.time_base
+        self._start = time if self._start is None else self._start
+        waiting = Waiting(frame.replace(NO_PICTURE), look, float(time - self._start))
+        self._waiting.append((waiting, data))
+        self._stability = stability
+        if not self._is_begun or len(self._waiting) == self._every:
+            self._paint_newest()
+        return [self._ready.popleft()] if self._ready else []
+
+    def end_shot(self) -> None:
+        """What is held back of the shot becomes ready, and is forgotten."""
+        if self._waiting:
+            self._paint_newest()
+        self._pass_on(self._ahead.flush())
+        super().end_shot()
+        self._start = self._thumbnail = self._last = None
+        self._is_begun = False
+
+    def finish(self) -> list[Frame]:
+        self.end_shot()
+        rest = list(self._ready)
+        self._ready.clear()
+        return rest
+
+    def _is_cut(self, data: Data) -> bool:
+        """Where frames are skipped, whether this one is of another shot than the one before it."""
+        if self._every == 1:
+            return False  # the decision will say so
+        before, self._thumbnail = self._thumbnail, shots.thumbnail(data)
+        if before is None:
+            return False
+        return shots.content_difference(self._thumbnail, before) > shots.CUT_DIFFERENCE
+
+    def _cut(self) -> None:
+        thumbnail = self._thumbnail
+        self.end_shot()
+        self._thumbnail = thumbnail
+        self._stats.count_event("cut")
+
+    def _paint_newest(self) -> None:
+        """Paint the newest frame; it may turn out to be the first of a shot."""
+        *skipped, (newest, data) = self._waiting
+        grid = newest.look.grid
+        decision = self._decide(data, grid, newest.time_s, self._stability)
+        if decision.is_cut:
+            self._waiting = skipped
+            self._cut()
+            skipped = []
+            self._start = newest.frame.pts * newest.frame.time_base
+            newest = newest._replace(time_s=0.0)
+            decision = self._decide(data, grid, newest.time_s, self._stability)
+        self._waiting = []
+        self._is_begun = True
+        group = Group(newest.frame, [waiting for waiting, _ in skipped])
+        shown = self._shown(data, decision)
+        moment = Moment(group, shown, newest.look, newest.time_s, decision)
+        if not self._looks_ahead or self._stability == 0:
+            self._pass_on([*self._ahead.flush(), moment])
+            return
+        with self._stats.stage("look ahead"):
+            ready = self._ahead.push(moment, self._stability)
+        self._pass_on(ready)
+
+    def _pass_on(self, moments: Sequence[Moment[Group]]) -> None:
+        """Make the frames before each moment, and let go of all."""
+        for moment in moments:
+            for waiting in moment.item.tweened:
+                assert self._last is not None  # the first of a shot is painted
+                self._ready.append(self._tween(self._last, moment, waiting))
+            self._ready.append(moment.item.frame.replace(moment.shown))
+            self._last = moment
+
+    def _tween(self, before: Moment[Group], after: Moment[Group], waiting: Waiting) -> Frame:
+        share = (waiting.time_s - before.time_s) / (after.time_s - before.time_s)
+        old, new = (Key(moment.shown, moment.look) for moment in (before, after))
+        with self._stats.stage("tween"):
+            data = self._tweener.between(old, new, waiting.look, share)
+        self._stats.count_event("tweened")
+        return waiting.frame.replace(data)

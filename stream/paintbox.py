@@ -1,0 +1,96 @@
+"""Paintbox: what a style needs of the engine, made ready once, and one picture painted with it.
+
+    data ─encode─► latents ─denoise─► x0 ─decode─► data
+
+Knows no time. Torch is touched only in here. Called by `stream.stylizer`.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.frame import Size
+from stream.stats import Stats
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models import Conditioning, Engine, Schedule, Style
+
+T = TypeVar("T")
+
+
+class Latest(Generic[T]):
+    """A value that is made again only when what it depends on has changed."""
+
+    def __init__(self) -> None:
+        self._key: Hashable = None
+        self._values: list[T] = []
+
+    def make(self, key: Hashable, make: Callable[[], T]) -> None:
+        """Make the value unless it was made for `key` already."""
+        if not self._values or key != self._key:
+            self._values = [make()]
+            self._key = key
+
+    @property
+    def value(self) -> T:
+        return self._values[0]
+
+
+class Paintbox:
+    """Paints single pictures. Belongs to one thread.
+
+    Args:
+        engine: The model.
+        stats: Where stage times and the engine's notes go.
+    """
+
+    def __init__(self, engine: "Engine", stats: Stats) -> None:
+        self._engine = engine
+        self._stats = stats
+        self._conditioning: Latest[Conditioning] = Latest()
+        self._schedule: Latest[Schedule] = Latest()
+        self._noise: Latest[Tensor] = Latest()
+        self._held: tuple[Style, Size] | None = None
+
+    def holds(self, style: "Style", size: Size) -> bool:
+        """Whether all is ready for this style and size."""
+        return self._held == (style, size)
+
+    def adopt(self, style: "Style", size: Size) -> None:
+        """Make what the style and the size need and is not there yet.
+
+        Raises:
+            ModelError: The model failed.
+        """
+        engine = self._engine
+        self._conditioning.make(
+            (style.prompt, style.guidance_scale), lambda: engine.encode_prompt(style)
+        )
+        self._schedule.make(
+            (style.num_inference_steps, style.strength), lambda: engine.schedule(style)
+        )
+        self._noise.make(
+            (style.num_inference_steps, style.seed, size), lambda: engine.noise(style, size)
+        )
+        self._held = style, size
+        self._stats.note(*engine.notes)
+
+    def paint(self, data: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+        """Paint uint8 RGB (H, W, 3) of the size that was adopted.
+
+        Raises:
+            ModelError: The model failed.
+        """
+        engine, stage = self._engine, self._stats.stage
+        with stage("encode"):
+            latents = engine.encode(engine.to_image(data))
+        with stage("denoise"):
+            x0 = engine.denoise(
+                latents, self._noise.value, self._conditioning.value, self._schedule.value
+            )
+        with stage("decode"):
+            return engine.to_data(engine.decode(x0))

@@ -1,0 +1,147 @@
+"""Look-ahead: the pictures of a shot, smoothed by what comes after them. For files, not live.
+
+    s_t = g · W(s_{t+1}, w) + (1 - g) · x~_t,     g = confidence · exp(-dt / tau)
+
+x~_t is what the causal blend shows at t; W pulls the next smoothed picture along the flow from t to
+t+1. It is the backward pass of a fixed-interval smoother (Rauch, Tung and Striebel, Maximum
+likelihood estimates of linear dynamic systems, AIAA Journal 1965) for paint that wanders by little,
+where the steady gain of the backward pass is the weight of the history in the forward one. The past
+pulls as much as the future, so nothing lags; what was just uncovered takes the paint that it will
+have; and what rests shows from its first frame on what it settles to.
+
+The window is bounded: `BLOCK` pictures become ready at a time, smoothed from `BEYOND` pictures past
+the last of them, by which time a picture's weight has fallen to a few hundredths.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Generic, NamedTuple, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.temporal import blend, gate
+from stream.temporal.buffers import Buffers
+from stream.temporal.motion import FlowEstimator
+from stream.temporal.state import Decision
+
+Data = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+T = TypeVar("T")
+
+BLOCK, BEYOND = 16, 8
+"""Pictures that become ready together, and pictures after them that they are smoothed from."""
+
+
+class Link(NamedTuple):
+    """How a picture hangs on the next one of its shot.
+
+    Attributes:
+        weight: float32 (H/k, W/k), the share that each pixel takes from the next picture; ``None``
+            where it is the next picture, bit for bit.
+        flow: float32 (H/k, W/k, 2), where each pixel is in the next picture, relative.
+        resting: uint8 (h, w), 1 in cells that are the next picture's bit for bit.
+    """
+
+    weight: Floats | None = None
+    flow: Floats | None = None
+    resting: Data | None = None
+
+
+WHOLLY = Link()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment(Generic[T]):
+    """One painted frame of a shot.
+
+    Attributes:
+        item: Whatever belongs to it; handed through.
+        shown: uint8 RGB (H, W, 3), its picture.
+        look: The frame it was painted from.
+        time_s: When, in media time.
+        decision: What was decided for it.
+    """
+
+    item: T
+    shown: Data
+    look: gate.Look
+    time_s: float
+    decision: Decision
+
+
+class LookAhead(Generic[T]):
+    """Holds the moments of a shot back until they are smoothed; each comes out once, in order.
+
+    Not thread-safe. All pictures of a shot have one size.
+
+    Args:
+        every: Frames from one moment to the next; the more, the fewer moments are held.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        self._block, self._beyond = -(-BLOCK // every), -(-BEYOND // every)
+        self._held: list[Moment[T]] = []
+        self._links: list[Link | None] = []  # from each held moment but the last to the next
+        self._flow = FlowEstimator()
+        self._buffers = Buffers()
+
+    def push(self, moment: Moment[T], stability: float) -> list[Moment[T]]:
+        """Take the next moment of the shot; those that are ready come back.
+
+        Args:
+            stability: Above 0 to 1; as it was when the moment was decided on.
+        """
+        if self._held:
+            self._links.append(self._link(self._held[-1], moment, stability))
+        self._held.append(moment)
+        if len(self._held) < self._block + self._beyond:
+            return []
+        return self._smoothed(self._block)
+
+    def flush(self) -> list[Moment[T]]:
+        """The shot has ended: what is held comes out, smoothed from what there is."""
+        return self._smoothed(len(self._held))
+
+    def _smoothed(self, count: int) -> list[Moment[T]]:
+        """Go backwards through all that is held; let go of the first `count`."""
+        ready, links, self._held = self._held, self._links, self._held[count:]
+        self._links = links[count:]
+        for index in range(len(ready) - 2, -1, -1):
+            link = links[index]
+            if link is not None:
+                shown = self._pulled(ready[index + 1].shown, ready[index], link)
+                ready[index] = replace(ready[index], shown=shown)
+        return ready[:count]
+
+    def _link(self, now: Moment[T], then: Moment[T], stability: float) -> Link | None:
+        """How `now` hangs on `then`, the moment after it; ``None``: not at all."""
+        decision = then.decision
+        if decision.is_still:
+            return WHOLLY
+        if decision.resting is None:
+            return None
+        if decision.resting.all():
+            return WHOLLY
+        looks = now.look.luma, then.look.luma
+        noise = gate.sensor_noise(looks[0], gate.pixel_change(*looks, now.look.grid))
+        motion = self._flow.estimate(*looks, noise)
+        kept = np.float32(blend.history_weight(then.time_s - now.time_s, stability))
+        sure = np.clip(cv2.blur(motion.confidence, (3, 3)), 0, 1)
+        weight = np.asarray(kept * sure * blend.faded(motion.flow), dtype=np.float32)
+        resting = decision.resting.astype(np.uint8) if decision.resting.any() else None
+        return Link(weight, motion.flow, resting)
+
+    def _pulled(self, later: Data, moment: Moment[T], link: Link) -> Data:
+        """The moment's picture with what it takes from the smoothed picture after it."""
+        if link.weight is None or link.flow is None:
+            return later
+        shown = moment.shown
+        # sharp, as nothing restores what would be blurred here
+        old = blend.pulled(later, link.flow, self._buffers, how=cv2.INTER_CUBIC)
+        agreed = cv2.resize(blend.agreement(old, shown, moment.look.grid), link.weight.shape[::-1])
+        mixed = blend.blend(old, shown, link.weight * agreed, self._buffers)
+        if link.resting is not None:
+            resting = cv2.resize(link.resting, shown.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+            cv2.copyTo(later, resting, mixed)
+        return mixed
