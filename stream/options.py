@@ -122,6 +122,23 @@ Stability = Annotated[
         help="How much the paint clings; 0 is off.",
     ),
 ]
+LookAhead = Annotated[
+    bool,
+    typer.Option(
+        "--look-ahead/--no-look-ahead",
+        help="Smooth each frame by those after it as well.",
+        rich_help_panel=PAINT,
+    ),
+]
+Every = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        parser=whole_number,
+        help="Paint one frame in N; make the others from those beside them.",
+        rich_help_panel=PAINT,
+    ),
+]
 ModelName = Annotated[
     str,
     typer.Option(
@@ -202,6 +219,8 @@ class RestyleOptions:
     guidance: float | None
     seed: int | None
     stability: float | None
+    look_ahead: bool
+    every: int
     model: str
     loras: Sequence[str]
     vae: str | None
@@ -235,6 +254,8 @@ class RestyleOptions:
         self.style(Style())
         if self.stability is not None and not 0 <= self.stability <= 1:
             raise ValueError(f"got --stability {self.stability:g}, expected 0 to 1")
+        if self.every < 1:
+            raise ValueError(f"got --every {self.every}, expected 1 or more")
         if not 0 < self.fps_target < math.inf:
             raise ValueError(f"got --fps-target {self.fps_target:g}, expected more than 0")
         if self.size is not None and self.size < 1:

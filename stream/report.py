@@ -77,8 +77,7 @@ def _live_facts(stats: Stats) -> Table:
         ages = ", ".join(f"{age_ms[name]:.0f}" for name in PERCENTILES)
         missed = "".join(f", {count} {cause}" for cause, count in dropped.items())
         table.add_row(name, f"{shown['frames']} frames{missed}; age {ages} ms (p50, p95, p99)")
-    if stats.events:
-        table.add_row("events", ", ".join(f"{name}: {n}" for name, n in stats.events.items()))
+    _add_events(table, stats)
     return table
 
 
@@ -98,7 +97,13 @@ def _facts(stats: Stats) -> Table:
     table.add_row("speed", f"{stats.fps:.1f} fps{_verdict(stats)}")
     latency = ", ".join(f"{stats.latency_ms[name]:.1f}" for name in PERCENTILES)
     table.add_row("latency", f"{latency} ms (p50, p95, p99)")
+    _add_events(table, stats)
     return table
+
+
+def _add_events(table: Table, stats: Stats) -> None:
+    if stats.events:
+        table.add_row("events", ", ".join(f"{name}: {n}" for name, n in stats.events.items()))
 
 
 def _dropped(stats: Stats) -> str:

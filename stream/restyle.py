@@ -121,14 +121,17 @@ class Restyler:
 
     def _make_stylizer(self, engine: "Engine", info: VideoInfo) -> Stylizer:
         options = self._options
+        stability = DEFAULT_STABILITY if options.stability is None else options.stability
         return Stylizer(
             engine,
             options.style(engine.default_style),
             short_side_px=options.size,
             output_size=parse_output_size(options.output_size),
-            stability=DEFAULT_STABILITY if options.stability is None else options.stability,
+            stability=stability,
             sample_aspect_ratio=info.sample_aspect_ratio,
             stats=Stats(fps_target=options.fps_target),
+            look_ahead=options.look_ahead and stability > 0,
+            every=options.every,
         )
 
     def _open_sink(self, job: Job, info: VideoInfo, size: Size) -> Sink:
