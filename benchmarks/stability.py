@@ -123,7 +123,7 @@ def run_all(
         outputs[name] = methods.ours(engine, clip, style, stability)
         painted[name] = engine.frames_painted - before
     others: dict[str, Callable[[], list[Picture]]] = {
-        LOOK_AHEAD: lambda: methods.look_ahead(engine, clip, style, base, 0.5),
+        LOOK_AHEAD: lambda: methods.ours(engine, clip, style, 0.5, look_ahead=True),
         "latent average": lambda: methods.latent_average(engine, clip, style),
         "latent flow": lambda: methods.latent_flow(engine, clip, style),
         "similarity filter": lambda: methods.similarity_filter(base, clip),

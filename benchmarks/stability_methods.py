@@ -5,7 +5,6 @@ remembered, so that a frame is painted once however many ways are compared.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -19,7 +18,6 @@ from torch import Tensor
 
 from models import Engine, Style
 from stream import Frame, Stylizer
-from stream.temporal import blend
 
 EMA_WEIGHT = 0.85
 LATENT_EMA_WEIGHT = 0.79
@@ -113,45 +111,28 @@ def styles(clip: Clip, style: Style) -> list[Style]:
     ]
 
 
-def ours(engine: RememberingEngine, clip: Clip, style: Style, stability: float) -> list[Picture]:
-    """Frame by frame through the stylizer; 0 is the per-frame run that all others start from."""
+def ours(
+    engine: RememberingEngine, clip: Clip, style: Style, stability: float, **future: Any
+) -> list[Picture]:
+    """Through the stylizer; stability 0 is the per-frame run that all others start from.
+
+    Args:
+        future: `look_ahead` and `every` of the stylizer.
+    """
     stylizer = Stylizer(
         engine,  # type: ignore[arg-type]
         style,
         short_side_px=min(clip.pictures[0].shape[:2]),
         output_size="model",
         stability=stability,
+        **future,
     )
     painted = []
     for index, (data, now) in enumerate(zip(clip.pictures, styles(clip, style), strict=True)):
         stylizer.style = now
-        (frame,) = stylizer.process(Frame(data, index, Fraction(1, clip.rate), 1))
-        painted.append(frame.data)
-    return painted
-
-
-def look_ahead(
-    engine: RememberingEngine, clip: Clip, style: Style, base: list[Picture], stability: float
-) -> list[Picture]:
-    """What knowing the future would give: the run forward and the run backward, mixed where they
-    agree. A study, not a mode of the product. What the forward run copied stays as it is.
-    """
-    forward = ours(engine, clip, style, stability)
-    if clip.prompt_changes:
-        return forward
-    backward = ours(engine, replace(clip, pictures=clip.pictures[::-1]), style, stability)[::-1]
-    height, width = clip.pictures[0].shape[:2]
-    grid = width // CELL_PX, height // CELL_PX
-    painted = [forward[0]]
-    for index in range(1, len(base)):
-        ahead, behind = backward[index], forward[index]
-        agreed = cv2.resize(blend.agreement(ahead, behind, grid), (width, height))
-        mixed = blend.restored(blend.blend(ahead, behind, agreed / 2), base[index], grid)
-        same = 255 * (behind == forward[index - 1]).all(-1).astype(np.uint8)
-        copied = cv2.erode(cv2.resize(same, grid, interpolation=cv2.INTER_AREA), None)
-        mask = cv2.resize(copied, (width, height), interpolation=cv2.INTER_NEAREST)
-        painted.append(np.where(mask[..., None] == 255, behind, mixed))
-    return painted
+        painted += stylizer.process(Frame(data, index, Fraction(1, clip.rate), 1))
+    painted += stylizer.process(None)
+    return [frame.data for frame in painted]
 
 
 def freeze(base: list[Picture]) -> list[Picture]:
