@@ -78,7 +78,7 @@ LCM_LORA_SDXL = "latent-consistency/lcm-lora-sdxl@a18548dd4956b174ec5b0d78d340c8
 LIGHTNING = "ByteDance/SDXL-Lightning@c9a24f48e1c025556787b0c58dd67a091ece2e44"
 HYPER_SD = "ByteDance/Hyper-SD@1a091a0ba26e5639d083c6377ba4f2bed5115ccc"
 TAESD = "madebyollin/taesd@614f76814bbe30edbe2e627ace1c2234c81a2c0e"
-TAESDXL = "madebyollin/taesdxl"
+TAESDXL = "madebyollin/taesdxl@b20258aaef75ef61e659c1e0f14f251cf0ad153e"
 
 OPENRAIL = "CreativeML OpenRAIL-M"
 OPENRAIL_XL = "CreativeML OpenRAIL++-M"
@@ -170,7 +170,7 @@ _ROWS = (
         variant="fp16",
         vae=TAESDXL,
         schedule={"rule": "euler_ancestral"},
-        licence=f"Stability AI non-commercial ({STABILITY})",
+        licence=f"non-commercial by its card; {STABILITY}",
         commercial_use=False,
         native_size=512,
         weights_gb=6.8,

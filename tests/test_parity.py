@@ -11,12 +11,19 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import LatentConsistencyModelImg2ImgPipeline, LCMScheduler, UNet2DConditionModel
+from diffusers import (
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    LatentConsistencyModelImg2ImgPipeline,
+    LCMScheduler,
+    UNet2DConditionModel,
+)
 from miniature import (
     SIZE,
     make_engine,
     make_instruct_pix2pix,
     make_lcm,
+    make_sd15,
     make_sdxl,
     save_bundled_like,
 )
@@ -25,6 +32,7 @@ from torch import Tensor
 from models import Engine, Style, load_engine
 from models.autoencoder import AutoencoderPatch
 from models.presets import BUNDLED_FOLDER
+from models.schedule import ScheduleConfig
 
 TOLERANCE = 1e-4
 PROMPT = "oil painting, 1890"
@@ -128,6 +136,38 @@ def test_latents_equal_the_sdxl_pipeline(
         output_type="latent",
     ).images
     assert_close(paint(make_engine(pipeline), style, latents), theirs)
+
+
+@pytest.mark.parametrize("make_pipeline", [make_sd15, make_sdxl])
+@pytest.mark.parametrize(("steps", "asked"), [(1, 1), (1, 2), (2, 2), (2, 4)])
+@pytest.mark.parametrize(
+    "scheduler_class", [EulerDiscreteScheduler, EulerAncestralDiscreteScheduler]
+)
+@pytest.mark.filterwarnings("ignore:__array__ implementation")
+def test_turbo_models_equal_the_img2img_pipelines(
+    scheduler_class: Any, steps: int, asked: int, make_pipeline: Callable[[], Any]
+) -> None:
+    # the pipelines run int(asked * strength) of the steps asked for; ours are those that run
+    pipeline = make_pipeline()
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = scheduler_class.from_config(
+        pipeline.scheduler.config, timestep_spacing="trailing"
+    )
+    style = Style(PROMPT, steps / asked, steps, seed=3)
+    latents = start_latents()
+    theirs = pipeline(
+        prompt=style.prompt,
+        image=latents,
+        strength=style.strength,
+        num_inference_steps=asked,
+        guidance_scale=0.0,
+        generator=torch.Generator().manual_seed(style.seed),
+        output_type="latent",
+    ).images
+    config = {"_class_name": scheduler_class.__name__, **pipeline.scheduler.config}
+    engine = make_engine(pipeline)
+    engine.schedule_config = ScheduleConfig.from_config(config)
+    assert_close(paint(engine, style, latents), theirs)
 
 
 def reference(
