@@ -71,6 +71,8 @@ class Engine:
             sentence once; grows in use.
         networks: The three calls of a frame; a fast path puts others here.
         painter: What paints whole frames; ``None`` where the networks are called one by one.
+        revision: How often its weights were changed (`models.loras`): what was encoded before is
+            to be encoded again.
         prompt_encoder: Text to embeddings.
         schedule_config: The noise process that the model was trained on.
         frame_is_scaled: Whether a UNet that sees the frame takes its latents scaled; false for
@@ -93,6 +95,7 @@ class Engine:
     ) -> None:
         self.networks = networks
         self.painter: Painter | None = None
+        self.revision = 0
         self.prompt_encoder = prompt_encoder
         self.schedule_config = schedule_config
         self.name = name

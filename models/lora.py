@@ -93,6 +93,39 @@ def fuse_lora(lora: LoraFile, modules: Mapping[str, nn.Module], weight: float) -
     Raises:
         ModelFormatError: It is of another kind, or made for another model.
     """
+    changes = lora_changes(lora, modules)
+    for change in changes:
+        change.add(weight)
+    return len(changes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerChange:
+    """What a LoRA changes of one layer.
+
+    Attributes:
+        layer: A linear or convolution, whose weight is written to in place.
+        group: "down", "up" and maybe "alpha" -> tensor.
+        default_alpha: Where the group has none; ``None`` is the rank.
+        name: For messages.
+    """
+
+    layer: nn.Linear | nn.Conv2d
+    group: Mapping[str, Tensor]
+    default_alpha: float | None
+    name: str
+
+    def add(self, weight: float) -> None:
+        """Add it to the layer's weight.
+
+        Raises:
+            ModelFormatError: It is incomplete or of another shape.
+        """
+        _add(self.layer, self.group, weight, default_alpha=self.default_alpha, name=self.name)
+
+
+def lora_changes(lora: LoraFile, modules: Mapping[str, nn.Module]) -> list[LayerChange]:
+    """What a LoRA changes of a model; takes and raises what `fuse_lora` does."""
     layers = {
         f"{role}:{_flat(path)}": layer
         for role, module in modules.items()
@@ -104,6 +137,7 @@ def fuse_lora(lora: LoraFile, modules: Mapping[str, nn.Module], weight: float) -
         for key, group in _collect(lora, modules["unet"].config).items()
         if key.partition(":")[0] in modules
     }
+    changes = []
     for key, group in groups.items():
         if key not in layers:
             raise ModelFormatError(
@@ -111,10 +145,10 @@ def fuse_lora(lora: LoraFile, modules: Mapping[str, nn.Module], weight: float) -
                 "use a LoRA made for this kind of model."
             )
         alpha = lora.alphas.get(key.partition(":")[0])
-        _add(layers[key], group, weight, default_alpha=alpha, name=f"{lora.name}, {key}")
-    if not groups:
+        changes.append(LayerChange(layers[key], group, alpha, f"{lora.name}, {key}"))
+    if not changes:
         raise ModelFormatError(f"The LoRA {lora.name} changes nothing in this model; use another.")
-    return len(groups)
+    return changes
 
 
 def _metadata_alphas(metadata: Mapping[str, str], name: str) -> dict[str, float]:

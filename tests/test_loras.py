@@ -1,0 +1,110 @@
+"""LoRAs switched while an engine paints equal LoRAs fused before; nothing is captured again."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from miniature import make_engine, make_lcm
+from painting import STYLE, divided, paint
+from replays import Recorder
+from torch import Tensor
+
+from models import Engine, ModelFormatError
+from models.acceleration.graphs import FrameGraphs
+from models.lora import LoraFile, fuse_lora
+from models.loras import Loras
+
+LAYERS = {
+    "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q": (16, 16),  # fused: a view
+    "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k": (16, 16),  # once a style
+    "unet.mid_block.resnets.0.time_emb_proj": (16, 32),
+    "unet.down_blocks.0.resnets.0.conv1": (8, 8, 3, 3),
+    "text_encoder.text_model.encoder.layers.0.self_attn.q_proj": (16, 16),
+}
+
+
+def make_lora(seed: int, layers: dict[str, Any] = LAYERS) -> LoraFile:
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape: int) -> Tensor:
+        return 0.3 * torch.randn(shape, generator=generator)
+
+    tensors: dict[str, Tensor] = {}
+    for name, (out, into, *kernel) in layers.items():
+        tensors[f"{name}.lora_A.weight"] = random(4, into, *kernel)
+        tensors[f"{name}.lora_B.weight"] = random(out, 4, *(1 for _ in kernel))
+    return LoraFile(f"lora {seed}", tensors)
+
+
+def fused(*loras: tuple[LoraFile, float]) -> np.ndarray[Any, Any]:
+    """What a fresh start with these LoRAs paints."""
+    pipeline = make_lcm()
+    for lora, weight in loras:
+        modules = {"unet": pipeline.unet, "text_encoder": pipeline.text_encoder}
+        fuse_lora(lora, modules, weight)
+    return paint(make_engine(pipeline), STYLE)
+
+
+def plain(_: Recorder) -> Engine:
+    return make_engine(make_lcm())
+
+
+def rewritten(_: Recorder) -> Engine:
+    return divided(plain(_))
+
+
+def graphed(device: Recorder) -> Engine:
+    engine = rewritten(device)
+    engine.painter = FrameGraphs(engine, device)
+    return engine
+
+
+@pytest.mark.parametrize("make", [plain, rewritten, graphed])
+def test_switched_loras_are_a_fresh_start(make: Callable[[Recorder], Engine]) -> None:
+    device = Recorder()
+    engine, one, two = make(device), make_lora(1), make_lora(2)
+    loras = Loras(engine)
+    bare = paint(engine, STYLE)
+    sets: list[list[tuple[LoraFile, float]]] = [[(one, 1.0)], [(one, 0.4), (two, -0.7)], [], []]
+    painted = []
+    for chosen in sets:
+        loras.set(chosen)
+        painted.append(paint(engine, STYLE))
+        difference = painted[-1].astype(int) - fused(*chosen).astype(int)
+        assert np.abs(difference).max() <= 1
+    assert engine.revision == len(sets)
+    assert np.array_equal(painted[-1], bare)  # nothing is left of any of them
+    assert not np.array_equal(painted[0], painted[1])
+    assert device.captures == (make is graphed)
+
+
+def test_weights_come_back_to_the_bit() -> None:
+    engine = plain(Recorder())
+    predict: Any = engine.networks.predict
+    before = {name: p.clone() for name, p in predict.unet.named_parameters()}
+    loras = Loras(engine)
+    for seed in range(3):
+        loras.set([(make_lora(seed), 0.9)])
+    loras.set([])
+    for name, parameter in predict.unet.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
+def test_a_lora_that_does_not_fit_leaves_none_on() -> None:
+    engine = plain(Recorder())
+    bare, loras = paint(engine, STYLE), Loras(engine)
+    wrong = make_lora(3, {"unet.mid_block.resnets.0.time_emb_proj": (16, 16)})
+    with pytest.raises(ModelFormatError, match="another shape"):
+        loras.set([(make_lora(1), 1.0), (wrong, 1.0)])
+    assert np.array_equal(paint(engine, STYLE), bare)
+
+
+def test_copied_weights_are_refused() -> None:
+    engine = plain(Recorder())
+    from dataclasses import replace
+
+    engine.networks = replace(engine.networks, predict=lambda *_: torch.zeros(1))
+    with pytest.raises(ValueError, match="copies of its weights"):
+        Loras(engine)
