@@ -46,11 +46,15 @@ test: lint
 	$(BIN)/pytest --ignore=tests/test_session.py
 	$(BIN)/pytest tests/test_session.py
 
-# A display of its own with real key presses; in a virtual machine, real camera drivers. Debian.
+# A display of its own with real key presses; a PipeWire of its own; in a virtual machine, real
+# camera drivers. Debian.
 test-devices: $(INSTALLED)
 	$(AS_ROOT) apt-get update -qq
-	$(AS_ROOT) apt-get install -qq --yes --no-install-recommends xvfb xdotool
-	$(BIN)/pytest tests/test_window.py tests/test_sink_network.py tests/test_live_sources.py
+	$(AS_ROOT) apt-get install -qq --yes --no-install-recommends xvfb xdotool \
+		pipewire pipewire-bin wireplumber dbus gstreamer1.0-tools gstreamer1.0-plugins-base \
+		gstreamer1.0-pipewire
+	$(BIN)/pytest tests/test_window.py tests/test_sink_network.py tests/test_live_sources.py \
+		tests/test_pipewire.py
 	$(AS_ROOT) sh tests/devices/virtual_machine.sh $(abspath $(BIN))/python
 
 clean:

@@ -48,8 +48,8 @@ To = Annotated[
         OUT,
         "--to",
         metavar="OUT",
-        help="window (the default), virtualcam, a video file, rtmp://, rtsp://, udp://, live.m3u8, "
-        "or null; may be repeated.",
+        help="window (the default), virtualcam, pipewire, a video file, rtmp://, rtsp://, udp://, "
+        "live.m3u8 or null; may be repeated.",
     ),
 ]
 CameraSize = Annotated[
@@ -176,6 +176,7 @@ class LiveOptions:
     vae: str | None
     offline: bool
     device: str
+    compile: str
     size: int | None
     output_size: str
     camera_size: str | None

@@ -6,6 +6,7 @@ window                            stream.sinks.window.WindowSink
 rtmp://, rtsp://, udp://, tcp://  stream.sinks.network.NetworkSink
 live.m3u8                         the same: HLS
 virtualcam                        stream.sinks.virtual_camera.VirtualCameraSink
+pipewire                          stream.sinks.pipewire.PipeWireSink
 take.mp4, any video file          stream.sinks.video.VideoSink, tuned for speed
 null                              stream.sinks.null.NullSink
 """
@@ -21,6 +22,7 @@ from stream.source import VideoInfo
 from stream.stats import Stats
 
 VIRTUAL_CAMERA = "virtualcam"
+PIPEWIRE = "pipewire"
 PLAYLIST = ".m3u8"
 DEFAULT_RATE = Fraction(24)
 
@@ -71,6 +73,11 @@ def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
         from stream.sinks.virtual_camera import VirtualCameraSink
 
         return VirtualCameraSink(rate=shared.info.rate or DEFAULT_RATE)
+    if spec == PIPEWIRE:
+        from stream.sinks.pipewire import PipeWireSink
+
+        rate = shared.info.rate or DEFAULT_RATE
+        return PipeWireSink(rate=rate, clock=shared.clock, stats=shared.stats)
     if spec == NULL:
         return open_sink(spec, info=shared.info)
     return open_sink(spec, info=shared.info, encoding=shared.encoding, overwrite=shared.overwrite)
