@@ -32,8 +32,10 @@ def gpu_contestants(case: Case, *, compiled: bool) -> list[Contestant]:
     def plain(engine: Engine) -> Paint:
         return painter(engine, case.style, case.size)
 
+    reference = _ours(replace(case, dtype=torch.float32), "ours, plain, float32", plain)
+    reference.compare = _in_full_float32
     found = [
-        _ours(replace(case, dtype=torch.float32), "ours, plain, float32", plain),
+        reference,
         *diffusers_contestants(case, compiled=compiled),
         *streamdiffusion_contestants(case, compiled=compiled),
         _ours(case, "ours, plain", plain),
@@ -43,6 +45,20 @@ def gpu_contestants(case: Case, *, compiled: bool) -> list[Contestant]:
     if compiled:
         found += _graphed(case, "ours, compiled, one graph", "now")
     return found
+
+
+def _in_full_float32(paint: Paint) -> Paint:
+    """The same without TF32, which torch takes for float32 convolutions unless told otherwise."""
+
+    def compare(data: Data) -> Data:
+        settings = torch.backends.cudnn
+        before, settings.allow_tf32 = settings.allow_tf32, False
+        try:
+            return paint(data)
+        finally:
+            settings.allow_tf32 = before
+
+    return compare
 
 
 def _graphed(case: Case, name: str, compile: CompileMode) -> list[Contestant]:
