@@ -3,8 +3,9 @@
     python benchmarks/streaming.py [--quick] [--size N] [--model FOLDER]
 
 Two engines: one that gives its input back at once, so that what remains is the layer's own, and the
-real one. Each paints the same moving frames from memory in five ways, in turns: called bare; by the
-stylizer; by a session, three threads and two channels; and both with stability. A round's cost is
+real one. Each paints the same moving frames from memory in six ways, in turns: called bare; by the
+stylizer; by a session, three threads and two channels; both with stability; and the session with
+look-ahead, as files have it. A round's cost is
 its time less the bare one's of the same round; the figures are medians over the rounds, with the
 95th percentile. Time on the clock is what a viewer waits; time of all the process's threads on the
 processor also holds what another core did meanwhile. Prints a table; the last line is JSON.
@@ -43,6 +44,8 @@ class FreeEngine:
     default_style = Style()
     native_size = 256
     size_multiple = 16
+    painter = None
+    revision = 0
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -166,8 +169,9 @@ def make_ways(engine: Any, frames: list[Frame]) -> dict[str, Run]:
 
         return run
 
-    def by_session(stability: float) -> Run:
-        stylizer = make_stylizer(engine, stability)  # its style's tensors outlive a session
+    def by_session(stability: float, *, look_ahead: bool = False) -> Run:
+        # its style's tensors outlive a session
+        stylizer = make_stylizer(engine, stability, look_ahead=look_ahead)
 
         def run() -> None:
             source = MemorySource(frames)
@@ -181,11 +185,12 @@ def make_ways(engine: Any, frames: list[Frame]) -> dict[str, Run]:
         "session": by_session(0),
         "stylizer, stable": by_stylizer(STABILITY),
         "session, stable": by_session(STABILITY),
+        "session, look-ahead": by_session(STABILITY, look_ahead=True),
     }
 
 
-def make_stylizer(engine: Any, stability: float) -> Stylizer:
-    return Stylizer(engine, output_size="model", stability=stability)
+def make_stylizer(engine: Any, stability: float, *, look_ahead: bool = False) -> Stylizer:
+    return Stylizer(engine, output_size="model", stability=stability, look_ahead=look_ahead)
 
 
 def timed_ms(run: Run, count: int) -> tuple[float, float]:

@@ -5,8 +5,8 @@ Three things are measured:
 1. frame to frame: uint8 in, uint8 out at the model's size, ours (without and with stability) and
    diffusers' pipeline in turns on the same frames, so that a noisy machine is noisy for all;
    warm-up not counted; medians and p95 over all frames, the ratio as the median over the rounds.
-2. file to file: `Session` with stability on, decoding and encoding included, on clips of three
-   sizes in turns; each stage's time, and what all threads together took of the processor.
+2. file to file: `Session` with stability and look-ahead on, decoding and encoding included, on
+   clips of three sizes in turns; each stage's time, and what all threads took of the processor.
 3. memory: peak of the command on a clip of 10 s and one of 10 min (1 min with --quick).
 
 Prints tables; the last line is one JSON object.
@@ -174,7 +174,8 @@ def run_file(clip: Path, engine: Engine, style: Style) -> dict:
     """One session's statistics, and the processor's time a frame of all threads."""
     source = open_source(clip)
     sink = open_sink(clip.with_name("out.mp4"), info=source.info, overwrite=True)
-    stylizer = Stylizer(engine, style, short_side_px=min(source.info.size))
+    short_side_px = min(source.info.size)
+    stylizer = Stylizer(engine, style, short_side_px=short_side_px, look_ahead=True)
     start_s = time.process_time()
     stats = Session(source, stylizer, sink).run()
     spent_s = time.process_time() - start_s

@@ -43,7 +43,11 @@ class CountingEngine(FreeEngine):
 
 
 @pytest.mark.parametrize(
-    "name", ["bare engine", "stylizer", "session", "stylizer, stable", "session, stable"]
+    "name",
+    [
+        *("bare engine", "stylizer", "session", "stylizer, stable"),
+        *("session, stable", "session, look-ahead"),
+    ],
 )
 def test_each_way_paints_every_frame(frames: list[Frame], name: str) -> None:
     engine = CountingEngine()
