@@ -199,9 +199,13 @@ def _check_space(source: str, wanted_bytes: int) -> None:
     free = shutil.disk_usage(place).free
     if free < wanted_bytes + SPARE_BYTES:
         raise ModelError(
-            f"{source} needs {wanted_bytes / 1e9:.1f} GB on the disk and {free / 1e9:.1f} GB are "
-            f"free in {cache}; make room, or set HF_HOME to a folder on another disk."
+            f"{source} needs {_size(wanted_bytes)} on the disk and {_size(free)} are free in "
+            f"{cache}; make room, or set HF_HOME to a folder on another disk."
         )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 @contextmanager
@@ -229,7 +233,7 @@ def explain(err: BaseException, source: str, revision: str | None = None) -> Mod
             )
     for kinds, sentence in _SENTENCES:
         if any(isinstance(cause, kinds) for cause in chain):
-            nearest = ", ".join(nearest_presets(source))
+            nearest = nearest_presets(source)
             page = f"{constants.ENDPOINT}/{source}"
             return ModelNotFoundError(
                 sentence.format(source=source, revision=revision, nearest=nearest, page=page)
@@ -277,8 +281,8 @@ _SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ),
     (
         (RepositoryNotFoundError, HFValidationError),
-        "The hub has no model {source} (or it is private: log in with `hf auth login`); "
-        "the nearest presets are {nearest}.",
+        "The hub has no model {source} (or it is private: log in with `hf auth login`), "
+        "and it is no preset ({nearest}).",
     ),
     (
         (RevisionNotFoundError,),

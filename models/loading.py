@@ -16,10 +16,11 @@ import torch
 from models.acceleration import Acceleration, CompileMode
 from models.acceleration.choice import accelerate, check_acceleration, loading_dtype
 from models.acceleration.kept import load_kept
+from models.download import OnDownload
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError, explained_memory_errors
 from models.files import INDEX_NAME
-from models.hub import Hub, HubName, OnDownload
+from models.hub import Hub, HubName
 from models.parts import Loader
 from models.presets import PRESETS, Preset, nearest_presets
 from models.style import Style
@@ -105,9 +106,8 @@ def find_preset(name: str) -> Preset:
         )
     if (place := HubName.parse(name)) is not None and place.file is None:
         return Preset(name, name, style=FOLDER_STYLE)
-    nearest = ", ".join(nearest_presets(name))
     raise ModelNotFoundError(
-        f"There is no model {name!r}: it is no preset (nearest: {nearest}), no folder, "
+        f"There is no model {name!r}: it is no preset ({nearest_presets(name)}), no folder, "
         'and no hub id of the form "owner/name".'
     )
 

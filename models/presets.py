@@ -261,6 +261,7 @@ _ROWS = (
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ROWS}
 
 
-def nearest_presets(name: str) -> list[str]:
-    """Up to three preset names that look most like `name`; all of them when none does."""
-    return difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.4) or list(PRESETS)
+def nearest_presets(name: str) -> str:
+    """A clause on the preset names that look most like `name`, or where all of them are."""
+    near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.4)
+    return f"nearest: {', '.join(near)}" if near else "`allaprima models` lists them"
