@@ -337,7 +337,7 @@ class LiveSession:
         except (StreamError, ValueError, OSError) as err:
             outlet.failed = True
             outlet.channel.close(discard=True)
-            logger.warning("%s failed: %s", outlet.name, err)
+            logger.warning("The output %s failed: %s", outlet.name, err)
             self.stats.count_event(f"{outlet.name} failed")
             self.stats.note(f"The output {outlet.name} failed: {err}")
             if all(one.failed for one in self._fanout.outlets):

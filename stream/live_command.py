@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -37,6 +39,25 @@ class LiveRun:
 
     def code(self) -> ExitCode:
         """Run to the end; how it ended."""
+        with self._telling():
+            return self._code()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """What goes wrong on the way is said when it does, also without --debug."""
+        ours = logging.getLogger("stream")
+        handler = _Teller(self._tell)
+        if not self._asked.quiet and not ours.isEnabledFor(logging.DEBUG):
+            ours.addHandler(handler)
+        try:
+            yield
+        finally:
+            ours.removeHandler(handler)
+
+    def _tell(self, sentence: str) -> None:
+        self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+    def _code(self) -> ExitCode:
         try:
             with o.option_names():
                 self._asked.check()
@@ -81,7 +102,18 @@ class LiveRun:
 
     def _say_state(self, sentence: str) -> None:
         if self._console.is_terminal and not self._asked.quiet:
-            self._console.print(sentence, markup=False, highlight=False)
+            self._tell(sentence)
+
+
+class _Teller(logging.Handler):
+    """Hands warnings on as sentences."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(record.getMessage())
 
 
 def _write(path: Path, text: str) -> None:

@@ -102,13 +102,15 @@ def publish(publication: Publication, memory: Any, wire: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     import av
 
+    from stream.sources.explaining import explain
+
     slots = np.frombuffer(memory, np.uint8).reshape(-1, publication.slot_bytes)
     options = dict(MUXER_OPTIONS.get(publication.format, {}))
     try:
         with av.open(publication.url, "w", format=publication.format, options=options) as output:
             _send_all(publication, slots, output, wire)
     except (av.FFmpegError, OSError) as err:
-        _say(wire, f"the far side did not take it ({err.strerror or err})")
+        _say(wire, explain(publication.url, err, "written to"))
 
 
 def _send_all(

@@ -1,15 +1,20 @@
 """NetworkSink: a real child process against local peers: good, silent, absent, restarted."""
 
 import io
+import logging
 import multiprocessing
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import pytest
+from beeps import RATE, offsets_s, write_beeps
 from clips import made_frames
 from command import allaprima, assert_refused
 from ports import free_port
@@ -17,10 +22,14 @@ from ports import free_port
 from stream.clock import Clock, ManualClock
 from stream.errors import SinkError
 from stream.exitcode import ExitCode
+from stream.frame import Frame
 from stream.sinks.network import START_S, NetworkSink, even, format_of
+from stream.sound import Sound
+from stream.source import open_source
+from stream.sources.paced import PacedSource
 from stream.stats import Stats
 
-LIMIT_S = 30
+LIMIT_S = 60
 COUNT = 25
 
 
@@ -76,12 +85,24 @@ def peers() -> Iterator[Callable[..., Peer]]:
         peer.end()
 
 
-def write_until(sink: NetworkSink, done: Callable[[], bool], *, start: int = 0) -> int:
+def write_until(
+    sink: NetworkSink,
+    done: Callable[[], bool],
+    *,
+    start: int = 0,
+    frames: Iterator[tuple[Frame, list[Sound]]] | None = None,
+) -> int:
     """Frames at a camera's pace until something is the case; how many."""
-    frames = made_frames(8)
+    made = made_frames(8)
     for count in range(1, LIMIT_S * 50):
-        frame = frames[count % 8]
-        sink.write(frame.replace(frame.data, pts=(start + count) * 3600))
+        if frames is None:
+            one = made[count % 8]
+            frame, sounds = one.replace(one.data, pts=(start + count) * 3600), []
+        else:
+            frame, sounds = next(frames)
+        for sound in sounds:
+            sink.hear(sound)
+        sink.write(frame)
         if done():
             return count
         threading.Event().wait(0.02)
@@ -93,9 +114,19 @@ def frames_in(data: bytes) -> int:
         return sum(1 for _ in container.decode(video=0))
 
 
-def make(url: str, clock: Clock | None = None) -> tuple[NetworkSink, Stats]:
+def make(url: str, clock: Clock | None = None, *, sound: bool = False) -> tuple[NetworkSink, Stats]:
     stats = Stats()
-    return NetworkSink(url, rate=Fraction(25), clock=clock or Clock(), stats=stats), stats
+    sink = NetworkSink(url, rate=Fraction(25), clock=clock or Clock(), stats=stats, sound=sound)
+    return sink, stats
+
+
+def beeping(folder: Path) -> Iterator[tuple[Frame, list[Sound]]]:
+    """Pictures that flash and the sound that beeps with them, for as long as anybody likes."""
+    clip = write_beeps(folder / "clip.mp4", 2)
+    source = PacedSource(lambda: open_source(clip), clock=ManualClock(), loop=True, sound=True)
+    with source:
+        for frame in source:
+            yield frame, source.sounds()
 
 
 def test_pictures_arrive(peers: Callable[..., Peer]) -> None:
@@ -119,7 +150,7 @@ def test_a_silent_far_side_blocks_nobody_and_is_tried_again(peers: Callable[...,
     for frame in made_frames(5):
         sink.write(frame)
     (name,) = stats.sinks
-    assert stats.sinks[name]["dropped"]["far side is slow"] >= 5
+    assert stats.sinks[name]["dropped"]["connecting"] >= 5
     clock.advance(START_S + 1)
     sink.write(made_frames(1)[0])
     assert stats.events == {f"restart of {name}": 1}
@@ -142,11 +173,94 @@ def test_a_server_that_restarts_is_reached_again(peers: Callable[..., Peer]) -> 
     assert sum(stats.events.values()) >= 1
 
 
-def test_nobody_there_is_noted_at_the_end() -> None:
-    sink, stats = make(f"tcp://127.0.0.1:{free_port()}")
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("tcp://127.0.0.1:{port}", "refuses the connection"),
+        ("rtmp://no.such.host.invalid/app/key", "there is no host no.such.host.invalid"),
+    ],
+)
+def test_nobody_there_is_said_once_and_is_a_failure_in_the_end(
+    url: str, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink, stats = make(url.format(port=free_port()))
+    write_until(sink, lambda: sum(stats.events.values()) >= 2)
+    with pytest.raises(SinkError, match=f"Nothing was sent: .*{words}"):
+        sink.close()
+    sink.close()
+    sink.abort()
+    told = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert len(told) == 1
+    assert words in told[0]
+
+
+def test_a_server_that_is_gone_at_the_end_is_noted(peers: Callable[..., Peer]) -> None:
+    peer = peers()
+    sink, stats = make(f"tcp://127.0.0.1:{peer.port}")
+    write_until(sink, lambda: len(peer.received) > 4000)
+    peer.end()
     write_until(sink, lambda: bool(stats.events))
     sink.close()
-    assert next(iter(stats.events)).startswith("restart of tcp://127.0.0.1")
+    assert len(sink.notes) == 1
+    assert sink.notes[0].startswith("The connection was lost before the end: ")
+
+
+# Each kind of address with a real far side
+
+
+RECEIVER = """
+import sys, av
+url, target, options = sys.argv[1], sys.argv[2], dict(one.split("=") for one in sys.argv[3:])
+with av.open(url, options=options) as stream, av.open(target, "w", format="mpegts") as file:
+    copies = {one.index: file.add_stream_from_template(one) for one in stream.streams}
+    for packet in stream.demux():
+        if packet.dts is not None:
+            packet.stream = copies[packet.stream.index]
+            file.mux(packet)
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("rtmp://127.0.0.1:{port}/app/key", ["listen=1"]),
+        ("udp://127.0.0.1:{port}", ["timeout=8000000"]),
+    ],
+)
+def test_sound_and_pictures_arrive_at_a_real_receiver(
+    url: str, options: list[str], tmp_path: Path
+) -> None:
+    url, target = url.format(port=free_port()), tmp_path / "received.ts"
+    command = [sys.executable, "-c", RECEIVER, url, str(target), *options]
+    receiver = subprocess.Popen(command, stderr=subprocess.PIPE)
+    sink, _ = make(url, sound=True)
+    beeps = beeping(tmp_path)
+
+    def enough() -> bool:
+        return target.exists() and target.stat().st_size > 60_000
+
+    try:
+        write_until(sink, enough, frames=beeps)
+    finally:
+        sink.abort()
+        receiver.terminate()
+        receiver.communicate(timeout=LIMIT_S)
+    offsets = sorted(abs(one) for one in offsets_s(target))
+    assert offsets[len(offsets) // 2] < 1 / RATE
+
+
+def test_a_playlist_with_its_segments_is_written(tmp_path: Path) -> None:
+    playlist = tmp_path / "live.m3u8"
+    sink, _ = make(str(playlist), sound=True)
+    write_until(sink, lambda: (tmp_path / "live1.ts").exists(), frames=beeping(tmp_path))
+    sink.close()
+    assert "#EXT-X-ENDLIST" in playlist.read_text()
+    assert max(abs(one) for one in offsets_s(playlist)[:-1]) < 1 / RATE
+
+
+def test_a_playlist_without_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="create it first"):
+        make(str(tmp_path / "missing" / "live.m3u8"))
 
 
 def test_a_sink_that_was_never_written_starts_nothing() -> None:

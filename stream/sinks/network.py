@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -72,6 +73,7 @@ class Child:
     free: list[int]
     heard_at_s: float
     connected: bool = False
+    reason: str = ""
 
 
 class NetworkSink(Sink):
@@ -84,7 +86,7 @@ class NetworkSink(Sink):
         sound: Whether there will be sound to send.
 
     Raises:
-        SinkError: The address is of no kind that can be published to.
+        SinkError: The address is of no kind that can be published to, or its folder is not there.
     """
 
     backlog: ClassVar[int] = 1
@@ -96,6 +98,8 @@ class NetworkSink(Sink):
         self.hears = sound
         self._sounds: deque[Sound] = deque(maxlen=SOUND_BACKLOG)
         self._format = format_of(url)
+        if self._format == "hls" and not Path(url).parent.is_dir():
+            raise SinkError(f"There is no folder {Path(url).parent} for {url}; create it first.")
         self._url = url
         self._name = shown(url)
         self._rate = rate
@@ -106,6 +110,7 @@ class NetworkSink(Sink):
         self._pause_s = FIRST_PAUSE_S
         self._next_start_s = 0.0
         self._last_reason = ""
+        self._was_connected = False
         self._starts = 0
         self._closed = False
 
@@ -123,7 +128,8 @@ class NetworkSink(Sink):
         if self._child is None:
             self._stats.count_missed(self._name, "no connection")
         elif not child.free:
-            self._stats.count_missed(self._name, "far side is slow")
+            cause = "far side is slow" if child.connected else "connecting"
+            self._stats.count_missed(self._name, cause)
         else:
             self._send(child, frame)
 
@@ -131,20 +137,33 @@ class NetworkSink(Sink):
         self._sounds.append(sound)
 
     def close(self) -> None:
-        """End the stream properly if the far side lets us; otherwise let go."""
+        """End the stream properly if the far side lets us; otherwise let go.
+
+        Raises:
+            SinkError: Nothing was ever sent.
+        """
+        if self._closed:
+            return
         self._closed = True
         child, self._child = self._child, None
-        if child is None:
-            return
-        with suppress(OSError):
-            child.wire.send(None)
-        child.process.join(END_S)
+        if child is not None:
+            self._end(child)
+        reason = self._last_reason or f"{self._name} did not answer in time."
+        if self._starts and not self._was_connected:
+            raise SinkError(f"Nothing was sent: {reason}")
+        if self._starts and (child is None or not child.connected):
+            self.notes.append(f"The connection was lost before the end: {reason}")
+
+    def _end(self, child: Child) -> None:
+        if child.connected:
+            with suppress(OSError):
+                child.wire.send(None)
+            child.process.join(END_S)
         self._kill(child)
-        if self._starts and not child.connected:
-            self.notes.append(f"Nothing was sent to {self._name}: {self._reason()}")
 
     def abort(self) -> None:
-        self.close()
+        with suppress(SinkError):
+            self.close()
 
     def _start(self, now_s: float) -> Child | None:
         if now_s < self._next_start_s or self._size is None:
@@ -169,20 +188,20 @@ class NetworkSink(Sink):
             while child.wire.poll():
                 word = child.wire.recv()
                 if isinstance(word, str):
-                    self._last_reason = word
+                    child.reason = word
                     continue
                 child.free.append(word)
                 child.heard_at_s = now_s
                 if not child.connected:
-                    child.connected = True
-                    self._pause_s = FIRST_PAUSE_S
+                    child.connected = self._was_connected = True
+                    self._pause_s, self._last_reason = FIRST_PAUSE_S, ""
                     logger.info("publishing to %s", self._name)
         except (EOFError, OSError):
-            self._replace(child, now_s, self._last_reason or "it ended")
+            self._replace(child, now_s, child.reason or f"{self._name} ended the connection.")
             return
         limit_s = STALL_S if child.connected else START_S
         if len(child.free) < SLOTS and now_s - child.heard_at_s > limit_s:
-            self._replace(child, now_s, f"the far side took nothing for {limit_s:g} s")
+            self._replace(child, now_s, f"{self._name} took nothing for {limit_s:g} s.")
         elif len(child.free) == SLOTS:
             child.heard_at_s = now_s
 
@@ -191,9 +210,10 @@ class NetworkSink(Sink):
         self._child = None
         self._next_start_s = now_s + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        self._last_reason = reason
         self._stats.count_event(f"restart of {self._name}")
-        logger.warning("%s: %s; connecting again", self._name, reason)
+        level = logging.DEBUG if reason == self._last_reason else logging.WARNING
+        logger.log(level, "%s Trying again until it takes the stream.", reason)
+        self._last_reason = reason
 
     def _send(self, child: Child, frame: Frame) -> None:
         width, height = child.publication.size
@@ -211,9 +231,6 @@ class NetworkSink(Sink):
         child.process.join()
         child.process.close()
         child.wire.close()
-
-    def _reason(self) -> str:
-        return self._last_reason or "it did not answer in time."
 
 
 def format_of(url: str) -> str:

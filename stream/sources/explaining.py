@@ -24,24 +24,26 @@ REASONS: list[tuple[type[Exception], str]] = [
 """The first that fits holds."""
 
 
-def explain(url: str, err: Exception) -> str:
-    """One sentence on what FFmpeg says of an address.
+def explain(url: str, err: Exception, done: str = "read") -> str:
+    """One sentence on what FFmpeg says of an address that cannot be read, or ``written to``.
 
     FFmpeg says no more than "Input/output error" of a host that does not exist, of encryption that
     fails and of silence on UDP: those are told apart here.
     """
     reason = next((reason for kind, reason in REASONS if isinstance(err, kind)), None)
-    reason = reason or _looked_into(url) or _as_told(err)
+    reason = reason or _looked_into(url) or _as_told(err, done)
     return f"{shown(url)} {reason}{'' if reason.endswith('?') else '.'}"
 
 
-def _as_told(err: Exception) -> str:
+def _as_told(err: Exception, done: str) -> str:
     told = str(getattr(err, "strerror", "") or err)
-    return f"cannot be read ({told}); check the address and the network"
+    return f"cannot be {done} ({told}); check the address and the network"
 
 
 def _looked_into(url: str) -> str | None:
     parts = urlsplit(url)
+    if not parts.netloc:
+        return None
     try:
         host, port = parts.hostname, parts.port
     except ValueError:

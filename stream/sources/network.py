@@ -37,7 +37,10 @@ from stream.sources.opening import best_video_stream
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
-"""How long a silent host is waited for, at the opening and for each read."""
+"""How long a silent host is waited for at the opening."""
+
+STALL_S = 2.5
+"""How long a stream may pause before it is taken for lost."""
 
 LOW_DELAY = {"flags": "low_delay"}
 
@@ -193,7 +196,7 @@ def open_url(
         known = ", ".join(f"{known}://" for known in SCHEME_OPTIONS)
         raise SourceError(f"Streams of {scheme}:// cannot be read; give one of {known}.")
     options = LOW_DELAY | SCHEME_OPTIONS[scheme]
-    timeout = None if scheme in WITHOUT_TIMEOUT else (timeout_s, timeout_s)
+    timeout = None if scheme in WITHOUT_TIMEOUT else (timeout_s, min(timeout_s, STALL_S))
     place = url
     if scheme in WITHOUT_TIMEOUT:
         place += ("&" if "?" in url else "?") + f"timeout={round(timeout_s * 1e6)}"

@@ -111,12 +111,12 @@ class ReconnectingSource(Source):
         if self._lost_at_s is None:
             self._lost_at_s = self._clock.now_s()
             self._stats.count_event("source lost")
-            logger.warning("the source is lost, trying again until it is back: %s", reason)
+            logger.warning("%s Trying again until it is back.", reason)
         self._next_try_s = self._clock.now_s() + self._delay_s
 
     def _found(self, lost_at_s: float) -> None:
         away_s = self._clock.now_s() - lost_at_s
-        logger.warning("the source is back after %.1f s", away_s)
+        logger.warning("%s is back after %.1f s.", self._name, away_s)
         self._stats.count_event("source back")
         self._delay_s, self._lost_at_s = FIRST_DELAY_S, None
 
