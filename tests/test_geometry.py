@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -144,6 +145,20 @@ def test_shrinking_averages_over_areas() -> None:
     stripes[:, ::2] = 200
 
     assert (resize(stripes, (4, 4)) == 100).all()
+
+
+@pytest.mark.parametrize("size", [(448, 256), (300, 200), (150, 84), (100, 100), (636, 356)])
+def test_shrunk_picture_is_near_the_mean_of_its_areas(size: tuple[int, int]) -> None:
+    """Of soft stripes; of those too fine for the new size hardly more is left over."""
+    x = np.arange(640)
+    soft, fine = (100 + 90 * np.sin(x / period) for period in (6.0, 0.4))
+    pictures = [np.tile(row[:, None], (360, 1, 3)).astype(np.uint8) for row in (soft, fine)]
+
+    small = [resize(data, size).astype(float) for data in pictures]
+    means = [cv2.resize(data, size, interpolation=cv2.INTER_AREA) for data in pictures]
+
+    assert np.abs(small[0] - means[0]).mean() < 1
+    assert small[1].std() < 1.3 * means[1].std() + 0.1 * pictures[1].std()
 
 
 def test_resize_is_repeatable() -> None:
