@@ -23,6 +23,9 @@ State = Literal["ok", "note", "problem"]
 
 OLDEST_PYTHON = (3, 11)
 LEAST_DISK_BYTES = 2 * 1024**3
+LEAST_CACHE_BYTES = 6 * 1024**3
+"""An SD 1.5 pipeline in half precision and the room to fetch it."""
+
 GIB = 1024**3
 
 PROBE_SIDE_PX = 256
@@ -124,11 +127,57 @@ def look_for_encoder(name: str) -> bool:
     return True
 
 
-def look_for_model() -> bool:
-    """Whether the bundled model is there."""
+def look_for_models() -> dict[str, str]:
+    """Name and licence of each model that is on this machine."""
     from models import PRESETS, is_present
 
-    return is_present(PRESETS["bundled"])
+    return {name: preset.licence for name, preset in PRESETS.items() if is_present(preset)}
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Where models are kept.
+
+    Attributes:
+        hub: Folder that models are fetched into; free_bytes is the room on its disk.
+        unwritable: Folders among this and that of compiled models that cannot be written to.
+    """
+
+    hub: Path
+    free_bytes: int
+    unwritable: tuple[Path, ...] = ()
+
+
+def look_at_caches() -> Caches:
+    """Ask the hub's library and our own."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    from models.acceleration.kept import cache_folder
+
+    hub, compiled = Path(HF_HUB_CACHE), cache_folder()
+    folders = [hub] if compiled is None else [hub, compiled]
+    barred = tuple(folder for folder in folders if not _can_write(folder))
+    return Caches(hub, shutil.disk_usage(_there(hub)).free, barred)
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _can_write(folder: Path) -> bool:
+    place = _there(folder)
+    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+
+
+def _pipewire_problem() -> str:
+    from stream.sinks.pipewire import refuse_without_pipewire
+
+    try:
+        refuse_without_pipewire()
+    except SinkError as err:
+        return str(err)
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +192,11 @@ class Machine:
     display_problem: Callable[[], str] = _display_problem
     free_disk_bytes: Callable[[], int] = lambda: shutil.disk_usage(Path.cwd()).free
     encodes: Callable[[str], bool] = look_for_encoder
-    has_model: Callable[[], bool] = look_for_model
+    models: Callable[[], dict[str, str]] = look_for_models
+    caches: Callable[[], Caches] = look_at_caches
     has_obs: Callable[[], bool] = lambda: shutil.which("obs") is not None
     has_vcam: Callable[[], bool] = lambda: importlib.util.find_spec("pyvirtualcam") is not None
+    pipewire_problem: Callable[[], str] = _pipewire_problem
     environment: Callable[[str], str | None] = os.environ.get
 
 
@@ -153,8 +204,9 @@ def examine(machine: Machine | None = None) -> list[Finding]:
     """All checks, in an order to read them in."""
     machine = machine or Machine()
     checks = (
-        *(check_python, check_opencv, check_pyav, check_gpu, check_model, check_disk),
+        *(check_python, check_opencv, check_pyav, check_gpu, check_model, check_cache, check_disk),
         *(check_codecs, check_cameras, check_display, check_virtual_camera),
+        *([check_pipewire] if machine.platform == "linux" else []),
     )
     return [check(machine) for check in checks]
 
@@ -212,10 +264,28 @@ def _is_served(gpu: Gpu) -> bool:
 
 
 def check_model(machine: Machine) -> Finding:
-    if machine.has_model():
-        return Finding("bundled model", "ok", "present")
+    """The models that are here, each with its licence."""
+    found = machine.models()
+    told = "; ".join(f"{name}: {licence}" for name, licence in found.items())
+    if "bundled" in found:
+        return Finding("models", "ok", told)
     mend = "reinstall the package, or give --model"
-    return Finding("bundled model", "problem", "its files are missing", mend)
+    missing = "the bundled model's files are missing"
+    return Finding("models", "problem", f"{missing}; {told}" if told else missing, mend)
+
+
+def check_cache(machine: Machine) -> Finding:
+    """Where models are fetched to and compiled ones kept."""
+    caches = machine.caches()
+    told = f"{caches.hub}, {caches.free_bytes / GIB:.1f} GiB free"
+    if caches.unwritable:
+        barred = ", ".join(str(path) for path in caches.unwritable)
+        mend = "give yourself the folder, or set HF_HOME and ALLAPRIMA_CACHE to others"
+        return Finding("model cache", "note", f"{barred} cannot be written to", mend)
+    if caches.free_bytes < LEAST_CACHE_BYTES:
+        mend = "make room before fetching a model, or set HF_HOME to a folder on another disk"
+        return Finding("model cache", "note", told, mend)
+    return Finding("model cache", "ok", told)
 
 
 def check_disk(machine: Machine) -> Finding:
@@ -272,3 +342,10 @@ def check_virtual_camera(machine: Machine) -> Finding:
         mend = "sudo modprobe -r v4l2loopback, load it again; v4l2loopback 0.13 or newer mends it"
         return Finding("virtual camera", "problem", told, mend)
     return Finding("virtual camera", "ok", loopbacks[0].path)
+
+
+def check_pipewire(machine: Machine) -> Finding:
+    problem = machine.pipewire_problem()
+    if not problem:
+        return Finding("PipeWire camera", "ok", "PipeWire runs, GStreamer's part is here")
+    return Finding("PipeWire camera", "note", "it cannot be shown", problem)

@@ -1,6 +1,9 @@
 """Doctor: well and sick machines, each line with its mend; and what it says of this one."""
 
+import importlib.util
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 from command import allaprima
 
+from models import PRESETS
 from stream import doctor as d
 from stream.devices import VideoDevice, video_devices
 from stream.exitcode import ExitCode
@@ -26,12 +30,15 @@ WELL = d.Machine(
     display_problem=lambda: "",
     free_disk_bytes=lambda: 100 * d.GIB,
     encodes=lambda name: True,
-    has_model=lambda: True,
+    models=lambda: {"bundled": "Apache-2.0"},
+    caches=lambda: CACHES,
     has_obs=lambda: True,
     has_vcam=lambda: True,
+    pipewire_problem=lambda: "",
     environment=lambda name: ":0",
 )
 
+CACHES = d.Caches(Path("/home/me/hub"), 100 * d.GIB)
 STUCK = replace(LOOPBACK, takes=False)
 BARRED = replace(CAMERA, captures=False, problem="not yours to use: join the group video")
 TWO_WHEELS = WHEELS | {"opencv-python-headless": "5.0"}
@@ -62,7 +69,16 @@ def test_a_well_machine_needs_nothing() -> None:
             {"gpu": lambda: replace(GPU, architecture="sm_120")},
             *("GPU", "problem", "a newer PyTorch"),
         ),
-        ({"has_model": lambda: False}, "bundled model", "problem", "--model"),
+        ({"models": dict}, "models", "problem", "--model"),
+        ({"caches": lambda: replace(CACHES, free_bytes=d.GIB)}, "model cache", "note", "HF_HOME"),
+        (
+            {"caches": lambda: replace(CACHES, unwritable=(Path("/far"),))},
+            *("model cache", "note", "ALLAPRIMA_CACHE"),
+        ),
+        (
+            {"pipewire_problem": lambda: "PipeWire does not run."},
+            *("PipeWire camera", "note", "does not run"),
+        ),
         ({"free_disk_bytes": lambda: d.GIB}, "disk", "problem", "free some space"),
         ({"encodes": lambda name: False}, "encoder", "problem", "reinstall PyAV"),
         ({"devices": lambda: [BARRED]}, "camera", "problem", "usermod -aG video"),
@@ -101,6 +117,93 @@ def test_devices_that_cannot_be_opened_are_listed_with_the_reason(tmp_path: Path
     (device,) = video_devices(tmp_path)
     assert (device.path, device.name) == ("/dev/video9876", "Ghost")
     assert device.problem == "No such file or directory"
+
+
+# Wrong states that are really made
+
+
+def finding(check: Callable[[d.Machine], d.Finding]) -> d.Finding:
+    """What a check says of this machine as it is now."""
+    return check(d.Machine())
+
+
+def test_two_wheels_of_opencv_are_seen_in_the_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("opencv_python", "opencv_python_headless"):
+        folder = tmp_path / f"{name}-9.9.dist-info"
+        folder.mkdir()
+        text = f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 9.9\n"
+        (folder / "METADATA").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = finding(d.check_opencv)
+    assert found.state == "problem"
+    assert "opencv-python 9.9, opencv-python-headless 9.9" in found.told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="X11")
+@pytest.mark.parametrize("display", [None, ":97"])
+def test_a_display_that_is_not_there_is_missed(
+    display: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if display is None:
+        monkeypatch.delenv("DISPLAY", raising=False)
+    else:
+        monkeypatch.setenv("DISPLAY", display)
+    found = finding(d.check_display)
+    assert found.state == "note"
+    assert "DISPLAY" in found.mend
+
+
+def test_a_bundled_model_that_is_gone_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled = replace(PRESETS["bundled"], source=str(tmp_path))
+    monkeypatch.setitem(PRESETS, "bundled", bundled)
+    assert finding(d.check_model).state == "problem"
+    monkeypatch.undo()
+    found = finding(d.check_model)
+    assert found.state == "ok"
+    assert "bundled: Apache-2.0" in found.told
+
+
+def test_a_cache_folder_that_cannot_be_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ALLAPRIMA_CACHE", str(tmp_path / "file" / "cache"))
+    assert d.look_at_caches().unwritable == (tmp_path / "file" / "cache",)
+    monkeypatch.setenv("ALLAPRIMA_CACHE", str(tmp_path / "new" / "cache"))
+    assert d.look_at_caches().unwritable == ()
+
+
+def test_a_full_disk_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")._replace(free=1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    assert finding(d.check_disk).state == "problem"
+    assert finding(d.check_cache).state == "note"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PipeWire")
+def test_missing_tools_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    found = finding(d.check_pipewire)
+    assert found.state == "note"
+    assert "apt install" in found.mend
+
+
+def test_a_missing_pyvirtualcam_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert "allaprima[vcam]" in finding(d.check_virtual_camera).mend
+
+
+def test_a_problem_is_in_the_exit_code_and_in_the_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")._replace(free=1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    result = allaprima("doctor", "--json")
+    (disk,) = [one for one in json.loads(result.stdout) if one["what"] == "disk"]
+    assert disk["state"] == "problem"
+    assert result.exit_code == ExitCode.UNFIT
 
 
 # The commands
