@@ -52,9 +52,8 @@ class StatsCollector:
             yield _gauge("fps_target", "Frames a second to hold", stats.fps_target)
         yield _counts("frames_dropped", "Frames not shown", "cause", stats.dropped_by_cause)
         yield _counts("events", "What happened", "event", stats.events)
-        yield _summaries("frame_age", "From capture to hand-over", {(): stats.latency_summary}, ())
-        stages = {(name,): times for name, times in stats.stage_summaries.items()}
-        yield _summaries("stage", "Time of each stage", stages, ("stage",))
+        yield _summaries("frame_age", "From capture to hand-over", {"": stats.latency_summary})
+        yield _summaries("stage", "Time of each stage", stats.stage_summaries, "stage")
         yield from self._of_sinks()
         level = GaugeMetricFamily(f"{PREFIX}_governor_level", "Steps given up; 0 is none")
         level.add_metric([], stats.effort_level)
@@ -79,10 +78,10 @@ class StatsCollector:
             shown.add_metric([name], sink.frames)
             for cause, count in sink.dropped.items():
                 missed.add_metric([name, cause], count)
-            ages[(name,)] = sink.age
+            ages[name] = sink.age
         yield shown
         yield missed
-        yield _summaries("sink_frame_age", "From capture to this output", ages, ("sink",))
+        yield _summaries("sink_frame_age", "From capture to this output", ages, "sink")
 
 
 class MetricsServer:
@@ -130,7 +129,7 @@ class MetricsServer:
     def stop(self) -> None:
         self._stopped = True
         with suppress(OSError):  # one more visitor, who wakes it
-            socket.create_connection(self._server.server_address[:2], CLIENT_TIMEOUT_S).close()
+            socket.create_connection((LOOPBACK, self.port), CLIENT_TIMEOUT_S).close()
 
     def abandon(self) -> None:
         """Let go of the port where `run` will never be called."""
@@ -189,15 +188,15 @@ def _counts(name: str, told: str, label: str, values: Mapping[str, int]) -> "Met
 
 
 def _summaries(
-    name: str, told: str, values: Mapping[tuple[str, ...], Summary], labels: tuple[str, ...]
+    name: str, told: str, values: Mapping[str, Summary], label: str | None = None
 ) -> "Metric":
     from prometheus_client.core import SummaryMetricFamily
 
     full = f"{PREFIX}_{name}_seconds"
-    family = SummaryMetricFamily(full, told, labels=labels)
+    family = SummaryMetricFamily(full, told, labels=(label,) if label else ())
     for key, summary in values.items():
+        labels = {label: key} if label else {}
         for share, time_s in summary.quantiles_s.items():
-            named = dict(zip(labels, key, strict=True))
-            family.add_sample(full, {**named, "quantile": f"{share:g}"}, time_s)
-        family.add_metric(list(key), summary.count, summary.total_s)
+            family.add_sample(full, labels | {"quantile": f"{share:g}"}, time_s)
+        family.add_metric(list(labels.values()), summary.count, summary.total_s)
     return family

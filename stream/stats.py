@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -28,7 +27,8 @@ STILL = "still"
 """The event of a frame that shows the picture before it again, unpainted."""
 
 
-class Summary(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Summary:
     """Times in seconds: how many in all, their sum, and the newest ones' quantiles by share."""
 
     count: int
@@ -65,7 +65,8 @@ class SinkStats:
     dropped: dict[str, int] = field(default_factory=dict)
 
 
-class SinkSummary(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SinkSummary:
     """A copy of `SinkStats` to read at leisure."""
 
     frames: int

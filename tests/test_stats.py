@@ -143,6 +143,6 @@ def test_summaries_count_everything_and_take_quantiles_of_the_newest() -> None:
     for index in range(2 * SAMPLES):
         stats.record("encode", float(index < SAMPLES))
 
-    count, total_s, quantiles_s = stats.stage_summaries["encode"]
-    assert (count, total_s) == (2 * SAMPLES, SAMPLES)
-    assert quantiles_s == {0.5: 0.0, 0.95: 0.0, 0.99: 0.0}
+    summary = stats.stage_summaries["encode"]
+    assert (summary.count, summary.total_s) == (2 * SAMPLES, SAMPLES)
+    assert summary.quantiles_s == {0.5: 0.0, 0.95: 0.0, 0.99: 0.0}
