@@ -27,6 +27,8 @@ class Recorder:
         waits: How often the host waited for an event.
     """
 
+    name = "a recorder"
+
     def __init__(self, order: random.Random | None = None) -> None:
         self.captures = 0
         self.waits = 0
@@ -47,6 +49,11 @@ class Recorder:
 
     def aside(self, work: Work) -> None:
         work()
+
+    def seconds(self, work: Work) -> float:
+        self.compute.run()
+        work()
+        return 1.0
 
     def host(self, shape: tuple[int, ...]) -> Tensor:
         return torch.full(shape, 77, dtype=torch.uint8)

@@ -16,68 +16,29 @@ from miniature import (
     make_instruct_pix2pix,
     make_lcm,
     make_sdxl,
-    save_bundled_like,
 )
-from numpy.typing import NDArray
+from painting import (
+    ENGINES,
+    OTHER,
+    STYLE,
+    assert_same,
+    divided,
+    make_data,
+    paint,
+    recipe,
+)
 from replays import Recorder, Repeater
 from torch import Tensor
 
-from models import Engine, Style, load_engine
+from models import Engine, ModelMemoryError
 from models.acceleration.device import Cuda
-from models.acceleration.frame import FrameFunction, Parts, Recipe, make_parts
+from models.acceleration.frame import FrameFunction, Parts, make_parts
 from models.acceleration.graphs import GRAPHS_KEPT, FrameGraphs
-from models.acceleration.rewrites import split
-from models.networks import Predictor
-
-Data = NDArray[np.uint8]
-
-STYLE = Style("oil painting", 0.6, 2, guidance_scale=4.0, seed=5)
-OTHER = replace(STYLE, prompt="neon", strength=0.9, guidance_scale=7.0, seed=9)
-CLOSE = 1
-"""uint8 levels: the same number may round to either side of a half."""
-
-
-def divided(engine: Engine) -> Engine:
-    assert isinstance(engine.networks.predict, Predictor)
-    engine.networks = replace(engine.networks, predict=split(engine.networks.predict))
-    return engine
-
-
-def make_bundled_like(folder: Path) -> Engine:
-    return load_engine(save_bundled_like(folder), device="cpu", acceleration="off")
-
-
-ENGINES: dict[str, Callable[[Path], Engine]] = {
-    "lcm": lambda _: make_engine(make_lcm()),
-    "sample": lambda _: make_engine(make_lcm(prediction_type="sample")),
-    "sdxl": lambda _: make_engine(make_sdxl()),
-    "pix2pix": lambda _: make_engine(make_instruct_pix2pix(), frame_is_scaled=False),
-    "bundled": make_bundled_like,
-}
-
-
-def make_data(seed: int = 2, size: tuple[int, int] = SIZE) -> Data:
-    return np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-
-
-def recipe(engine: Engine, style: Style, size: tuple[int, int] = SIZE) -> Recipe:
-    return Recipe(engine.noise(style, size), engine.encode_prompt(style), engine.schedule(style))
-
-
-def paint(engine: Engine, style: Style, data: Data | None = None) -> Data:
-    data = make_data() if data is None else data
-    how = recipe(engine, style, (data.shape[-2], data.shape[-3]))
-    return engine.paint(data, how.noise, how.conditioning, how.schedule)
 
 
 def graphed(engine: Engine, device: Recorder | None = None) -> Engine:
     divided(engine).painter = FrameGraphs(engine, device or Recorder())
     return engine
-
-
-def assert_same(ours: Data, theirs: Data) -> None:
-    assert theirs.std() > 1  # a picture
-    assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= CLOSE
 
 
 @contextmanager
@@ -203,6 +164,31 @@ def test_a_batch_is_its_frames() -> None:
     for painted in (paint(plain, STYLE, frames), paint(engine, STYLE, frames)):
         for ours, theirs in zip(painted, expected, strict=True):
             assert_same(ours, theirs)
+
+
+class _Uncapturable(Recorder):
+    """A device that refuses to capture."""
+
+    error: Exception = RuntimeError("operation not permitted when stream is capturing")
+
+    def capture(self, work: Any, pool: object) -> Any:
+        raise self.error
+
+
+def test_what_cannot_be_captured_is_launched_and_said() -> None:
+    engine = graphed(make_engine(make_lcm()), _Uncapturable())
+    for style in (STYLE, OTHER):
+        assert_same(paint(engine, style), paint(make_engine(make_lcm()), style))
+    assert engine.notes == [
+        "a frame cannot be captured: operation not permitted when stream is capturing"
+    ]
+
+
+def test_too_little_memory_is_no_reason_to_go_on() -> None:
+    device = _Uncapturable()
+    device.error = torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(ModelMemoryError):
+        paint(graphed(make_engine(make_lcm()), device), STYLE)
 
 
 # frames on their way

@@ -11,6 +11,8 @@
     frame.py     a whole frame, bytes to bytes, as one function over fixed buffers
     graphs.py    the same as CUDA graphs, by size and number of steps
     ring.py      a few frames in flight; device.py: streams, events and capture of a GPU
+    attention.py which attention kernel is quickest for each shape
+    shortcut.py  float16 sums on GeForce, where the picture bears it
     compiled.py  when networks are compiled, and the one thread that waits for it
     blueprint.py what has to be known for it; build.py: the process; artifacts.py: on disk
 

@@ -18,6 +18,7 @@ from models.acceleration.device import Cuda, Device
 from models.acceleration.graphs import FrameGraphs
 from models.acceleration.kept import FOLDER_VARIABLE, cache_folder
 from models.acceleration.rewrites import UnsupportedUNetError, split
+from models.acceleration.shortcut import shortcut_for
 from models.engine import Engine
 from models.networks import LatentEncoder, Predictor
 
@@ -49,7 +50,9 @@ def accelerate_cuda(
         return
     engine.size_multiple = math.lcm(engine.size_multiple, BUCKET_PX)
     device = device or Cuda(engine.device)
-    engine.painter = FrameGraphs(engine, device, _compiled(engine, compile, device))
+    engine.painter = FrameGraphs(
+        engine, device, _compiled(engine, compile, device), shortcut_for(device.name, engine.dtype)
+    )
     name = str(engine.dtype).removeprefix("torch.")
     engine.note(f"paints a frame by one CUDA graph, in {name}, channels_last", logging.INFO)
 

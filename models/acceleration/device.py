@@ -25,10 +25,12 @@ class Device(Protocol):
     """A GPU as a frame sees it. Streams are opaque; work in one runs in order.
 
     Attributes:
+        name: What its maker calls it.
         upload, compute, download: The three streams. `compute` is the calling thread's current
             one, so what torch did there before needs no event.
     """
 
+    name: str
     upload: Any
     compute: Any
     download: Any
@@ -44,6 +46,9 @@ class Device(Protocol):
 
     def aside(self, work: Work) -> None:
         """Do `work` on a stream of its own and wait for it; also from another thread."""
+
+    def seconds(self, work: Work) -> float:
+        """Do `work` on the compute stream and say how long the device was at it."""
 
     def host(self, shape: tuple[int, ...]) -> Tensor:
         """A uint8 tensor in page-locked host memory."""
@@ -65,6 +70,7 @@ class Cuda:
     def __init__(self, device: torch.device) -> None:
         self._cuda: Any = torch.cuda  # partly without types
         self._device = device
+        self.name = self._cuda.get_device_name(device)
         self.compute = self._cuda.current_stream(device)
         self.upload = self._cuda.Stream(device)
         self.download = self._cuda.Stream(device)
@@ -84,6 +90,14 @@ class Cuda:
         stream = self._cuda.Stream(self._device)
         self.launch(stream, work)
         stream.synchronize()
+
+    def seconds(self, work: Work) -> float:
+        start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
+        start.record(self.compute)
+        self.launch(self.compute, work)
+        end.record(self.compute)
+        end.synchronize()
+        return float(start.elapsed_time(end)) / 1000
 
     def host(self, shape: tuple[int, ...]) -> Tensor:
         return torch.empty(shape, dtype=torch.uint8, pin_memory=True)

@@ -7,8 +7,10 @@ that were used last are kept, all in one pool of memory. Where faster kernels tu
 (`Compiled`), they are captured and take over between two frames.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,7 +21,9 @@ from torch import Tensor
 
 from models.acceleration.device import Device
 from models.acceleration.frame import FrameFunction, Parts, Recipe, Shape
+from models.acceleration.rewrites import UNetBody
 from models.acceleration.ring import Painting, Ring
+from models.acceleration.shortcut import Shortcut, keeps_picture
 from models.conditioning import Conditioning
 from models.engine import Engine
 from models.engine import Painting as Picture
@@ -42,15 +46,22 @@ class FrameGraph:
         device: Where.
         pool: From `Device.pool`.
         on_failure: Told why, when it cannot be captured; it is launched kernel by kernel then.
+        shortcut: Taken while kernels are chosen.
     """
 
     def __init__(
-        self, frame: FrameFunction, device: Device, pool: Any, on_failure: Callable[[str], None]
+        self,
+        frame: FrameFunction,
+        device: Device,
+        pool: Any,
+        on_failure: Callable[[str], None],
+        shortcut: Shortcut = nullcontext,
     ) -> None:
         self.frame = frame
         self._device = device
         self._pool = pool
         self._on_failure = on_failure
+        self._shortcut = shortcut
         self._ring = Ring(device, frame.data, frame.output)
         self._recipe: Recipe | None = None
         self._capture()
@@ -73,14 +84,18 @@ class FrameGraph:
 
     def _capture(self) -> None:
         for _ in range(WARM_UP_RUNS):
-            self._device.launch(self._device.compute, self.frame.run)
+            self._device.launch(self._device.compute, self._run)
         try:
-            self._replay = self._device.capture(self.frame.run, self._pool)
+            self._replay = self._device.capture(self._run, self._pool)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as err:
             self._on_failure(f"a frame cannot be captured: {' '.join(str(err).split())[:200]}")
-            self._replay = self.frame.run
+            self._replay = self._run
+
+    def _run(self) -> None:
+        with self._shortcut():
+            self.frame.run()
 
 
 class Compiled(Protocol):
@@ -100,12 +115,20 @@ class FrameGraphs:
         engine: Its UNet must be split.
         device: Where its networks are.
         compiled: ``None`` keeps to the engine's own kernels.
+        shortcut: Taken in each graph whose picture it leaves as it is.
     """
 
-    def __init__(self, engine: Engine, device: Device, compiled: Compiled | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        device: Device,
+        compiled: Compiled | None = None,
+        shortcut: Shortcut | None = None,
+    ) -> None:
         self._engine = engine
         self._device = device
         self._compiled = compiled
+        self._shortcut = shortcut
         self._pool = device.pool()
         self._graphs: OrderedDict[tuple[Shape, tuple[int, int]], FrameGraph] = OrderedDict()
 
@@ -133,14 +156,28 @@ class FrameGraphs:
             if len(self._graphs) == GRAPHS_KEPT:
                 self._graphs.popitem(last=False)[1].finish()
             frame = FrameFunction(self._engine, shape, recipe)
+            self._choose_attention(frame)
             parts = self._faster(frame)
             if parts is not None:
                 frame.parts = parts
-            self._graphs[key] = FrameGraph(frame, self._device, self._pool, self._engine.note)
+            self._graphs[key] = FrameGraph(
+                frame, self._device, self._pool, self._engine.note, self._checked(frame)
+            )
         elif (parts := self._faster(self._graphs[key].frame)) is not None:
             self._graphs[key].take(parts)
         self._graphs.move_to_end(key)
         return self._graphs[key]
+
+    def _choose_attention(self, frame: FrameFunction) -> None:
+        body = frame.parts.body
+        if isinstance(body, UNetBody):
+            body.attention.choose(frame.run, self._device.seconds)
+
+    def _checked(self, frame: FrameFunction) -> Shortcut:
+        if self._shortcut is None or not keeps_picture(frame, self._shortcut):
+            return nullcontext
+        self._engine.note("adds in float16, which this picture bears", logging.INFO)
+        return self._shortcut
 
     def _faster(self, frame: FrameFunction) -> Parts | None:
         return None if self._compiled is None else self._compiled.take(frame)

@@ -22,6 +22,7 @@ from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
+from models.acceleration.attention import AttentionKernels
 from models.acceleration.predictor import SplitPredictor
 from models.networks import Predictor
 
@@ -89,6 +90,7 @@ class UNetBody(nn.Module):
         check(unet)
         self.unet = _copy_sharing_weights(unet)
         self.dtype: torch.dtype = unet.dtype
+        self.attention = AttentionKernels()
         self._held: list[_Held] = []
         for resnet in _resnets(self.unet):
             resnet.time_emb_proj = self._hold()
@@ -96,10 +98,10 @@ class UNetBody(nn.Module):
             if resnet.time_embedding_norm == "default":
                 resnet.conv1.bias = None  # it is in the held tensor
         for attention in _cross_attentions(self.unet):
-            attention.processor = _HeldCrossAttention(self._hold(), self._hold())
+            attention.processor = _HeldCrossAttention(self._hold(), self._hold(), self.attention)
             del attention.to_k, attention.to_v
         for attention in _self_attentions(self.unet):
-            attention.processor = _FusedSelfAttention(attention)
+            attention.processor = _FusedSelfAttention(attention, self.attention)
             del attention.to_q, attention.to_k, attention.to_v
         for name in ("time_proj", "time_embedding", "add_embedding", "add_time_proj"):
             setattr(self.unet, name, None)
@@ -175,9 +177,10 @@ class _Held(nn.Module):
 class _HeldCrossAttention:
     """An attention processor of diffusers' kind whose keys and values are given."""
 
-    def __init__(self, key: _Held, value: _Held) -> None:
+    def __init__(self, key: _Held, value: _Held, kernels: AttentionKernels) -> None:
         self._key = key
         self._value = value
+        self._kernels = kernels
 
     def __call__(
         self,
@@ -187,14 +190,15 @@ class _HeldCrossAttention:
         attention_mask: Tensor | None = None,
     ) -> Tensor:
         query = _heads(attn.to_q(hidden_states), attn.heads)
-        return _attend(attn, query, self._key(), self._value())
+        return _out(attn, self._kernels(query, self._key(), self._value()))
 
 
 class _FusedSelfAttention(nn.Module):
     """An attention processor of diffusers' kind: queries, keys and values in one product."""
 
-    def __init__(self, attn: Any) -> None:
+    def __init__(self, attn: Any, kernels: AttentionKernels) -> None:
         super().__init__()
+        self._kernels = kernels
         layers = (attn.to_q, attn.to_k, attn.to_v)
         self.weight = _joined([layer.weight for layer in layers])
         has_bias = attn.to_q.bias is not None
@@ -209,7 +213,7 @@ class _FusedSelfAttention(nn.Module):
     ) -> Tensor:
         fused = F.linear(hidden_states, self.weight, self.bias)
         query, key, value = (_heads(part, attn.heads) for part in fused.chunk(3, dim=-1))
-        return _attend(attn, query, key, value)
+        return _out(attn, self._kernels(query, key, value))
 
 
 def _joined(parameters: list[nn.Parameter]) -> nn.Parameter:
@@ -221,8 +225,8 @@ def _joined(parameters: list[nn.Parameter]) -> nn.Parameter:
     return joined
 
 
-def _attend(attn: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    attended = F.scaled_dot_product_attention(query, key, value)  # (B, heads, tokens, width)
+def _out(attn: Any, attended: Tensor) -> Tensor:
+    """(B, heads, tokens, width) -> (B, tokens, channels)."""
     output: Tensor = attn.to_out[0](attended.transpose(1, 2).flatten(2))
     return output
 
