@@ -43,6 +43,8 @@ class RememberingEngine:
         self.native_size = engine.native_size
         self.size_multiple = engine.size_multiple
         self.notes = engine.notes
+        self.painter = None  # call by call: each answer is looked up
+        self.revision = engine.revision
         self.frames_painted = 0
         self._answers: dict[object, Any] = {}
         self._kept: dict[object, Any] = {}

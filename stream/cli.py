@@ -123,6 +123,7 @@ def restyle(
     vae: o.Vae = None,
     offline: o.Offline = False,
     device: o.Device = "auto",
+    compile: o.Compile = "auto",
     size: o.ShortSide = None,
     output_size: o.OutputSize = "source",
     fps_target: o.FpsTarget = o.FPS_TARGET,
@@ -138,33 +139,8 @@ def restyle(
 
     Options that are not given take the model's own defaults.
     """
+    asked = o.from_words(dict(locals()))
     _set_up_logging(debug)
-    asked = o.RestyleOptions(
-        inputs=inputs,
-        output=output,
-        prompt=prompt,
-        strength=strength,
-        steps=steps,
-        guidance=guidance,
-        seed=seed,
-        stability=stability,
-        look_ahead=look_ahead,
-        every=every,
-        model=model,
-        loras=lora or (),
-        vae=vae,
-        offline=offline,
-        device=device,
-        size=size,
-        output_size=output_size,
-        fps_target=fps_target,
-        codec=codec,
-        crf=crf,
-        encoder_preset=preset,
-        overwrite=overwrite,
-        json=json,
-        quiet=quiet,
-    )
     from stream.restyle_command import RestyleRun
 
     raise typer.Exit(RestyleRun(asked).code())
@@ -185,12 +161,14 @@ def live(
     vae: o.Vae = None,
     offline: o.Offline = False,
     device: o.Device = "auto",
+    compile: o.Compile = "auto",
     size: o.ShortSide = None,
     output_size: o.OutputSize = "source",
     camera_size: lo.CameraSize = None,
     camera_rate: lo.CameraRate = None,
     loop: lo.Loop = False,
     audio: lo.Audio = False,
+    audio_device: lo.AudioDevice = None,
     on_loss: lo.OnLossOption = "hold",
     mirror: lo.Mirror = None,
     governor: lo.GovernorOption = "latency",

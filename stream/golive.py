@@ -22,6 +22,7 @@ from stream.live_options import LiveOptions
 from stream.live_sink import RECORDING, LiveOutputs, open_live_sink
 from stream.live_source import LiveInput, open_live_source, source_kind
 from stream.metrics import MetricsServer
+from stream.microphone import Microphone
 from stream.options import option_names
 from stream.painter import Painter, PainterOptions
 from stream.progress import OnDownload
@@ -86,15 +87,19 @@ class LiveRunner:
                 "open", lambda: open_live_source(wanted, clock=self._clock, stats=self.stats)
             )
             on_failure.callback(source.close)
-            if options.audio and not source.has_sound:
+            microphone = self._open_microphone()
+            if microphone is not None:
+                on_failure.callback(microphone.abandon)
+            elif options.audio and not source.has_sound:
                 self.stats.note(f"{shown(options.source)} gives no sound, so there is none.")
             with option_names():
                 controls = self._controls()
             services = self._open_services(controls)
             for service in services:
                 on_failure.callback(service.abandon)
+            sound = source.has_sound or microphone is not None
             with option_names():
-                sinks = self._open_sinks(source, controls, on_failure)
+                sinks = self._open_sinks(source, controls, on_failure, sound=sound)
             on_failure.pop_all()  # the session closes them, in its threads
         session = LiveSession(
             source,
@@ -103,12 +108,14 @@ class LiveRunner:
             controls=controls,
             clock=self._clock,
             stats=self.stats,
-            services=services,
+            services=services if microphone is None else [*services, microphone],
             max_age_s=options.max_age / 1e3,
             duration_s=options.duration,
             on_ready=self._on_ready,
         )
         self._session = session
+        if microphone is not None:
+            microphone.on_sound = session.hear
         try:
             return session.run()
         finally:
@@ -135,8 +142,9 @@ class LiveRunner:
                 raise ValueError(f"got --camera-size {parsed}, expected WxH, e.g. 1280x720")
             size = parsed
         on_loss = cast(OnLoss, options.on_loss)
+        sound = options.audio and options.audio_device is None
         rate = options.camera_rate
-        return LiveInput(options.source, size, rate, options.loop, on_loss, options.audio)
+        return LiveInput(options.source, size, rate, options.loop, on_loss, sound)
 
     def _controls(self) -> Controls:
         from models import STYLES, Style
@@ -163,8 +171,12 @@ class LiveRunner:
                 self._on_trouble(str(err))
         return services
 
+    def _open_microphone(self) -> Microphone | None:
+        device = self._options.audio_device
+        return None if device is None else interruptibly("open", lambda: Microphone(device))
+
     def _open_sinks(
-        self, source: Source, controls: Controls, on_failure: ExitStack
+        self, source: Source, controls: Controls, on_failure: ExitStack, *, sound: bool
     ) -> list[tuple[str, Sink]]:
         options = self._options
         is_camera = source_kind(options.source) == "camera"
@@ -174,7 +186,7 @@ class LiveRunner:
                 time_base=TIME_BASE,
                 rate=source.info.rate or Fraction(options.fps_target).limit_denominator(1001),
                 sample_aspect_ratio=source.info.sample_aspect_ratio,
-                sound=source.has_sound,
+                sound=sound,
             ),
             controls=controls,
             stats=self.stats,
@@ -230,6 +242,7 @@ class LiveRunner:
             device=device,
             loras=options.lora or (),
             vae=options.vae,
+            compile=options.compile,
             offline=options.offline,
             on_download=self._on_download,
         )

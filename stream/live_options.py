@@ -177,6 +177,7 @@ class LiveOptions:
     offline: bool
     device: str
     compile: str
+    compile: str
     size: int | None
     output_size: str
     camera_size: str | None

@@ -4,9 +4,9 @@ in, and the checks that need no model. Imports nothing heavy at the top: `--help
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -162,6 +162,14 @@ Device = Annotated[
     str,
     typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE),
 ]
+Compile = Annotated[
+    str,
+    typer.Option(
+        metavar="WHEN",
+        help="Compile a GPU's kernels: off, auto (beside, once it pays), now (before painting).",
+        rich_help_panel=MACHINE,
+    ),
+]
 ShortSide = Annotated[
     int | None,
     option(
@@ -226,6 +234,7 @@ class RestyleOptions:
     vae: str | None
     offline: bool
     device: str
+    compile: str
     size: int | None
     output_size: str
     fps_target: float
@@ -287,3 +296,9 @@ def option_names() -> Iterator[None]:
         for field, name in (*STYLE_OPTIONS.items(), ("device", "device")):
             text = text.replace(f"got {field}=", f"got --{name} ")
         raise OptionError(text) from err
+
+
+def from_words(words: Mapping[str, Any]) -> RestyleOptions:
+    """The record of the command's parameters, by their names."""
+    named = {**words, "loras": words["lora"] or (), "encoder_preset": words["preset"]}
+    return RestyleOptions(**{field.name: named[field.name] for field in fields(RestyleOptions)})

@@ -54,11 +54,11 @@ class Paintbox:
         self._conditioning: Latest[Conditioning] = Latest()
         self._schedule: Latest[Schedule] = Latest()
         self._noise: Latest[Tensor] = Latest()
-        self._held: tuple[Style, Size] | None = None
+        self._held: tuple[Style, Size, int] | None = None
 
     def holds(self, style: "Style", size: Size) -> bool:
         """Whether all is ready for this style and size."""
-        return self._held == (style, size)
+        return self._held == (style, size, self._engine.revision)
 
     def adopt(self, style: "Style", size: Size) -> None:
         """Make what the style and the size need and is not there yet.
@@ -68,7 +68,8 @@ class Paintbox:
         """
         engine = self._engine
         self._conditioning.make(
-            (style.prompt, style.guidance_scale), lambda: engine.encode_prompt(style)
+            (style.prompt, style.guidance_scale, engine.revision),
+            lambda: engine.encode_prompt(style),
         )
         self._schedule.make(
             (style.num_inference_steps, style.strength), lambda: engine.schedule(style)
@@ -76,7 +77,7 @@ class Paintbox:
         self._noise.make(
             (style.num_inference_steps, style.seed, size), lambda: engine.noise(style, size)
         )
-        self._held = style, size
+        self._held = style, size, engine.revision
         self._stats.note(*engine.notes)
 
     def paint(self, data: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
@@ -86,6 +87,8 @@ class Paintbox:
             ModelError: The model failed.
         """
         engine, stage = self._engine, self._stats.stage
+        if engine.painter is not None:
+            return self._paint_whole(data)
         with stage("encode"):
             latents = engine.encode(engine.to_image(data))
         with stage("denoise"):
@@ -94,3 +97,12 @@ class Paintbox:
             )
         with stage("decode"):
             return engine.to_data(engine.decode(x0))
+
+    def _paint_whole(self, data: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+        """As `paint`, where the engine has a faster way for whole frames than call by call."""
+        with self._stats.stage("paint"):
+            painted = self._engine.paint(
+                data, self._noise.value, self._conditioning.value, self._schedule.value
+            )
+        self._stats.note(*self._engine.notes)
+        return painted

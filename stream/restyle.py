@@ -115,6 +115,7 @@ class Restyler:
             device=device,
             loras=options.loras,
             vae=options.vae,
+            compile=options.compile,
             offline=options.offline,
             on_download=self._on_download,
         )

@@ -63,6 +63,8 @@ class FakeEngine:
     default_style = Style()
     native_size = 64
     size_multiple = 16
+    painter = None
+    revision = 0
 
     def __init__(self, breaks: Breaks | None = None) -> None:
         self.calls = breaks or Breaks()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fakes import make_frames
 from miniature import make_engine, make_lcm
 from painting import STYLE, divided, paint
 from replays import Recorder
@@ -15,6 +16,7 @@ from models import Engine, ModelFormatError
 from models.acceleration.graphs import FrameGraphs
 from models.lora import LoraFile, fuse_lora
 from models.loras import Loras
+from stream import Stylizer
 
 LAYERS = {
     "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q": (16, 16),  # fused: a view
@@ -108,3 +110,15 @@ def test_copied_weights_are_refused() -> None:
     engine.networks = replace(engine.networks, predict=lambda *_: torch.zeros(1))
     with pytest.raises(ValueError, match="copies of its weights"):
         Loras(engine)
+
+
+def test_stylizer_encodes_the_prompt_again_for_another_lora() -> None:
+    engine = make_engine(make_lcm())
+    stylizer = Stylizer(engine, STYLE, short_side_px=64, stability=0, output_size="model")
+    frame, *_ = make_frames(1, (64, 64))
+    before = stylizer.process(frame)[0].data
+    Loras(engine).set([(make_lora(1), 1.0)])
+    after = stylizer.process(frame)[0].data
+    fresh = Stylizer(engine, STYLE, short_side_px=64, stability=0, output_size="model")
+    assert np.array_equal(after, fresh.process(frame)[0].data)
+    assert not np.array_equal(after, before)
