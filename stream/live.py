@@ -35,7 +35,7 @@ from stream.painter import Painter
 from stream.presenter import Presenter
 from stream.session import Failures, Worker, feed, run_workers
 from stream.sink import Sink
-from stream.sound import SoundClock
+from stream.sound import SOUND_RATE, Sound, SoundClock
 from stream.source import Source
 from stream.stats import Stats
 from stream.tween import Carrier, Tween
@@ -122,7 +122,7 @@ class LiveSession:
         self._moving = threading.Event()
         self._inbox: Channel[Frame] = Channel(1, leaky=True)
         self._motion: Channel[Frame] = Channel(1, leaky=True)
-        self._sound_clock = SoundClock()
+        self._sound_clock, self._microphone_clock = SoundClock(), SoundClock()
         self._over = threading.Event()
         self._ready = threading.Event()
         self._begun = threading.Event()
@@ -234,9 +234,18 @@ class LiveSession:
         """Pass on the sound that came with a picture, which the source dates `media_s`."""
         self._sound_clock.anchor(media_s, now_s - (self._first_s or 0.0))
         for sound in self._source.sounds():
-            placed = self._sound_clock.place(sound)
-            if placed is not None:
-                self._fanout.hear(placed)
+            self._pass_on(self._sound_clock.place(sound))
+
+    def hear(self, sound: Sound) -> None:
+        """Take a piece of a microphone's sound, whose last sample is of now; from one thread."""
+        if self._first_s is not None:
+            now_s = self._clock.now_s() - self._first_s
+            self._microphone_clock.anchor(sound.end / SOUND_RATE, now_s)
+            self._pass_on(self._microphone_clock.place(sound))
+
+    def _pass_on(self, sound: Sound | None) -> None:
+        if sound is not None:
+            self._fanout.hear(sound)
 
     def _end_inputs(self) -> None:
         self._inbox.close()

@@ -155,6 +155,16 @@ Styles = Annotated[
 Audio = Annotated[
     bool, flag(IN, "--audio", "Pass on the input's sound, in time with its pictures.")
 ]
+AudioDevice = Annotated[
+    str | None,
+    option(
+        IN,
+        "--audio-device",
+        metavar="NAME",
+        help="Take the sound from a microphone instead: default, or what the sound server calls "
+        "it.",
+    ),
+]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Say it as JSON.")]
 
@@ -177,13 +187,13 @@ class LiveOptions:
     offline: bool
     device: str
     compile: str
-    compile: str
     size: int | None
     output_size: str
     camera_size: str | None
     camera_rate: float | None
     loop: bool
     audio: bool
+    audio_device: str | None
     on_loss: str
     mirror: bool | None
     governor: str
