@@ -19,6 +19,7 @@ import gpu_contestants as gpu
 import streamdiffusion_contestants as streamdiffusion_rows
 import table as tables
 from contest import Contestant, EventStopwatch, Stopwatch, Unavailable, contest, make_frames, rows
+from diffusers_contestants import diffusers_contestants
 from random_models import Case, random_engine
 from replays import Recorder
 from roofline import Peak, Work, count_work, peak_of
@@ -135,6 +136,28 @@ def test_a_broken_streamdiffusion_gives_the_reason(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "streamdiffusion", None)
     with pytest.raises(Unavailable, match="cannot be imported here"):
         streamdiffusion_rows._import()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, as it imports Inductor
+def test_peers_are_compiled_whole_as_is_advised(
+    streamdiffusion: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[dict[str, Any]] = []
+
+    def compile(call: Any, **settings: Any) -> Any:
+        compiled.append(settings)
+        return call
+
+    def make(case: Case, **_: bool) -> list[Contestant]:
+        plain, theirs = diffusers_contestants(case, compiled=True)[1:]
+        return [plain, theirs, streamdiffusion_contestants(case, compiled=True)[-1]]
+
+    monkeypatch.setattr(torch, "compile", compile)
+    _, diffusers, stream = table_of(case(), make).values()
+    assert diffusers["is_equal"] or diffusers["psnr_db"] > 60
+    assert "failure" not in stream, stream
+    assert len(compiled) == 2 + 3 and all(settings["fullgraph"] for settings in compiled)
+    assert compiled[0]["options"]["max_autotune"] and compiled[0]["options"]["conv_1x1_as_mm"]
 
 
 def contestant(name: str, paint: Any) -> Contestant:
