@@ -5,6 +5,7 @@
          ─► motion   where everything else was one frame before, and how sure that is
          ─► blend    the painted picture mixed with the last one, moved along
             state    Temporal: what is remembered of one stream, and what follows from it
+            buffers  memory used again from frame to frame
 
 All of it runs on the host, on uint8 pictures of the model's size, and starts no thread. Nothing
 changed: the last picture is shown again and the model is not asked. Called by `stream.stylizer`.
