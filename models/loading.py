@@ -93,17 +93,19 @@ def find_preset(name: str) -> Preset:
 
     Raises:
         ModelNotFoundError: It is none of these (the message has the nearest presets).
-        ModelFormatError: It is a file; single-file checkpoints are not served.
+        ModelFormatError: It is a file of a kind that is not served.
     """
     if name in PRESETS:
         return PRESETS[name]
     path = Path(name).expanduser()
     if path.is_dir():
         return Preset(name, str(path), style=FOLDER_STYLE)
-    if path.is_file():
+    if path.is_file() and path.suffix != ".safetensors":
         raise ModelFormatError(
-            f"{name} is a single file; give a diffusers folder (one with {INDEX_NAME}) instead."
+            f"{name} is no .safetensors file; give one, or a diffusers folder (with {INDEX_NAME})."
         )
+    if path.is_file():
+        return Preset(name, str(path), style=FOLDER_STYLE)
     if (place := HubName.parse(name)) is not None and place.file is None:
         return Preset(name, name, style=FOLDER_STYLE)
     raise ModelNotFoundError(

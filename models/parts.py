@@ -21,6 +21,7 @@ from models.lora import fuse_lora, read_lora
 from models.networks import TIME_ID_COUNT, Networks, make_networks
 from models.presets import BUNDLED_FOLDER, PRESETS, Preset
 from models.schedule import ScheduleConfig
+from models.single_file import open_checkpoint
 from models.sources import Part, load_module, loading, locate
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Loader:
         self.dtype = dtype
         self.hub = hub
         self.notes: list[str] = []
+        self.networks: dict[str, Any] = {}  # those of a checkpoint in one file, by subfolder
         # what cannot be is said first; then all is fetched; only then is anything large loaded
         named = [parse_lora(spec) for spec in preset.loras]
         for source in (*(source for source, _ in named), preset.vae, preset.unet):
@@ -93,6 +95,9 @@ class Loader:
                 "The bundled model is not in this installation; install allaprima again, "
                 "or make it with `python -m models.training`."
             )
+        if folder.is_file():
+            configs, self.networks = open_checkpoint(folder, self.hub, self.dtype)
+            return configs
         name = None if folder.is_dir() else HubName.parse(preset.source)
         if name is not None:
             return self.hub.folder(name, pipeline_choice(preset))
@@ -128,7 +133,16 @@ class Loader:
         from diffusers import UNet2DConditionModel
 
         part = self._own("unet")
-        return load_module(UNet2DConditionModel, part, self.device, self.dtype, self.unet_weights)
+        return self._network(UNet2DConditionModel, part, self.dtype, self.unet_weights)
+
+    def _network(
+        self, cls: Any, part: Part, dtype: torch.dtype, weights: Path | None = None
+    ) -> Any:
+        """A network of the checkpoint in one file, if one is loaded, else from its part."""
+        own = self.networks.get(part.subfolder) if part.folder == self.folder else None
+        if own is None or weights is not None:
+            return load_module(cls, part, self.device, dtype, weights)
+        return own.to(self.device, dtype).eval().requires_grad_(False)
 
     def _find_unet_weights(self) -> Path | None:
         if not self.preset.unet:
@@ -146,7 +160,7 @@ class Loader:
                 "the VAE overflows in float16 and runs in float32, slowly; "
                 'a tiny one ("madebyollin/taesdxl") or a float16 fix of it is faster'
             )
-        return load_module(vae_class, part, self.device, dtype)
+        return self._network(vae_class, part, dtype)
 
     def _find_vae(self, source: str) -> Part:
         """Another VAE: a repository or folder of its own, or a whole pipeline's."""
@@ -177,11 +191,8 @@ class Loader:
                 tokenizer = CLIPTokenizer.from_pretrained(
                     part.folder, subfolder=part.subfolder, local_files_only=True
                 )
-            text_encoder = load_module(
-                _text_encoder_class(class_name),
-                self._own(f"text_encoder{suffix}"),
-                self.device,
-                self.dtype,
+            text_encoder = self._network(
+                _text_encoder_class(class_name), self._own(f"text_encoder{suffix}"), self.dtype
             )
             _check_vocabulary(tokenizer, text_encoder, part)
             stages.append(TextStage(tokenizer, text_encoder))

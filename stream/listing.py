@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MODEL_LINE = "{0:{width}}  {1:4}  {2:>7}  {3:>10}  {4}"
 GPU_MEMORY = "GPU memory: the weights in float16 and 1 GB at 512 px, 2 GB at 1024 px; not measured."
 OTHER_MODELS = (
-    "--model also takes a folder of a diffusers pipeline or a hub id "
+    "--model also takes a folder of a diffusers pipeline, a .safetensors checkpoint, or a hub id "
     "(owner/name, owner/name@revision)."
 )
 MIXTURES = 'Two looks are mixed by weight: --prompt "oil painting:0.7 | neon:0.3".'

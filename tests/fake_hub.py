@@ -64,7 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, with_body: bool) -> None:
         path = unquote(urlsplit(self.path).path).strip("/")
-        self.hub.asked.append(f"{self.command} {path}")
+        if path.startswith("api/models/") or "/resolve/" in path:  # the library asks more
+            self.hub.asked.append(f"{self.command} {path}")
         words = path.removeprefix("api/models/").split("/")
         source, rest = "/".join(words[:2]), words[2:]
         revision = rest[1] if len(rest) > 1 else "main"

@@ -340,13 +340,6 @@ def test_unknown_name_names_the_nearest() -> None:
         load_engine("sdxl-lora")
 
 
-def test_a_single_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    path.touch()
-    with pytest.raises(ModelFormatError, match="single file"):
-        load_engine(str(path))
-
-
 @pytest.mark.parametrize("name", ["gone.safetensors", "styles/gone.safetensors", "gone", "../gone"])
 def test_a_lora_or_vae_that_is_not_there_is_not_looked_for_on_the_hub(
     saved: Callable[[str], str], name: str
