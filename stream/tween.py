@@ -9,13 +9,13 @@ machine whose model is not. What was hidden at t0 is stretched from its surround
 
 import threading
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.frame import Frame
+from stream.temporal import blend
 
 Luma = NDArray[np.uint8]
 
@@ -39,7 +39,6 @@ class Carrier:
 
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-        self._grid = np.zeros((0, 0, 2), np.float32)
 
     def carry(self, key: Key, frame: Frame) -> NDArray[np.uint8]:
         """The key's picture as of `frame`: uint8 RGB of the key's size."""
@@ -49,22 +48,7 @@ class Carrier:
             return painted
         at_rest = np.zeros((*luma.shape, 2), np.float32)
         flow = np.asarray(self._dis.calc(luma, key.luma, at_rest), dtype=np.float32)
-        height, width = painted.shape[:2]
-        scale = np.array([width / luma.shape[1], height / luma.shape[0]], np.float32)
-        grown = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
-        source = np.asarray(grown, dtype=np.float32) * scale + self._positions(height, width)
-        nowhere: Any = None  # both coordinates are in the first map; OpenCV's stub knows no None
-        moved = cv2.remap(
-            painted, source, nowhere, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        return np.asarray(moved, dtype=np.uint8)
-
-    def _positions(self, height: int, width: int) -> NDArray[np.float32]:
-        """x and y of every pixel, float32 (H, W, 2)."""
-        if self._grid.shape[:2] != (height, width):
-            y, x = np.mgrid[:height, :width].astype(np.float32)
-            self._grid = np.stack([x, y], axis=-1)
-        return self._grid
+        return blend.pulled(painted, flow)
 
 
 class Tween:

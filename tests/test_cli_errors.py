@@ -40,6 +40,7 @@ def clip(tmp_path: Path) -> Path:
         (["--guidance", "0.5"], ["got --guidance 0.5", "expected 1 to 30"]),
         (["--seed", "-1"], ["got --seed -1", "expected 0 or more"]),
         (["--stability", "2"], ["got --stability 2", "expected 0 to 1"]),
+        (["--every", "0"], ["got --every 0", "expected 1 or more"]),
         (["--size", "0"], ["got --size 0", "expected"]),
         (["--output-size", "big"], ["output size 'big'", "WxH"]),
         (["--device", "tpu"], ["got --device tpu", "expected auto, cpu"]),

@@ -35,12 +35,15 @@ def view(scene: Picture, x_px: int) -> Picture:
     return np.ascontiguousarray(scene[:, x_px : x_px + SIDE_PX])
 
 
-def paint(engine: Engine, pictures: list[Picture], stability: float) -> tuple[list[Picture], int]:
+def paint(
+    engine: Engine, pictures: list[Picture], stability: float, *, look_ahead: bool = False
+) -> tuple[list[Picture], int]:
     """The shown pictures, and how many of them were not painted anew."""
-    stylizer = Stylizer(engine, short_side_px=SIDE_PX, stability=stability)
+    stylizer = Stylizer(engine, short_side_px=SIDE_PX, stability=stability, look_ahead=look_ahead)
     frames = [Frame(data, index, Fraction(1, RATE)) for index, data in enumerate(pictures)]
-    shown = [stylizer.process(frame)[0].data for frame in frames]
-    return shown, stylizer.stats.events.get("still", 0)
+    shown = [painted for frame in frames for painted in stylizer.process(frame)]
+    shown += stylizer.process(None)
+    return [frame.data for frame in shown], stylizer.stats.events.get("still", 0)
 
 
 def test_still_scene_under_noise_settles_bit_equal_and_rests(
@@ -77,14 +80,27 @@ def test_shot_that_comes_back_has_its_paint_again(engine: Engine, scene: Picture
     assert (shown[-1] == shown[SETTLED - 1]).all()
 
 
-def test_pan_flickers_less_than_half_as_much(engine: Engine, scene: Picture) -> None:
+def test_film_cut_at_its_shots_has_the_bytes_of_the_whole(engine: Engine, scene: Picture) -> None:
+    a, b = view(scene, 0), 255 - view(scene, SIDE_PX)
+    shots = [[with_noise(p, 1, i) for i in range(4)] for p in (a, b, a)]
+
+    whole, _ = paint(engine, [data for shot in shots for data in shot], 0.5, look_ahead=True)
+    parts = [data for shot in shots for data in paint(engine, shot, 0.5, look_ahead=True)[0]]
+
+    assert [data.tobytes() for data in whole] == [data.tobytes() for data in parts]
+
+
+def test_pan_flickers_less_than_half_as_much_and_half_of_that_ahead(
+    engine: Engine, scene: Picture
+) -> None:
     """Along the motion, in whole pixels: nothing needs to be interpolated to compare."""
     step_px = 3
     pictures = [with_noise(view(scene, step_px * index), 2, index) for index in range(10)]
 
     errors = []
-    for stability in (0, 0.5):
-        shown = [data.astype(np.float32) for data in paint(engine, pictures, stability)[0]]
+    for stability, ahead in ((0, False), (0.5, False), (0.5, True)):
+        painted, _ = paint(engine, pictures, stability, look_ahead=ahead)
+        shown = [data.astype(np.float32) for data in painted]
         pairs = list(pairwise(shown))[3:]
         inner = slice(16, -16)
         errors.append(
@@ -99,3 +115,4 @@ def test_pan_flickers_less_than_half_as_much(engine: Engine, scene: Picture) -> 
         )
 
     assert errors[1] < 0.5 * errors[0]
+    assert errors[2] < 0.5 * errors[1]
