@@ -32,7 +32,9 @@ SAMPLE_BYTES = 2 * CHANNELS
 ENCODER = {"preset": "veryfast", "tune": "zerolatency", "crf": "23"}
 
 MUXER_OPTIONS: Mapping[str, Mapping[str, str]] = {
-    "flv": {"flvflags": "no_duration_filesize"},
+    "flv": {"flvflags": "no_duration_filesize", "flush_packets": "1"},
+    # each picture leaves at once, and says how long it is: a reader need not wait for the next one
+    "mpegts": {"flush_packets": "1", "omit_video_pes_length": "0"},
     "rtsp": {"rtsp_transport": "tcp"},
     "hls": {"hls_time": "2", "hls_list_size": "6", "hls_flags": "delete_segments+temp_file"},
 }
@@ -107,10 +109,18 @@ def publish(publication: Publication, memory: Any, wire: Connection) -> None:
     slots = np.frombuffer(memory, np.uint8).reshape(-1, publication.slot_bytes)
     options = dict(MUXER_OPTIONS.get(publication.format, {}))
     try:
-        with av.open(publication.url, "w", format=publication.format, options=options) as output:
+        address = prompt_address(publication.url)
+        with av.open(address, "w", format=publication.format, options=options) as output:
             _send_all(publication, slots, output, wire)
     except (av.FFmpegError, OSError) as err:
         _say(wire, explain(publication.url, err, "written to"))
+
+
+def prompt_address(url: str) -> str:
+    """The address with FFmpeg's word for a socket that sends what is small at once (tcp alone)."""
+    if not url.lower().startswith("tcp://") or "tcp_nodelay=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}tcp_nodelay=1"
 
 
 def _send_all(

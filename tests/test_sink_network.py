@@ -23,6 +23,7 @@ from stream.clock import Clock, ManualClock
 from stream.errors import SinkError
 from stream.exitcode import ExitCode
 from stream.frame import Frame
+from stream.publish import ENCODER, MUXER_OPTIONS, prompt_address
 from stream.sinks.network import START_S, NetworkSink, even, format_of
 from stream.sound import Sound
 from stream.source import open_source
@@ -139,6 +140,49 @@ def test_pictures_arrive(peers: Callable[..., Peer]) -> None:
     assert frames_in(bytes(peer.received)) >= 5
     assert stats.events == {}
     assert sink.notes == []
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_each_picture_leaves_whole_before_the_next_comes(
+    peers: Callable[..., Peer], count: int
+) -> None:
+    peer = peers()
+    options = dict(MUXER_OPTIONS["mpegts"])
+    address = prompt_address(f"tcp://127.0.0.1:{peer.port}")
+    with av.open(address, "w", format="mpegts", options=options) as output:
+        stream = output.add_stream("libx264", rate=25, options=dict(ENCODER))
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(count):
+            picture = av.VideoFrame(64, 48, "yuv420p")
+            picture.pts = number
+            output.mux(stream.encode(picture))
+        for _ in range(LIMIT_S * 50):
+            if whole_pictures(bytes(peer.received)) == count:
+                break
+            threading.Event().wait(0.02)
+        assert whole_pictures(bytes(peer.received)) == count
+
+
+def whole_pictures(data: bytes) -> int:
+    """Pictures whose end is told: PES packets of the video that say their length and have it."""
+    count = 0
+    for at in range(0, len(data) - 187, 188):
+        packet = data[at : at + 188]
+        if packet[1] & 0x40 and (start := packet.find(b"\0\0\1\xe0")) >= 0:
+            count += int.from_bytes(packet[start + 4 : start + 6]) > 0
+    return count
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("tcp://far:1", "tcp://far:1?tcp_nodelay=1"),
+        ("tcp://far:1?listen=1", "tcp://far:1?listen=1&tcp_nodelay=1"),
+        ("rtmp://far/app/key", "rtmp://far/app/key"),
+    ],
+)
+def test_sockets_are_asked_to_send_at_once(url: str, address: str) -> None:
+    assert prompt_address(url) == address
 
 
 def test_a_silent_far_side_blocks_nobody_and_is_tried_again(peers: Callable[..., Peer]) -> None:
