@@ -8,13 +8,17 @@ captured. Measured at the sink's own pixels, not by our time stamps: whatever qu
 pictures are moved between paintings, a square that travels tells the time instead. The
 plain loop is the peers' kind: capture puts every frame into an unbounded queue, the model takes
 them one by one. Sinks: `null` (in this process), `tcp` (H.264 in MPEG-TS through the publishing
-process to a decoder here). Last line: one JSON object.
+process to a decoder here, which takes each packet as a picture; `tcp, parsed` looks for the start
+of the next one first, as most players do) and, where PipeWire runs, `pipewire` (to a GStreamer
+program and back). A window's, a recording's and a virtual camera's age is that of `null` and the
+time of one write, which `allaprima live --json` tells. Last line: one JSON object.
 """
 
 import argparse
 import json
 import queue
 import socket
+import subprocess
 import threading
 import time
 from fractions import Fraction
@@ -31,6 +35,8 @@ from stream.governor import Effort
 from stream.live import LiveSession
 from stream.painter import Painter
 from stream.sinks.network import NetworkSink
+from stream.sinks.pipewire import LAUNCH, NODE, PipeWireSink, has_gstreamer, pipewire_runs
+from stream.sinks.pipewire import NAME as PIPEWIRE
 from stream.stats import Stats, percentiles_ms
 from stream.tween import Key, make_key
 
@@ -38,6 +44,10 @@ SIZE = (640, 360)
 BITS = 16
 BLOCK_PX = 32
 WARM_UP_S = 2.0
+CAMERA_S = 3.0
+RECEIVERS = {"tcp": "nobuffer+noparse", "tcp, parsed": "nobuffer"}
+"""Flags of the reader's demuxer (ffmpeg-formats(1), fflags)."""
+
 BLACK, WHITE = 16, 235
 THRESHOLD = 160
 MARKER_PX = 64
@@ -229,10 +239,10 @@ def run_plain(fps: float, seconds: float, paint_s: float) -> dict[str, object]:
 class Receiver:
     """The far side of a stream: decodes it and reads the numbers."""
 
-    def __init__(self, sink: ReadingSink) -> None:
+    def __init__(self, sink: ReadingSink, flags: str) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._sink = sink
+        self._sink, self._flags = sink, flags
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -240,7 +250,7 @@ class Receiver:
         import av
 
         connection, _ = self._listener.accept()
-        options = {"fflags": "nobuffer", "probesize": "20000", "analyzeduration": "0"}
+        options = {"fflags": self._flags, "probesize": "20000", "analyzeduration": "0"}
         with (
             connection,
             connection.makefile("rb", buffering=0) as data,
@@ -256,26 +266,67 @@ class Receiver:
         self._listener.close()
 
 
+class PipeWireReader:
+    """A program that reads the PipeWire camera and hands its pixels back."""
+
+    def __init__(self, sink: ReadingSink) -> None:
+        self._sink = sink
+        self._over = threading.Event()
+        self._program: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        self._over.wait(CAMERA_S)  # the camera must be there
+        width, height = SIZE
+        caps = "video/x-raw,format=RGB"
+        source = ["pipewiresrc", f"target-object={NODE}", "!", "videoconvert", "!", caps]
+        command = [LAUNCH, "-q", *source, "!", "fdsink", "fd=1", "sync=false"]
+        self._program = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self._program.stdout is not None
+        while len(raw := self._program.stdout.read(width * height * 3)) == width * height * 3:
+            self._sink.look_at(np.frombuffer(raw, np.uint8).reshape(height, width, 3))
+
+    def end(self) -> None:
+        self._over.set()
+        if self._program is not None:
+            self._program.kill()
+            self._program.wait()
+        self._thread.join(10)
+
+
 def run_live(fps: float, seconds: float, paint_s: float, every: int) -> dict[str, object]:
-    """The live session into both sinks at once."""
+    """The live session into all sinks at once."""
     clock = Clock()
     source = StampingSource(fps, seconds, clock)
-    null, far = (ReadingSink(source, clock, moved=every > 1) for _ in range(2))
-    receiver = Receiver(far)
+    rate = Fraction(round(fps))
     stats = Stats(clock=clock)
-    stream = NetworkSink(receiver.url, rate=Fraction(round(fps)), clock=clock, stats=stats)
+    sinks: list[tuple[str, Sink]] = []
+    readings = {"null": ReadingSink(source, clock, moved=every > 1)}
+    sinks.append(("null", readings["null"]))
+    readers: list[Receiver | PipeWireReader] = []
+    for name, flags in RECEIVERS.items():
+        readings[name] = ReadingSink(source, clock, moved=every > 1)
+        receiver = Receiver(readings[name], flags)
+        readers.append(receiver)
+        sinks.append((name, NetworkSink(receiver.url, rate=rate, clock=clock, stats=stats)))
+    if pipewire_runs() and has_gstreamer():
+        readings[PIPEWIRE] = ReadingSink(source, clock, moved=every > 1)
+        readers.append(PipeWireReader(readings[PIPEWIRE]))
+        sinks.append((PIPEWIRE, PipeWireSink(rate=rate, clock=clock, stats=stats)))
     session = LiveSession(
         source,
         lambda: TimedPainter(paint_s, every),
-        [("null", null), ("tcp", stream)],
+        sinks,
         controls=Controls(Look(Style())),
         clock=clock,
         stats=stats,
     )
     start_s = clock.now_s()
     session.run()
-    receiver.end()
-    return {"null": measured(null, start_s), "tcp": measured(far, start_s)}
+    for reader in readers:
+        reader.end()
+    return {name: measured(reading, start_s) for name, reading in readings.items()}
 
 
 def main() -> None:
