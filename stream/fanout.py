@@ -63,7 +63,8 @@ class Outlet:
             return
         self.sink.write(frame)
         self._stats.record(f"write {self.name}", self._clock.now_s() - start_s)
-        self._stats.count_shown(self.name, frame.captured_at_s, start_s)
+        if self.sink.took_last:
+            self._stats.count_shown(self.name, frame.captured_at_s, start_s)
 
     def _hear(self, until_s: float) -> None:
         """Hand over the sound that is due by this time: it waited for its picture to be painted."""

@@ -51,6 +51,7 @@ class Sink(ABC):
 
     Attributes:
         hears: True where sound is welcome.
+        took_last: Whether the last frame written went out; a sink that may drop one counts it.
         main_thread: True where only the main thread may write (a window).
         takes_preview: True where unpainted frames are welcome until the model is ready.
         backlog: Frames that may wait for it in a live session; beyond, the oldest is dropped. 1 is
@@ -59,6 +60,7 @@ class Sink(ABC):
     """
 
     hears: bool = False
+    took_last: bool = True
     main_thread: ClassVar[bool] = False
     takes_preview: ClassVar[bool] = False
     backlog: ClassVar[int] = 1

@@ -239,6 +239,17 @@ def test_services_run_beside_it_and_are_stopped() -> None:
     assert service.thread == "service"
 
 
+def test_a_frame_that_a_sink_dropped_is_not_counted_as_shown() -> None:
+    source = SteppedSource(4)
+    sink = ListSink(on_write=source.step)
+    sink.took_last = False
+
+    stats = make_live(source, [("list", sink)]).run()
+
+    assert len(sink.frames) == 4
+    assert stats.sinks["list"]["frames"] == 0
+
+
 def test_too_old_frames_are_skipped_where_a_newer_one_waits() -> None:
     from stream.fanout import Outlet
     from stream.stats import Stats

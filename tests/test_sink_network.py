@@ -195,6 +195,7 @@ def test_a_silent_far_side_blocks_nobody_and_is_tried_again(peers: Callable[...,
         sink.write(frame)
     (name,) = stats.sinks
     assert stats.sinks[name]["dropped"]["connecting"] >= 5
+    assert not sink.took_last
     clock.advance(START_S + 1)
     sink.write(made_frames(1)[0])
     assert stats.events == {f"restart of {name}": 1}

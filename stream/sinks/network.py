@@ -117,6 +117,7 @@ class NetworkSink(Sink):
     def write(self, frame: Frame) -> None:
         if self._closed:
             return
+        self.took_last = False
         if self._size is None:
             self._size = even(frame.size)
         now_s = self._clock.now_s()
@@ -223,6 +224,7 @@ class NetworkSink(Sink):
         self._sounds.clear()
         try:
             child.wire.send((slot, frame.pts, frame.time_base, pieces))
+            self.took_last = True
         except OSError:
             child.free.append(slot)  # its end is noticed at the next frame
 
