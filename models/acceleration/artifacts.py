@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from models.acceleration.blueprint import PART_NAMES, Blueprint, weights_of
@@ -125,10 +124,13 @@ def load_parts(folder: Path, own: Parts) -> Parts:
     Raises:
         Any of `LOADING_ERRORS`: The files are not for this Inductor.
     """
+    import torch._inductor  # takes seconds
+
     inductor: Any = torch._inductor
+    load = inductor.CompiledArtifact.load
     loaded = []
     for name in PART_NAMES:
-        artifact = inductor.CompiledArtifact.load(path=str(folder / f"{name}.bin"), format="binary")
+        artifact = load(path=str(folder / f"{name}.bin"), format="binary")
         loaded.append(CompiledPart(artifact, list(weights_of(getattr(own, name)).values())))
     return Parts(*loaded)
 

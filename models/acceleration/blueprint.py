@@ -51,7 +51,7 @@ class Blueprint:
         held: Shapes of what the body is given beside latents.
         latents: (C, h, w) of the latents; `seen` channels of the body's input.
         seen: Channels that the UNet takes.
-        device: "cuda:0", "cpu".
+        device: "cuda:0", "cpu"; kernels name the GPU that they are launched on.
         machine: What the kernels are for.
         libraries: Versions of what makes them.
         code: Digest of this package's own part in it.
@@ -73,8 +73,7 @@ class Blueprint:
     @property
     def key(self) -> str:
         """The name in a cache: another for everything that makes other kernels."""
-        told = {**asdict(self), "device": self.device.partition(":")[0]}
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1)
@@ -108,7 +107,7 @@ def make_blueprint(engine: Engine, frame: FrameFunction) -> Blueprint:
         held=tuple(frame.held_shapes),
         latents=engine.latent_shape((width, height)),
         seen=int(unet.config.in_channels),
-        device=str(engine.device),
+        device=str(frame.data.device),  # with its index
         machine=_machine(engine.device),
         libraries=f"torch {torch.__version__}, diffusers {diffusers.__version__}",
         code=_code(),

@@ -49,6 +49,8 @@ def compile_part(
         inputs: Shape and dtype of each input, contiguous.
         device: What to compile for.
     """
+    import torch._inductor as inductor
+
     weights = weights_of(part)
     with FakeTensorMode():
         given = [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in inputs]
@@ -59,8 +61,8 @@ def compile_part(
         program = torch.export.export(
             _Weightless(part, tuple(weights)), (tuple(given), tuple(held)), strict=False
         )
-    inductor: Any = torch._inductor
-    return inductor.standalone_compile(
+    compile: Any = inductor.standalone_compile
+    return compile(
         program.graph_module,
         [*given, *held],
         dynamic_shapes="from_example_inputs",

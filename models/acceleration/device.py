@@ -74,6 +74,7 @@ class Cuda:
         self.compute = self._cuda.current_stream(device)
         self.upload = self._cuda.Stream(device)
         self.download = self._cuda.Stream(device)
+        self._side = self._cuda.Stream(device)  # torch's own for captures is on the first GPU used
 
     def launch(self, stream: Any, work: Work) -> None:
         with self._cuda.device(self._device), self._cuda.stream(stream):
@@ -108,7 +109,7 @@ class Cuda:
     def capture(self, work: Work, pool: Any) -> Work:
         graph = self._cuda.CUDAGraph()
         # another thread's calls (a decoder's, a compiler's) must not spoil this capture
-        mode = {"pool": pool, "capture_error_mode": "thread_local"}
+        mode = {"pool": pool, "stream": self._side, "capture_error_mode": "thread_local"}
         with self._cuda.device(self._device), self._cuda.graph(graph, **mode):
             work()
         replay: Work = graph.replay

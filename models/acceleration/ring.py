@@ -34,6 +34,8 @@ class Ring:
         self._data = data
         self._output = output
         self._slots = deque(_Slot(device, data) for _ in range(SLOTS))
+        # the memory that the slots were given may still be read by what was queued before
+        device.wait(device.upload, device.record(device.compute))
 
     def begin(self, data: Data, paint: Work) -> "Painting":
         """Start one frame; it may be waited for any time later, also never.
