@@ -13,6 +13,7 @@ from models.presets import PRESETS, Preset
 from models.style import Style
 
 if TYPE_CHECKING:
+    from models.acceleration.kept import cache_folder
     from models.conditioning import Conditioning
     from models.engine import Engine
     from models.loading import load_engine
@@ -33,6 +34,7 @@ __all__ = [
     "Preset",
     "Schedule",
     "Style",
+    "cache_folder",
     "is_present",
     "load_engine",
 ]
@@ -43,6 +45,7 @@ _HEAVY = {
     "Conditioning": "models.conditioning",
     "Engine": "models.engine",
     "Schedule": "models.schedule",
+    "cache_folder": "models.acceleration.kept",
     "is_present": "models.presence",
     "load_engine": "models.loading",
 }

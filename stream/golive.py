@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -82,7 +81,7 @@ class LiveRunner:
                 parse_output_size(options.output_size)
                 wanted = self._input()
             # what takes longest at a start; the thread that paints finds it done
-            meanwhile("import", lambda: import_module("models.loading"))
+            meanwhile("import", _import_engine)
             source = interruptibly(
                 "open", lambda: open_live_source(wanted, clock=self._clock, stats=self.stats)
             )
@@ -246,3 +245,9 @@ class LiveRunner:
             offline=options.offline,
             on_download=self._on_download,
         )
+
+
+def _import_engine() -> None:
+    from models import load_engine
+
+    assert load_engine

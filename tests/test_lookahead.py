@@ -5,11 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fakes import FakeEngine
+from fakes import LIMIT_S, FakeEngine, ListSink, ListSource
 from sequences import GRID, RATE, SIZE_PX, Picture, photograph, view, with_noise
 
 from models import Style
 from stream.frame import Frame
+from stream.session import Session
 from stream.stylizer import Stylizer
 from stream.temporal import Decision, gate
 from stream.temporal.between import Key, Tweener
@@ -97,6 +98,18 @@ def test_at_most_a_window_is_held_back_and_comes_back_without_a_burst() -> None:
         given += len(ready)
         assert len(ready) <= 1
         assert index + 1 - given <= WINDOW
+
+
+def test_stopped_session_writes_all_that_was_read() -> None:
+    """What waits for its future when the user stops is smoothed from what there is."""
+    pictures = [data[:64, :64].copy() for data in pan(40, speed_px=1)]
+    sink = ListSink(on_write=lambda: session.stop())
+    session = Session(ListSource(frames_of(pictures)), film(), sink, join_limit_s=LIMIT_S)
+
+    stats = session.run()
+
+    assert stats.frames_out == stats.frames_in >= WINDOW
+    assert [frame.pts for frame in sink.frames] == list(range(stats.frames_in))
 
 
 def test_reset_drops_what_is_held_back() -> None:
