@@ -38,6 +38,9 @@ from stream.stats import Stats, percentiles_ms
 SOURCE = "testsrc=size=640x360:rate=24:duration=20"
 WARM_UP_S = 60.0
 PERIOD_S = 1.0
+COURSE = 12
+"""Points of memory's course that are told."""
+
 LOOK_EVERY = 7
 """Samples between changes of the look."""
 
@@ -171,7 +174,7 @@ def growth(samples: list[Sample], warm_up_s: float) -> dict[str, object]:
     """
     painted = [one.at_s for one in samples if one.ages_ms]
     kept = [one for one in samples if painted and one.at_s >= painted[0] + warm_up_s]
-    quarter = max(1, len(kept) // 4)
+    quarter, step = max(1, len(kept) // 4), -(-len(kept) // COURSE)
     first, last = kept[:quarter], kept[-quarter:]
 
     def median(part: list[Sample], name: str) -> float:
@@ -187,6 +190,9 @@ def growth(samples: list[Sample], warm_up_s: float) -> dict[str, object]:
         "seconds": kept[-1].at_s - kept[0].at_s,
         "grew": {name: median(last, name) - median(first, name) for name in names},
         "last": {name: median(last, name) for name in names},
+        "rss_mib_course": [
+            round(median(kept[at : at + step], "rss_mib"), 1) for at in range(0, len(kept), step)
+        ],
         "age_ms": {"first quarter": ages(first), "last quarter": ages(last)},
     }
 

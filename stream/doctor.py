@@ -152,7 +152,7 @@ def look_at_caches() -> Caches:
     """Ask the hub's library and our own."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    from models.acceleration.kept import cache_folder
+    from models import cache_folder
 
     hub, compiled = Path(HF_HUB_CACHE), cache_folder()
     folders = [hub] if compiled is None else [hub, compiled]

@@ -38,7 +38,7 @@ WELL = d.Machine(
     environment=lambda name: ":0",
 )
 
-CACHES = d.Caches(Path("/home/me/hub"), 100 * d.GIB)
+CACHES = d.Caches(Path("/far/hub"), 100 * d.GIB)
 STUCK = replace(LOOPBACK, takes=False)
 BARRED = replace(CAMERA, captures=False, problem="not yours to use: join the group video")
 TWO_WHEELS = WHEELS | {"opencv-python-headless": "5.0"}
