@@ -9,6 +9,7 @@ import pytest
 from clips import Clip, write_clip
 from command import allaprima, assert_refused
 from miniature import make_lcm, save
+from ports import free_port
 
 from stream.exitcode import ExitCode
 
@@ -102,3 +103,13 @@ def test_readme_has_the_options_of_live() -> None:
     known = set(re.findall(r"--[a-z][a-z-]+", allaprima("live", "--help").stdout))
     shared = set(re.findall(r"--[a-z][a-z-]+", allaprima("restyle", "--help").stdout))
     assert told == (known - shared) | {"--fps-target"}
+
+
+def test_an_output_that_cannot_be_reached_stops_no_other(tmp_path: Path, model: str) -> None:
+    take, url = tmp_path / "take.mp4", f"rtmp://127.0.0.1:{free_port()}/app/secret"
+    result = live(model, "--from", SOURCE, "--to", url, "--to", take)
+    assert result.exit_code == ExitCode.OUTPUT, result.output
+    told = f"The output {url.replace('secret', '***')} failed: Nothing was sent: "
+    assert sum(line.startswith(told) for line in result.stderr.splitlines()) == 1
+    with av.open(str(take)) as container:
+        assert sum(1 for _ in container.decode(video=0)) >= 12
