@@ -16,11 +16,12 @@ from miniature import (
     save_bundled_like,
 )
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from models import Engine, Style, load_engine
 from models.acceleration.frame import FrameFunction, Recipe
 from models.acceleration.rewrites import split
+from models.lora import LoraFile
 from models.networks import Predictor
 
 Data = NDArray[np.uint8]
@@ -81,3 +82,25 @@ def ready(engine: Engine) -> Engine:
 
 def make_frame(engine: Engine, batch: int = 1, size: tuple[int, int] = SIZE) -> FrameFunction:
     return FrameFunction(engine, (batch, size[1], size[0]), recipe(engine, STYLE, size))
+
+
+LORA_LAYERS = {
+    "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q": (16, 16),  # fused: a view
+    "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k": (16, 16),  # once a style
+    "unet.mid_block.resnets.0.time_emb_proj": (16, 32),
+    "unet.down_blocks.0.resnets.0.conv1": (8, 8, 3, 3),
+    "text_encoder.text_model.encoder.layers.0.self_attn.q_proj": (16, 16),
+}
+
+
+def make_lora(seed: int, layers: dict[str, Any] = LORA_LAYERS) -> LoraFile:
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape: int) -> Tensor:
+        return 0.3 * torch.randn(shape, generator=generator)
+
+    tensors: dict[str, Tensor] = {}
+    for name, (out, into, *kernel) in layers.items():
+        tensors[f"{name}.lora_A.weight"] = random(4, into, *kernel)
+        tensors[f"{name}.lora_B.weight"] = random(out, 4, *(1 for _ in kernel))
+    return LoraFile(f"lora {seed}", tensors)

@@ -115,7 +115,7 @@ def jobs(engine: Engine) -> list[Any]:
 
 
 def test_now_paints_the_first_frame_with_compiled_networks(
-    make_compiled: Callable[..., Engine],
+    make_compiled: Callable[..., Engine], caplog: pytest.LogCaptureFixture
 ) -> None:
     build, load = _Build(), _Load()
     engine = make_compiled(build, load)
@@ -125,6 +125,9 @@ def test_now_paints_the_first_frame_with_compiled_networks(
     paint(engine, replace(STYLE, num_inference_steps=1))  # the same networks in another graph
     assert load.calls[-3:] == ["opening", "body", "closing"]
     assert len(build.folders) == 1
+    assert [r.getMessage() for r in caplog.records if "compiling" in r.getMessage()] == [
+        "compiling kernels for 64x48: this takes minutes, once on this machine"
+    ]
 
 
 def test_later_start_compiles_nothing(make_compiled: Callable[..., Engine]) -> None:

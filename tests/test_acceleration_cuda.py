@@ -1,17 +1,20 @@
 """What an engine on a GPU is given, and what it says of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from fakes import make_frames
 from miniature import make_engine, make_lcm, make_unet
-from painting import OTHER, STYLE, assert_same, make_data, paint
+from painting import OTHER, STYLE, assert_same, make_data, make_lora, paint
 from replays import Repeater
 
 from models import Engine
 from models.acceleration.cuda import accelerate_cuda
+from models.loras import Loras
 from stream import Stylizer
 
 
@@ -67,3 +70,22 @@ def test_stylizer_paints_by_graphs_what_it_paints_call_by_call(folder: Path) -> 
         assert_same(ours, theirs)
     assert stats[0].notes == engine.notes
     assert "paint" in stats[0].stages and "paint" not in stats[1].stages
+
+
+@pytest.mark.cuda
+def test_compiled_kernels_on_a_gpu_keep_the_picture(folder: Path) -> None:
+    """Within 35 dB: kernels differ in TF32."""
+    gpu = torch.device("cuda")
+    plain, engine = (make_engine(make_lcm().to("cuda"), device=gpu) for _ in range(2))
+    accelerate_cuda(engine, "now")
+    data = make_data(1, (64, 64))
+    for loras in ([], [(make_lora(1), 1.0)]):
+        for each in (plain, engine):
+            Loras(each).set(loras)
+        for style in (STYLE, OTHER, replace(STYLE, num_inference_steps=1)):
+            theirs = paint(plain, style, data).astype(float)
+            error = paint(engine, style, data).astype(float) - theirs
+            assert 10 * np.log10(255**2 / np.square(error).mean()) >= 35
+    assert "paints with compiled kernels" in engine.notes
+    assert not any("cannot" in note or "not compiled" in note for note in engine.notes)
+    engine.close()

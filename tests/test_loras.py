@@ -8,36 +8,14 @@ import pytest
 import torch
 from fakes import make_frames
 from miniature import make_engine, make_lcm
-from painting import STYLE, divided, paint
+from painting import STYLE, divided, make_lora, paint
 from replays import Recorder
-from torch import Tensor
 
 from models import Engine, ModelFormatError
 from models.acceleration.graphs import FrameGraphs
 from models.lora import LoraFile, fuse_lora
 from models.loras import Loras
 from stream import Stylizer
-
-LAYERS = {
-    "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q": (16, 16),  # fused: a view
-    "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k": (16, 16),  # once a style
-    "unet.mid_block.resnets.0.time_emb_proj": (16, 32),
-    "unet.down_blocks.0.resnets.0.conv1": (8, 8, 3, 3),
-    "text_encoder.text_model.encoder.layers.0.self_attn.q_proj": (16, 16),
-}
-
-
-def make_lora(seed: int, layers: dict[str, Any] = LAYERS) -> LoraFile:
-    generator = torch.Generator().manual_seed(seed)
-
-    def random(*shape: int) -> Tensor:
-        return 0.3 * torch.randn(shape, generator=generator)
-
-    tensors: dict[str, Tensor] = {}
-    for name, (out, into, *kernel) in layers.items():
-        tensors[f"{name}.lora_A.weight"] = random(4, into, *kernel)
-        tensors[f"{name}.lora_B.weight"] = random(out, 4, *(1 for _ in kernel))
-    return LoraFile(f"lora {seed}", tensors)
 
 
 def fused(*loras: tuple[LoraFile, float]) -> np.ndarray[Any, Any]:

@@ -34,6 +34,8 @@ from models.acceleration.device import Device
 from models.acceleration.frame import FrameFunction, Parts, Shape
 from models.engine import Engine
 
+logger = logging.getLogger(__name__)
+
 FRAMES_BEFORE_BUILDING = 150
 """In mode "auto", frames of a shape before compiling begins: a picture or two do not pay for it."""
 
@@ -132,9 +134,17 @@ class CompiledNetworks:
         pays = job.asked > FRAMES_BEFORE_BUILDING or not self._is_patient
         if not job.is_queued and (pays or (job.asked == 1 and self._artifacts.has(job.blueprint))):
             job.is_queued = True
+            self._tell(job.blueprint)
             self._worker.add(job)
         if job.is_queued and not self._is_patient:
             job.done.wait()
+
+    def _tell(self, blueprint: Blueprint) -> None:
+        if not self._artifacts.has(blueprint):
+            level = logging.INFO if self._is_patient else logging.WARNING
+            _, height, width = blueprint.shape
+            sentence = "compiling kernels for %dx%d: this takes minutes, once on this machine"
+            logger.log(level, sentence, width, height)
 
     def _outcome(self, job: "_Job") -> Parts | None:
         if not job.done.is_set():
