@@ -18,9 +18,10 @@ import numpy as np
 from stream.frame import Frame, Size
 from stream.reel import Data, Reel
 from stream.stats import Stats
-from stream.temporal import gate, shots
+from stream.temporal import gate
 from stream.temporal.between import Key, Tweener
 from stream.temporal.lookahead import LookAhead, Moment
+from stream.temporal.splitter import Splitter
 
 NO_PICTURE: Data = np.empty((0, 0, 3), np.uint8)
 """What a frame holds while it waits: its source picture is not needed any more."""
@@ -57,7 +58,7 @@ class Film(Reel):
     def __init__(
         self, paint: Callable[[Data], Data], stats: Stats, *, look_ahead: bool, every: int
     ) -> None:
-        super().__init__(paint, stats)
+        super().__init__(paint, stats, sees_cuts=every == 1)
         if every < 1:
             raise ValueError(f"got every={every}, expected 1 or more")
         self._looks_ahead = look_ahead
@@ -65,7 +66,7 @@ class Film(Reel):
         self._ahead: LookAhead[Group] = LookAhead(every)
         self._tweener = Tweener()
         self._start: Fraction | None = None
-        self._thumbnail: Data | None = None
+        self._splitter = Splitter()
         self._waiting: list[tuple[Waiting, Data]] = []
         self._last: Moment[Group] | None = None
         self._ready: deque[Frame] = deque()
@@ -74,9 +75,9 @@ class Film(Reel):
 
     def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Frame]:
         """As `Reel.add`; at most one frame comes back, so that whoever writes them has no rush."""
-        if self._is_cut(data):
-            self._cut()
         look, time = gate.look_at(data, grid), frame.pts * frame.time_base
+        if self._every > 1 and self._splitter.starts_shot(data, look, float(time)):
+            self._cut()
         self._start = time if self._start is None else self._start
         waiting = Waiting(frame.replace(NO_PICTURE), look, float(time - self._start))
         self._waiting.append((waiting, data))
@@ -91,7 +92,7 @@ class Film(Reel):
             self._paint_newest()
         self._pass_on(self._ahead.flush())
         super().end_shot()
-        self._start = self._thumbnail = self._last = None
+        self._start = self._last = None
         self._is_begun = False
 
     def finish(self) -> list[Frame]:
@@ -100,34 +101,21 @@ class Film(Reel):
         self._ready.clear()
         return rest
 
-    def _is_cut(self, data: Data) -> bool:
-        """Where frames are skipped, whether this one is of another shot than the one before it."""
-        if self._every == 1:
-            return False  # the decision will say so
-        before, self._thumbnail = self._thumbnail, shots.thumbnail(data)
-        if before is None:
-            return False
-        return shots.content_difference(self._thumbnail, before) > shots.CUT_DIFFERENCE
-
     def _cut(self) -> None:
-        thumbnail = self._thumbnail
         self.end_shot()
-        self._thumbnail = thumbnail
         self._stats.count_event("cut")
 
     def _paint_newest(self) -> None:
-        """Paint the newest frame; it may turn out to be the first of a shot."""
+        """Paint the newest frame; if all are painted, it may turn out to be the first of a shot."""
         *skipped, (newest, data) = self._waiting
+        self._waiting = []
         grid = newest.look.grid
         decision = self._decide(data, grid, newest.time_s, self._stability)
         if decision.is_cut:
-            self._waiting = skipped
             self._cut()
-            skipped = []
             self._start = newest.frame.pts * newest.frame.time_base
             newest = newest._replace(time_s=0.0)
             decision = self._decide(data, grid, newest.time_s, self._stability)
-        self._waiting = []
         self._is_begun = True
         group = Group(newest.frame, [waiting for waiting, _ in skipped])
         shown = self._shown(data, decision)

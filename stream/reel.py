@@ -25,12 +25,15 @@ class Reel:
     Args:
         paint: Paints a picture of the model's size.
         stats: Where stage times and events go.
+        sees_cuts: Look for cuts; otherwise whoever calls `end_shot` does.
     """
 
-    def __init__(self, paint: Callable[[Data], Data], stats: Stats) -> None:
+    def __init__(
+        self, paint: Callable[[Data], Data], stats: Stats, *, sees_cuts: bool = True
+    ) -> None:
         self._paint = paint
         self._stats = stats
-        self._temporal = Temporal()
+        self._temporal = Temporal(sees_cuts=sees_cuts)
 
     def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Frame]:
         """Take the next frame; those that are ready come back.

@@ -12,9 +12,10 @@ from models import Style
 from stream.frame import Frame
 from stream.session import Session
 from stream.stylizer import Stylizer
-from stream.temporal import Decision, gate
+from stream.temporal import Decision, gate, shots
 from stream.temporal.between import Key, Tweener
 from stream.temporal.lookahead import BEYOND, BLOCK, LookAhead, Moment
+from stream.temporal.splitter import Splitter
 
 PAINTING = Style(prompt="oil painting", strength=0.5, seed=7)
 WINDOW = BLOCK + BEYOND
@@ -239,6 +240,34 @@ def test_the_last_frame_before_a_cut_is_painted() -> None:
     assert [a == b for a, b in zip(tweened, plain, strict=True)] == [
         *(True, False, False, True, True, True)
     ]
+
+
+def test_what_moves_far_between_paintings_is_no_cut() -> None:
+    pictures = pan(12, speed_px=10)
+    first, later = (shots.thumbnail(pictures[index]) for index in (0, 4))
+    assert shots.content_difference(first, later) > shots.CUT_DIFFERENCE
+    engine = FakeEngine()
+    stylizer = film(engine, every=4)
+
+    restyle(stylizer, frames_of(pictures))
+
+    assert "cut" not in stylizer.stats.events
+    assert engine.calls.counts["denoise"] == 4
+
+
+def test_cut_between_shots_of_like_colours_is_seen_where_no_flow_leads() -> None:
+    first, second = (small(view(photograph(seed))) // 4 + 100 for seed in (1, 2))
+    difference = shots.content_difference(shots.thumbnail(first), shots.thumbnail(second))
+    assert shots.DOUBT_DIFFERENCE < difference < shots.CUT_DIFFERENCE
+    splitter, grid = Splitter(), (SIDE_PX // 8, SIDE_PX // 8)
+    scene = [first, first, second, second]
+
+    starts = [
+        splitter.starts_shot(data, gate.look_at(data, grid), index / RATE)
+        for index, data in enumerate(scene)
+    ]
+
+    assert starts == [False, False, True, False]
 
 
 def test_tween_is_where_its_thing_is() -> None:

@@ -63,7 +63,8 @@ class Tweener:
         """The key's picture as of a frame, and what each pixel of that counts."""
         flow, confidence = self._flow.estimate(look.luma, key.look.luma, noise)
         sure = np.clip(cv2.blur(confidence, (3, 3)), LEAST_SURE, 1)
-        return blend.pulled(key.shown, flow), np.asarray(share * sure, dtype=np.float32)
+        moved = blend.pulled(key.shown, flow, how=cv2.INTER_CUBIC)  # as sharp as the keys
+        return moved, np.asarray(share * sure, dtype=np.float32)
 
 
 def _changed(reference: gate.Look, looks: list[gate.Look], noise: float) -> NDArray[np.bool_]:

@@ -106,9 +106,13 @@ class Temporal:
     """The memory of one stream. For each frame in order: `decide`, then `mix` unless it is still.
 
     Not thread-safe; one per stream.
+
+    Args:
+        sees_cuts: Look for cuts; otherwise whoever calls does, with `reset`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, sees_cuts: bool = True) -> None:
+        self._sees_cuts = sees_cuts
         self._scene: Scene | None = None
         self._shots: list[Scene] = []
         self._noise: float | None = None
@@ -136,7 +140,7 @@ class Temporal:
             return PLAIN
         dt_s, self._time_s = time_s - self._time_s, time_s
         scene = self._scene
-        is_gap = not 0 < dt_s <= LONGEST_GAP_S
+        is_gap = self._sees_cuts and not 0 < dt_s <= LONGEST_GAP_S
         if scene is not None and not is_gap and _is_same(data, scene.data):
             return Decision(is_still=scene.shown is not None)
         small = gate.reduced(data, grid)
@@ -146,7 +150,9 @@ class Temporal:
         if scene is None or scene.shown is None:
             self._scene = now
             return Decision()
-        difference = shots.content_difference(thumbnail, scene.thumbnail)
+        difference = 0.0
+        if self._sees_cuts:
+            difference = shots.content_difference(thumbnail, scene.thumbnail)
         if is_gap or difference > shots.CUT_DIFFERENCE:
             return self._cut(now, stability)
         self._estimate_noise(look, scene.look, dt_s)

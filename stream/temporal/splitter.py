@@ -1,0 +1,46 @@
+"""Splitter: tells the first frame of each shot where not every frame is painted.
+
+The same signs as in `state`, but between a frame and the one just before it: what moves far between
+two painted frames is no cut.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.temporal import gate, shots
+from stream.temporal.motion import FlowEstimator
+from stream.temporal.state import DOUBTED_SHARE, LONGEST_GAP_S
+
+Data = NDArray[np.uint8]
+
+
+class Splitter:
+    """Sees the frames of one stream in order. Not thread-safe; one per stream."""
+
+    def __init__(self) -> None:
+        self._flow = FlowEstimator()
+        self._before: tuple[Data, gate.Look, float] | None = None
+
+    def starts_shot(self, data: Data, look: gate.Look, time_s: float) -> bool:
+        """Whether this frame belongs to another shot than the frame before.
+
+        Args:
+            data: uint8 RGB (H, W, 3) of one size.
+            look: The same, reduced.
+            time_s: Media time.
+        """
+        before, thumbnail = self._before, shots.thumbnail(data)
+        self._before = thumbnail, look, time_s
+        if before is None:
+            return False
+        then, look_then, then_s = before
+        difference = shots.content_difference(thumbnail, then)
+        if difference > shots.CUT_DIFFERENCE or time_s - then_s > LONGEST_GAP_S:
+            return True
+        return difference > shots.DOUBT_DIFFERENCE and self._is_lost(look, look_then)
+
+    def _is_lost(self, now: gate.Look, then: gate.Look) -> bool:
+        """Whether no flow leads from one to the other."""
+        pixels = gate.pixel_change(now.luma, then.luma, now.grid)
+        motion = self._flow.estimate(now.luma, then.luma, gate.sensor_noise(now.luma, pixels))
+        return float((motion.confidence > 0.5).mean()) < DOUBTED_SHARE
