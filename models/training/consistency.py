@@ -6,7 +6,8 @@ starts (the noised photograph) and from where its later steps go on (what the st
 its own first step, noised again). A pseudo-Huber loss on latents, L1 and edges on a decoded corner,
 each weighed by how far the painting is from the photograph, so that a look near the photograph is
 learned as exactly as one far from it. A critic (`critic.py`) asks for the strokes that such losses
-average away. No target network.
+average away. The decoder learns along: it meets latents here that no encoder made, and goes on
+restoring those that one did. No target network.
 
 `lcd`, the textbook (arXiv 2310.04378, algorithm 1). The teacher's ODE is solved over a skipped
 interval of k timesteps with one guided DDIM step, and f at the near end, by a moving average of
@@ -21,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.autoencoder import AutoencoderPatch
 from models.training.autoencoder import difference_loss
@@ -41,14 +42,20 @@ ECHOES = 4
 """Steps in a row that see one drawn batch, each with another noise and timestep: drawing costs as
 much as learning here (data echoing, arXiv 1907.05550)."""
 
-CRITIC_SHARE = 0.5
-"""Force of the critic on the student's latents, as a share of the comparison's."""
+CRITIC_SHARE = 1.0
+"""Force of the critic on the student's latents, as a share of all comparisons'."""
 
 CRITIC = "critic.pt"
 
 PIXEL_WEIGHT = 0.6
 PIXEL_ROWS = 8
 """Of a batch are decoded."""
+
+KNOWN_ROWS = 3
+"""Photographs, and as many paintings, that the decoder restores from their own latents."""
+
+INNER = (..., slice(8, -8), slice(8, -8))
+"""Of a decoded window; at its rim the decoder saw zeros beyond it."""
 
 CORNER = 16
 """Side, in latents, of the window that is decoded for the pixel loss."""
@@ -97,10 +104,7 @@ class Paired:
         wanted = example.frame + w * (example.painting - example.frame)
         weight = relative_weight(example)
         losses = {"latents": (pseudo_huber(x, wanted) * weight).mean()}
-        if self._critic is not None:
-            doubt = self._critic.loss(x, wanted, example.frame, w, example.looks)
-            losses["critic"] = balanced(doubt, losses["latents"], x, CRITIC_SHARE)
-        return losses | self._pixels(x, example, w, weight, random)
+        return losses | self._pixels(x, example, w, weight, random, losses["latents"])
 
     def after_step(self, step: int) -> None:
         if self._critic is not None:
@@ -122,19 +126,34 @@ class Paired:
         w: Tensor,
         weight: Tensor,
         random: torch.Generator,
+        latents_loss: Tensor,
     ) -> dict[str, Tensor]:
+        """What a decoded corner of some rows lacks, pixel by pixel and to the critic."""
         room = x.shape[-1] - CORNER + 1
         top, left = (int(v) for v in torch.randint(0, room, (2,), generator=random))
         rows = slice(PIXEL_ROWS)
         corner = x[rows, :, top : top + CORNER, left : left + CORNER]
-        decoded = to_images(self._autoencoder, corner)
-        area = (rows, ..., slice(8 * top, 8 * (top + CORNER)), slice(8 * left, 8 * (left + CORNER)))
-        wanted = torch.lerp(example.photo[area], example.target[area], w[rows]).clamp(-1, 1)
-        inner = (..., slice(8, -8), slice(8, -8))  # the decoder saw zeros beyond the window
+        area = (..., slice(8 * top, 8 * (top + CORNER)), slice(8 * left, 8 * (left + CORNER)))
+        decoded = to_images(self._autoencoder, corner)[INNER]
+        photos, targets = example.photo[area][INNER], example.target[area][INNER]
+        photo, target, w = photos[rows], targets[rows], w[rows]
+        wanted = torch.lerp(photo, target, w).clamp(-1, 1)
         root = weight[rows].view(-1, 1, 1, 1)
-        loss = F.l1_loss(decoded[inner] * root, wanted[inner] * root)
-        edges = difference_loss(decoded[inner] * root, wanted[inner] * root)
-        return {"pixels": PIXEL_WEIGHT * loss, "edges": PIXEL_WEIGHT * edges}
+        losses = {
+            "pixels": PIXEL_WEIGHT * F.l1_loss(decoded * root, wanted * root),
+            "edges": PIXEL_WEIGHT * difference_loss(decoded * root, wanted * root),
+        }
+        if self._critic is not None:
+            doubt = self._critic.loss(decoded, wanted, photo, w, example.looks[rows])
+            compared = latents_loss + losses["pixels"] + losses["edges"]
+            losses["critic"] = balanced(doubt, compared, x, CRITIC_SHARE)
+        known = slice(-KNOWN_ROWS, None)
+        own = torch.cat([example.frame[known], example.painting[known]])
+        own = own[..., top : top + CORNER, left : left + CORNER]
+        restored = to_images(self._autoencoder, own)[INNER]
+        given = torch.cat([photos[known], targets[known]])
+        losses["restored"] = F.l1_loss(restored, given) + difference_loss(restored, given)
+        return losses
 
 
 def relative_weight(example: Example) -> Tensor:
@@ -227,7 +246,15 @@ def train(
         teacher = UNet2DConditionModel.from_pretrained(teacher_folder).to(device).eval()
         plain = PromptBank.load(runs / "text" / "bank.safetensors").to(device).states[0, :1]
         loss = Distilled(unet, teacher.requires_grad_(False), examples, plain, plan, window)
-    average = fit(unet, loss, plan, folder, after_step=loss.after_step)
-    assert isinstance(average, UNet2DConditionModel)
-    average.save_pretrained(folder / "unet")
-    return average
+    student = nn.ModuleDict({"unet": unet})
+    if objective == "paired":
+        student["decoder"] = autoencoder.decoder.requires_grad_(True)
+    average = fit(student, loss, plan, folder, after_step=loss.after_step)
+    assert isinstance(average, nn.ModuleDict)
+    if "decoder" in average:
+        autoencoder.decoder.load_state_dict(average["decoder"].state_dict())
+        autoencoder.save_pretrained(folder / "vae")
+    averaged_unet = average["unet"]
+    assert isinstance(averaged_unet, UNet2DConditionModel)
+    averaged_unet.save_pretrained(folder / "unet")
+    return averaged_unet

@@ -1,10 +1,10 @@
-"""A critic of latents, for stage `distil`: does this look like the teachers' painting of the frame?
+"""A critic of pictures, for stage `distil`: is this the teachers' painting of the photograph?
 
-A loss that compares picture with picture rewards the mean of all strokes that could be there, which
-is none. The critic sees the frame beside the painting (arXiv 1611.07004), knows the look by
+A loss that compares pixel with pixel rewards the mean of all strokes that could be there, which is
+none. The critic sees the photograph beside the painting (arXiv 1611.07004), knows the look by
 projection (arXiv 1802.05637) and learns with the hinge loss and spectral norms (arXiv 1802.05957)
-to tell the teachers' latents from the student's, patch by patch. Working on latents makes it cheap
-(arXiv 2403.12015).
+to tell the teachers' pictures from the student's, patch by patch. The student has to please it, and
+to give it the same features as the painting does (arXiv 1711.11585, section 3.2).
 """
 
 from pathlib import Path
@@ -18,41 +18,47 @@ from models.styles import STYLES
 from models.training.loop import autocast
 
 CLASSES = 1 + len(STYLES)
-WIDTHS = (96, 128, 160)
-LEARNING_RATE = 6e-4
+WIDTHS = (64, 128, 128, 192)
+LEARNING_RATE = 5e-4
+
+FEATURE_WEIGHT = 4.0
+"""Of the features' distance beside the score."""
 
 
 class Critic(nn.Module):
-    """(latents, frame latents, w, look) -> patch scores (B, h/2, w/2), high for a painting.
+    """(painting, photograph, w, look) -> patch scores (B, H/8, W/8), and features."""
 
-    Args:
-        channels: Of the latents.
-    """
-
-    def __init__(self, channels: int = 16) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        first, second, third = WIDTHS
-        self.body = nn.Sequential(
-            spectral_norm(nn.Conv2d(2 * channels + 1, first, 3, padding=1)),
-            nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(first, second, 3, padding=1)),
-            nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(second, third, 4, stride=2, padding=1)),
-            nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(third, third, 3, padding=1)),
-            nn.LeakyReLU(0.2),
+        a, b, c, d = WIDTHS
+        self.body = nn.ModuleList(
+            [
+                spectral_norm(nn.Conv2d(2 * 12 + 1, a, 3, padding=1)),
+                spectral_norm(nn.Conv2d(a, b, 4, stride=2, padding=1)),
+                spectral_norm(nn.Conv2d(b, c, 3, padding=1)),
+                spectral_norm(nn.Conv2d(c, d, 4, stride=2, padding=1)),
+            ]
         )
-        self.score = spectral_norm(nn.Conv2d(third, 1, 1))
-        self.looks = spectral_norm(nn.Embedding(CLASSES, third))
+        self.score = spectral_norm(nn.Conv2d(d, 1, 1))
+        self.looks = spectral_norm(nn.Embedding(CLASSES, d))
 
-    def forward(self, latents: Tensor, frame: Tensor, w: Tensor, looks: Tensor) -> Tensor:
-        """`w`: (B, 1, 1, 1), how far the painting goes from the frame; `looks`: int64 (B,)."""
-        plane = w.expand(-1, 1, *latents.shape[2:])
-        inputs = torch.cat([latents - frame, frame, plane], 1)
-        with autocast(latents.device):
-            features = self.body(inputs.contiguous(memory_format=torch.channels_last))
-            scores: Tensor = self.score(features)[:, 0]
-        return scores.float() + torch.einsum("bchw,bc->bhw", features.float(), self.looks(looks))
+    def forward(
+        self, painting: Tensor, photo: Tensor, w: Tensor, looks: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Images (B, 3, H, W) in [-1, 1], H and W multiples of 8; `looks`: int64 (B,).
+
+        `w`: (B, 1, 1, 1), how far the painting goes from the photograph.
+        """
+        x = F.pixel_unshuffle(torch.cat([painting, photo], 1), 2)
+        x = torch.cat([x, w.expand(-1, 1, *x.shape[2:])], 1)
+        features = []
+        with autocast(x.device):
+            x = x.contiguous(memory_format=torch.channels_last)
+            for layer in self.body:
+                x = F.leaky_relu(layer(x), 0.2)
+                features.append(x)
+            scores: Tensor = self.score(x)[:, 0]
+        return scores.float() + torch.einsum("bchw,bc->bhw", x.float(), self.looks(looks)), features
 
 
 class CriticLoop:
@@ -64,22 +70,30 @@ class CriticLoop:
         self._seen: tuple[Tensor, ...] | None = None
 
     def loss(
-        self, painted: Tensor, wanted: Tensor, frame: Tensor, w: Tensor, looks: Tensor
+        self, painted: Tensor, wanted: Tensor, photo: Tensor, w: Tensor, looks: Tensor
     ) -> Tensor:
         """What the critic finds wanting in `painted`, a scalar; remembers the batch for `learn`."""
-        self._seen = painted.detach(), wanted, frame, w, looks
+        self._seen = painted.detach(), wanted, photo, w, looks
         self._critic.requires_grad_(False)
-        return -self._critic(painted, frame, w, looks).mean()
+        scores, features = self._critic(painted, photo, w, looks)
+        with torch.no_grad():
+            _, taught = self._critic(wanted, photo, w, looks)
+        apart = [
+            (a.float() - b.float()).abs().mean() for a, b in zip(features, taught, strict=True)
+        ]
+        loss: Tensor = FEATURE_WEIGHT * torch.stack(apart).mean() - scores.mean()
+        return loss
 
     def learn(self) -> float:
         """One step on the batch seen last; returns the hinge loss."""
         assert self._seen is not None
-        painted, wanted, frame, w, looks = self._seen
+        painted, wanted, photo, w, looks = self._seen
         self._critic.requires_grad_(True)
-        real, made = self._critic(
-            torch.cat([wanted, painted]), frame.repeat(2, 1, 1, 1), w.repeat(2, 1, 1, 1),
+        scores, _ = self._critic(
+            torch.cat([wanted, painted]), photo.repeat(2, 1, 1, 1), w.repeat(2, 1, 1, 1),
             looks.repeat(2),
-        ).chunk(2)  # fmt: skip
+        )  # fmt: skip
+        real, made = scores.chunk(2)
         hinge = F.relu(1 - real).mean() + F.relu(1 + made).mean()
         self._optimizer.zero_grad(set_to_none=True)
         hinge.backward()
@@ -99,10 +113,10 @@ class CriticLoop:
 def balanced(adversarial: Tensor, compared: Tensor, at: Tensor, share: float) -> Tensor:
     """The adversarial loss, weighed so that it pulls at `at` with `share` of the other's force.
 
-    The ratio of gradient norms (arXiv 2012.09841, equation 7), taken at the student's latents.
+    The ratio of gradient norms (arXiv 2012.09841, equation 7).
     """
     forces = [
         torch.autograd.grad(loss, at, retain_graph=True)[0] for loss in (compared, adversarial)
     ]
-    weight = share * forces[0].norm() / forces[1].norm().clamp(min=1e-6)
-    return adversarial * weight.clamp(max=10).detach()
+    weight = share * forces[0].norm() / forces[1].norm().clamp(min=1e-9)
+    return adversarial * weight.detach()

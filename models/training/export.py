@@ -37,9 +37,11 @@ def export(runs: Path, folder: Path, *, unet: str = "paired") -> int:
         ValueError: It came out larger than `LARGEST_BYTES`.
     """
     half = torch.float16
+    own_vae = runs / unet / "vae"  # a student whose decoder learned along
+    vae = own_vae if own_vae.is_dir() else runs / "autoencoder" / "vae"
     networks = {
         "unet": UNet2DConditionModel.from_pretrained(runs / unet / "unet", torch_dtype=half),
-        "vae": AutoencoderPatch.from_pretrained(runs / "autoencoder" / "vae", torch_dtype=half),
+        "vae": AutoencoderPatch.from_pretrained(vae, torch_dtype=half),
         "text_encoder": CLIPTextModel.from_pretrained(runs / "text/text_encoder", dtype=half),
     }
     folder.mkdir(parents=True, exist_ok=True)
