@@ -96,7 +96,7 @@ class _Load:
 def make_compiled(cache: Artifacts) -> Iterator[Callable[..., Engine]]:
     made: list[Engine] = []
 
-    def make(build: Any, load: _Load, mode: Any = "now") -> Engine:
+    def make(build: Any, load: Any, mode: Any = "now") -> Engine:
         engine = ready(make_engine(make_lcm()))
         device = Repeater()
         networks = CompiledNetworks(engine, device, cache, mode, build, load)
@@ -192,6 +192,23 @@ def test_failure_is_said_once_and_painting_goes_on(
     assert len(build.folders) == 1
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_unforeseen_error_leaves_nobody_waiting(make_compiled: Callable[..., Engine]) -> None:
+    load = _Load()
+    errors: list[type[BaseException]] = [ZeroDivisionError]
+
+    def fails_first(folder: Path, own: Parts) -> Parts:
+        if errors:
+            raise errors.pop()
+        return load(folder, own)
+
+    engine = make_compiled(_Build(), fails_first)
+    paint(engine, STYLE)
+    assert engine.notes == ["kernels are not compiled: it was broken off"]
+    paint(engine, STYLE, make_data(1, (32, 32)))  # another shape, another try
+    assert load.calls
+
+
 def test_damaged_cache_is_made_again(
     make_compiled: Callable[..., Engine], cache: Artifacts, tmp_path: Path
 ) -> None:
@@ -217,7 +234,7 @@ def test_close_ends_the_compiler_and_its_thread(
     painter: Any = engine.painter
     worker = painter._compiled._worker
     engine.close()
-    assert not worker._thread.is_alive()
+    assert worker._threads and not any(thread.is_alive() for thread in worker._threads)
     assert build.is_cancelled or not build.folders
     assert not list(tmp_path.glob("compiled/*"))  # nothing half made stays
     assert_same(paint(engine, STYLE), paint(make_engine(make_lcm()), STYLE))

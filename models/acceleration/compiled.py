@@ -2,14 +2,13 @@
 
     shape ──► found on disk? ──no──► compiled in another process ──► loaded, tried ──► taken over
 
-One thread beside the caller waits for the process, loads what it made and runs it once, so that
+A thread beside the caller waits for the process, loads what it made and runs it once, so that
 nothing is left to do between two frames but to capture. It touches nothing of the caller's but the
 weights, which it reads. What cannot be compiled stays as it is, and `Engine.notes` says why.
 """
 
 import logging
 import os
-import queue
 import shutil
 import subprocess
 import sys
@@ -168,11 +167,11 @@ class _Job:
         self.is_over = blueprint is None
         self.done = threading.Event()
         self.parts: Parts | None = None
-        self.failure = "the program ended"
+        self.failure = "it was broken off"
 
 
 class _Worker:
-    """One job after the other, in one thread that the first job starts."""
+    """One job after the other, each in a thread of its own, which no error outlives."""
 
     def __init__(
         self,
@@ -185,21 +184,17 @@ class _Worker:
         self._artifacts = artifacts
         self._start = start
         self._load = load
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._turn = threading.Lock()
         self._lock = threading.Lock()  # of the two below
         self._building: Building | None = None
         self._is_closed = False
 
     def add(self, job: _Job) -> None:
-        if self._is_closed:
-            job.done.set()
-            return
-        self._jobs.put(job)
-        if self._thread is None:
-            # a daemon: a program that ends without `close` must not wait for a compiler
-            self._thread = threading.Thread(target=self._run, name="compiled", daemon=True)
-            self._thread.start()
+        # daemons: a program that ends without `close` must not wait for a compiler
+        thread = threading.Thread(target=self._run, args=(job,), name="compiled", daemon=True)
+        self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+        thread.start()
 
     def abandon(self) -> None:
         """Take no more jobs, and end the compilation under way."""
@@ -207,22 +202,21 @@ class _Worker:
             self._is_closed = True
             if self._building is not None:
                 self._building.cancel()
-        self._jobs.put(None)
 
     def close(self) -> None:
         self.abandon()
-        if self._thread is not None:
-            self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
+    def _run(self, job: _Job) -> None:
+        try:
+            with self._turn:
                 if not self._is_closed:
                     job.parts = self._made(job)
-            except LOADING_ERRORS as err:
-                job.failure = " ".join(str(err).split())[:200] or type(err).__name__
-            finally:
-                job.done.set()
+        except LOADING_ERRORS as err:
+            job.failure = " ".join(str(err).split())[:200] or type(err).__name__
+        finally:
+            job.done.set()
 
     def _made(self, job: _Job) -> Parts:
         assert job.blueprint is not None
@@ -239,7 +233,7 @@ class _Worker:
         try:
             with self._lock:
                 if self._is_closed:
-                    raise RuntimeError("the program ended")
+                    raise RuntimeError("the engine was closed")
                 self._building = self._start(folder)
             code = self._building.wait()
             with self._lock:
