@@ -40,11 +40,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The session's tests send real signals to their own process; after a hundred others have run in it,
-# with OpenVINO's threads and its matrix state, such a signal has ended it. So they have their own.
 test: lint
-	$(BIN)/pytest --ignore=tests/test_session.py
-	$(BIN)/pytest tests/test_session.py
+	$(BIN)/pytest
 
 # A display of its own with real key presses; a PipeWire of its own; in a virtual machine, real
 # camera drivers. Debian.

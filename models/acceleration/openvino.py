@@ -10,6 +10,7 @@ and out: who calls need not know.
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,9 +57,8 @@ class OpenVinoCall:
         on_failure: Callable[[str], None],
         plans: Path | None = None,
     ) -> None:
-        openvino = _openvino()
-        self._tensor_type = openvino.Tensor
-        self._core = openvino.Core()
+        self._tensor_type = _openvino().Tensor
+        self._core = _core()
         self._module = module
         if isinstance(traced, Path):
             self._model = self._core.read_model(traced)
@@ -130,7 +130,7 @@ def best_precision() -> Precision:
     Raises:
         ImportError: openvino is not installed.
     """
-    capabilities = _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if "BF16" in capabilities else "f32"
 
 
@@ -142,6 +142,17 @@ def _openvino() -> Any:
     return openvino
 
 
+@cache
+def _core() -> Any:
+    """The process's one core, which lives as long as the process.
+
+    OpenVINO 2026.4 gives the thread that makes a core's first use of the CPU a stack for signals,
+    and unmaps it with the core, whichever stack and thread that leaves: with a second core, or in
+    another thread, the next Ctrl-C is a segmentation fault.
+    """
+    return _openvino().Core()
+
+
 def read_compiled(path: Path, threads: int, plans: Path) -> Callable[..., tuple[Tensor, ...]]:
     """A saved model as a function of tensors, in float32; compiled for each new set of shapes.
 
@@ -150,7 +161,7 @@ def read_compiled(path: Path, threads: int, plans: Path) -> Callable[..., tuple[
     Raises:
         RuntimeError: The file is no model.
     """
-    core = _openvino().Core()
+    core = _core()
     model = core.read_model(path)
     requests: dict[Shapes, Any] = {}
 
