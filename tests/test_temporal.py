@@ -22,8 +22,9 @@ from sequences import (
 from models import Style
 from stream.frame import Frame
 from stream.stylizer import Stylizer
-from stream.temporal import Decision, Temporal, blend
+from stream.temporal import Decision, Temporal, blend, mixing
 from stream.temporal.blend import check_stability, history_weight
+from stream.temporal.mixing import History
 
 
 def frames_of(pictures: list[Picture], rate: int = RATE) -> list[Frame]:
@@ -83,13 +84,14 @@ def test_old_paint_is_dropped_where_the_new_has_another_colour() -> None:
 
 
 def test_fine_contrast_lost_by_averaging_is_given_back() -> None:
-    """Two paintings with half their texture in common: the mean has less of it than either."""
+    """Two paintings with most of their texture in common: the mean has less of it than either."""
     random = np.random.default_rng(0)
     common, *own = (cv2.GaussianBlur(random.normal(0, 30, (128, 128, 3)), (0, 0), 1) for _ in "123")
     old, new = ((128 + common + part).clip(0, 255).astype(np.uint8) for part in own)
     mixed = blend.blend(old, new, np.full((128, 128), 0.5, np.float32))
 
-    restored = blend.restored(mixed, new, (16, 16))
+    restored = mixed.copy()
+    blend.restore(restored, new, (16, 16))
 
     fine = [cv2.Laplacian(data, cv2.CV_32F).var() for data in (mixed, restored, new)]
     assert fine[0] < 0.8 * fine[2]
@@ -106,6 +108,40 @@ def test_history_is_pulled_along_the_flow(by: int) -> None:
     moved = blend.pulled(data, flow)
 
     assert (moved[8:-8, 8:-8] == data[8 - by : -8 - by, 8 + 3 * by : 3 * by - 8 or None]).all()
+
+
+def test_part_of_a_picture_is_pulled_as_in_the_whole() -> None:
+    data = view(photograph(1))
+    flow = np.random.default_rng(0).normal(0, 4, (SIZE_PX // 4, SIZE_PX // 4, 2))
+    flow = cv2.blur(flow.astype(np.float32), (5, 5))
+
+    part = blend.pulled(data, flow[10:30, 20:50], to=(120, 80), at=(80, 40))
+
+    inner = np.s_[8:-8, 8:-8]
+    assert (part[inner] == blend.pulled(data, flow)[40:120, 80:200][inner]).all()
+
+
+def test_only_around_open_cells_is_anything_mixed() -> None:
+    """Two open cells are what mixing gives, up to rounding; the rest keeps its bytes."""
+    random = np.random.default_rng(0)
+    old, new = view(photograph(1)), with_noise(view(photograph(1)), 3, 1)
+    copied = np.ones(GRID[::-1], np.uint8)
+    copied[4:6, 7] = 0
+    side = SIZE_PX // 2
+    weight = np.full((side, side), 0.6, np.float32)
+    flow = cv2.blur(random.normal(0, 2, (side, side, 2)).astype(np.float32), (9, 9))
+
+    mixed = mixing.Mixer().mix(old, new, History(weight, flow, copied), GRID)
+
+    part = mixing.Box(4, 1, 7, 8, GRID)
+    pulled = part.of(blend.pulled(old, flow))
+    agreed = cv2.resize(blend.agreement(pulled, part.of(new), (7, 8)), (28, 32))
+    wanted = blend.blend(pulled, part.of(new), part.of(weight) * agreed)
+    blend.restore(wanted, part.of(new), (7, 8))
+    is_open = cv2.resize(1 - copied, None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST) > 0
+    assert (mixed[~is_open] == old[~is_open]).all()
+    assert cv2.absdiff(mixed[is_open], wanted[part.of(is_open)]).max() <= 1
+    assert (mixed != old)[is_open].any() and (mixed != new)[is_open].any()
 
 
 @pytest.mark.parametrize("wrong", [-0.01, 1.01, float("nan")])

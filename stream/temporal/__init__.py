@@ -4,6 +4,7 @@
          ─► gate     which cells still look as they did when they were painted
          ─► motion   where everything else was one frame before, and how sure that is
          ─► blend    the painted picture mixed with the last one, moved along
+            mixing   that, only around what changed
             state    Temporal: what is remembered of one stream, and what follows from it
             buffers  memory used again from frame to frame
 

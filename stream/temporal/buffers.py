@@ -4,6 +4,7 @@ A fresh array of a picture's size is memory that the system has to map page by p
 that takes longer than the arithmetic on it.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,18 @@ from numpy.typing import NDArray
 
 
 class Buffers:
-    """Named arrays; each holds what was last written to it. Not thread-safe."""
+    """Memory by name; each holds what was last written to it. Not thread-safe."""
 
     def __init__(self) -> None:
         self._memory: dict[str, NDArray[Any]] = {}
 
     def take(self, name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
-        """The array of that name, with what is left in it; a new one where another shape or type
-        is asked for than before.
+        """An array in the memory of that name, with what is left there, until it is taken again.
+
+        The memory grows when more is asked for than ever before.
         """
-        array = self._memory.get(name)
-        if array is None or array.shape != shape or array.dtype != dtype:
-            array = self._memory[name] = np.empty(shape, dtype)
-        return array
+        count = math.prod(shape)
+        memory = self._memory.get(name)
+        if memory is None or memory.size < count or memory.dtype != dtype:
+            memory = self._memory[name] = np.empty(count, dtype)
+        return memory[:count].reshape(shape)

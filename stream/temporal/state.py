@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stream.frame import Size
 from stream.temporal import blend, gate, shots
-from stream.temporal.buffers import Buffers
+from stream.temporal.mixing import History, Mixer
 from stream.temporal.motion import FlowEstimator, Motion
 
 Floats = NDArray[np.float32]
@@ -118,7 +118,7 @@ class Temporal:
         self._noise: float | None = None
         self._time_s = 0.0
         self._flow = FlowEstimator()
-        self._buffers = Buffers()
+        self._mixer = Mixer()
 
     def reset(self) -> None:
         """Forget everything; the next frame is painted as if it were the first."""
@@ -169,23 +169,10 @@ class Temporal:
         if scene is None or not decision.remembers:
             return painted
         if decision.weight is not None and scene.shown is not None:
-            painted = self._mixed(scene.shown, painted, decision, scene.look.grid)
+            history = History(decision.weight, decision.flow, decision.copied)
+            painted = self._mixer.mix(scene.shown, painted, history, scene.look.grid)
         scene.shown = painted
         return painted
-
-    def _mixed(self, shown: Data, painted: Data, decision: Decision, grid: Size) -> Data:
-        old = shown
-        if decision.flow is not None:
-            old = blend.pulled(shown, decision.flow, self._buffers)
-        assert decision.weight is not None
-        agreed = cv2.resize(blend.agreement(old, painted, grid), decision.weight.shape[::-1])
-        mixed = blend.blend(old, painted, decision.weight * agreed, self._buffers)
-        mixed = blend.restored(mixed, painted, grid, self._buffers)
-        if decision.copied is not None:
-            size = painted.shape[1], painted.shape[0]
-            copied = cv2.resize(decision.copied, size, interpolation=cv2.INTER_NEAREST)
-            cv2.copyTo(shown, copied, mixed)
-        return mixed
 
     def _cut(self, now: Scene, stability: float) -> Decision:
         """Put the scene aside; go on with an older one that looks like this frame, if any does."""
