@@ -5,12 +5,13 @@ out; the command line and the benchmarks read. Prints nothing.
 """
 
 import threading
-from collections import deque
+from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.clock import Clock
 
@@ -37,21 +38,37 @@ class Summary:
 
 
 class Times:
-    """Times in seconds: the newest, and how many there were in all. Not thread-safe."""
+    """Times in seconds: the newest, and how many there were in all. Not thread-safe.
+
+    Its memory is taken at once and never grows: 64 KiB.
+    """
 
     def __init__(self) -> None:
-        self.newest_s: deque[float] = deque(maxlen=SAMPLES)
+        self._ring = array("d", [0.0]) * SAMPLES
         self.count = 0
         self.total_s = 0.0
 
     def add(self, time_s: float) -> None:
-        self.newest_s.append(time_s)
+        self._ring[self.count % SAMPLES] = time_s
         self.count += 1
         self.total_s += time_s
 
+    def newest_s(self) -> NDArray[np.float64]:
+        """A copy of the newest times, the last one last."""
+        ring = np.array(self._ring)
+        if self.count < SAMPLES:
+            return ring[: self.count]
+        return np.roll(ring, -(self.count % SAMPLES))
+
+    def copy(self) -> "Times":
+        """The same, to read at leisure."""
+        other = Times.__new__(Times)
+        other._ring, other.count, other.total_s = self._ring[:], self.count, self.total_s
+        return other
+
     def summary(self) -> Summary:
         shares = [percent / 100 for percent in PERCENTILES]
-        found_ms = percentiles_ms(tuple(self.newest_s)).values()
+        found_ms = percentiles_ms(self.newest_s()).values()
         quantiles_s = {share: ms / 1e3 for share, ms in zip(shares, found_ms, strict=True)}
         return Summary(self.count, self.total_s, quantiles_s)
 
@@ -102,7 +119,7 @@ class Stats:
         self._latency = Times()
         self._notes: dict[str, None] = {}  # a set that keeps its order
         self._sinks: dict[str, SinkStats] = {}
-        self._out_s: deque[float] = deque(maxlen=SAMPLES)
+        self._out_s = Times()
         self._first_out_s: float | None = None
         self._first_in_s: float | None = None
         self._last_out_s: float | None = None
@@ -123,7 +140,7 @@ class Stats:
             self._last_out_s = now_s
             if self._first_out_s is None:
                 self._first_out_s = now_s
-            self._out_s.append(now_s)
+            self._out_s.add(now_s)
             self._latency.add(now_s - captured_at_s)
 
     def count_shown(self, sink: str, captured_at_s: float, now_s: float) -> None:
@@ -230,15 +247,15 @@ class Stats:
         """Frames handed over per second in the last `window_s` seconds."""
         since_s = self._clock.now_s() - window_s
         with self._lock:
-            count = sum(1 for out_s in reversed(self._out_s) if out_s > since_s)
-        return count / window_s
+            out_s = self._out_s.newest_s()
+        return int((out_s > since_s).sum()) / window_s
 
     @property
     def sinks(self) -> dict[str, dict[str, object]]:
         """Of each of several sinks: frames taken, drops by cause, p50, p95, p99 of their age."""
         with self._lock:
             sinks = {
-                name: (shown.frames, dict(shown.dropped), tuple(shown.age.newest_s))
+                name: (shown.frames, dict(shown.dropped), shown.age.newest_s())
                 for name, shown in self._sinks.items()
             }
         return {
@@ -250,14 +267,14 @@ class Stats:
     def latency_ms(self) -> dict[str, float]:
         """p50, p95, p99 of the time from a frame's capture to its hand-over, in ms."""
         with self._lock:
-            latency_s = tuple(self._latency.newest_s)
+            latency_s = self._latency.newest_s()
         return percentiles_ms(latency_s)
 
     @property
     def stages(self) -> dict[str, dict[str, float]]:
         """p50, p95, p99 of every stage's time, in ms, in the order they first ran."""
         with self._lock:
-            stages_s = {name: tuple(times.newest_s) for name, times in self._stages.items()}
+            stages_s = {name: times.newest_s() for name, times in self._stages.items()}
         return {name: percentiles_ms(times_s) for name, times_s in stages_s.items()}
 
     @property
@@ -268,28 +285,34 @@ class Stats:
     def newest_latency_s(self) -> tuple[float, ...]:
         """Seconds from capture to hand-over of the newest frames, the last one last."""
         with self._lock:
-            return tuple(self._latency.newest_s)
+            return tuple(self._latency.newest_s().tolist())
 
     @property
     def latency_summary(self) -> Summary:
         """Of the time from a frame's capture to its hand-over."""
         with self._lock:
-            return self._latency.summary()
+            latency = self._latency.copy()
+        return latency.summary()
 
     @property
     def stage_summaries(self) -> dict[str, Summary]:
         """Of every stage's time, in the order they first ran."""
         with self._lock:
-            return {name: times.summary() for name, times in self._stages.items()}
+            stages = {name: times.copy() for name, times in self._stages.items()}
+        return {name: times.summary() for name, times in stages.items()}
 
     @property
     def sink_summaries(self) -> dict[str, SinkSummary]:
         """Of each of several sinks."""
         with self._lock:
-            return {
-                name: SinkSummary(shown.frames, shown.age.summary(), dict(shown.dropped))
+            sinks = {
+                name: (shown.frames, shown.age.copy(), dict(shown.dropped))
                 for name, shown in self._sinks.items()
             }
+        return {
+            name: SinkSummary(frames, age.summary(), dropped)
+            for name, (frames, age, dropped) in sinks.items()
+        }
 
     def as_dict(self) -> dict[str, object]:
         """Everything as plain values for JSON; `sinks` and the like are a live session's."""

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -104,7 +105,37 @@ def test_memory_is_bounded_and_the_newest_times_count() -> None:
         stats.record("encode", float(index >= SAMPLES))
 
     assert stats.stages["encode"]["p50"] == 1000.0
-    assert len(stats._stages["encode"].newest_s) == SAMPLES
+    assert len(stats._stages["encode"].newest_s()) == SAMPLES
+
+
+def test_the_newest_latencies_come_in_order() -> None:
+    stats = Stats()
+    for index in range(SAMPLES + 3):
+        stats.count_out(0.0, float(index))
+
+    assert stats.newest_latency_s()[-3:] == (SAMPLES, SAMPLES + 1.0, SAMPLES + 2.0)
+    assert stats.newest_latency_s()[0] == 3.0
+    assert len(stats.newest_latency_s()) == SAMPLES
+
+
+def test_memory_is_taken_at_once_and_does_not_grow_with_the_frames() -> None:
+    stats = Stats()
+
+    def count(frames: int) -> None:
+        for index in range(frames):
+            stats.count_in(0.5 * index)
+            stats.record("encode", 0.5 * index)
+            stats.count_shown("null", 0.0, 0.5 * index)
+            stats.count_out(0.0, 0.5 * index)
+
+    count(1)
+    tracemalloc.start()
+    try:
+        count(SAMPLES)
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 16 * 1024  # 32 bytes a number would be a quarter of a MiB
 
 
 def test_counts_from_many_threads_add_up() -> None:
