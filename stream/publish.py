@@ -97,7 +97,8 @@ def publish(publication: Publication, memory: Any, wire: Connection) -> None:
     """Send pictures until the other end says ``None`` or is gone; the body of the process.
 
     Over the wire come (slot, pts, time base, position and length of each piece of sound in it);
-    back go the slots that are free again, and a sentence before an end that was not asked for.
+    back go ``None`` when all is imported, the slots that are free again, and a sentence before an
+    end that was not asked for.
     """
     import signal
 
@@ -106,6 +107,7 @@ def publish(publication: Publication, memory: Any, wire: Connection) -> None:
 
     from stream.sources.explaining import explain
 
+    _say(wire, None)
     slots = np.frombuffer(memory, np.uint8).reshape(-1, publication.slot_bytes)
     options = dict(MUXER_OPTIONS.get(publication.format, {}))
     try:
@@ -183,8 +185,8 @@ class _Sender:
             self._track.flush()
 
 
-def _say(wire: Connection, sentence: str) -> None:
+def _say(wire: Connection, word: str | None) -> None:
     try:
-        wire.send(sentence)
+        wire.send(word)
     except OSError:
         return

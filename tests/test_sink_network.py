@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -24,7 +25,8 @@ from stream.errors import SinkError
 from stream.exitcode import ExitCode
 from stream.frame import Frame
 from stream.publish import ENCODER, MUXER_OPTIONS, prompt_address
-from stream.sinks.network import START_S, NetworkSink, even, format_of
+from stream.sinks import network
+from stream.sinks.network import CONNECT_S, IMPORT_S, NetworkSink, even, format_of
 from stream.sound import Sound
 from stream.source import open_source
 from stream.sources.paced import PacedSource
@@ -196,13 +198,34 @@ def test_a_silent_far_side_blocks_nobody_and_is_tried_again(peers: Callable[...,
     (name,) = stats.sinks
     assert stats.sinks[name]["dropped"]["connecting"] >= 5
     assert not sink.took_last
-    clock.advance(START_S + 1)
+    clock.advance(CONNECT_S + 1)
     sink.write(made_frames(1)[0])
     assert stats.events == {f"restart of {name}": 1}
     clock.advance(1)
     sink.write(made_frames(1)[0])
     assert len(multiprocessing.active_children()) == 1
     sink.abort()
+
+
+def test_a_child_that_is_slow_to_import_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has not come to connecting says nothing of the far side."""
+    monkeypatch.setattr(network, "publish", sleeps)
+    clock = ManualClock()
+    sink, stats = make(f"tcp://127.0.0.1:{free_port()}", clock)
+    frame = made_frames(1)[0]
+    sink.write(frame)
+    clock.advance(IMPORT_S - 1)
+    sink.write(frame)
+    assert stats.events == {}
+    clock.advance(2)
+    sink.write(frame)
+    assert sum(stats.events.values()) == 1
+    sink.abort()
+
+
+def sleeps(*_: object) -> None:
+    """In the publishing process' place: one that never gets anywhere."""
+    time.sleep(LIMIT_S)
 
 
 def test_a_server_that_restarts_is_reached_again(peers: Callable[..., Peer]) -> None:

@@ -43,8 +43,12 @@ SOUND_BACKLOG = 100
 STALL_S = 4.0
 """A child that has taken nothing for so long is killed."""
 
-START_S = 15.0
-"""A new child may take longer until its first frame: it imports, connects and shakes hands."""
+IMPORT_S = 120.0
+"""How long a new child may take until it has imported what it needs: nobody is far away there, and
+a machine under load is slow."""
+
+CONNECT_S = 15.0
+"""How long it may take from there to its first frame: it connects and shakes hands."""
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
@@ -72,8 +76,16 @@ class Child:
     memory: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
     free: list[int]
     heard_at_s: float
+    imported: bool = False
     connected: bool = False
     reason: str = ""
+
+    @property
+    def limit_s(self) -> float:
+        """How long it may be silent now."""
+        if self.connected:
+            return STALL_S
+        return CONNECT_S if self.imported else IMPORT_S
 
 
 class NetworkSink(Sink):
@@ -187,24 +199,29 @@ class NetworkSink(Sink):
         """Take back the slots that the child is done with; replace a child that hangs or ended."""
         try:
             while child.wire.poll():
-                word = child.wire.recv()
-                if isinstance(word, str):
-                    child.reason = word
-                    continue
-                child.free.append(word)
-                child.heard_at_s = now_s
-                if not child.connected:
-                    child.connected = self._was_connected = True
-                    self._pause_s, self._last_reason = FIRST_PAUSE_S, ""
-                    logger.info("publishing to %s", self._name)
+                self._hear_from(child, child.wire.recv(), now_s)
         except (EOFError, OSError):
             self._replace(child, now_s, child.reason or f"{self._name} ended the connection.")
             return
-        limit_s = STALL_S if child.connected else START_S
-        if len(child.free) < SLOTS and now_s - child.heard_at_s > limit_s:
-            self._replace(child, now_s, f"{self._name} took nothing for {limit_s:g} s.")
+        if len(child.free) < SLOTS and now_s - child.heard_at_s > child.limit_s:
+            self._replace(child, now_s, f"{self._name} took nothing for {child.limit_s:g} s.")
         elif len(child.free) == SLOTS:
             child.heard_at_s = now_s
+
+    def _hear_from(self, child: Child, word: int | str | None, now_s: float) -> None:
+        """One word of the child's (see `publish`)."""
+        if isinstance(word, str):
+            child.reason = word
+            return
+        child.heard_at_s = now_s
+        if word is None:
+            child.imported = True
+            return
+        child.free.append(word)
+        if not child.connected:
+            child.connected = self._was_connected = True
+            self._pause_s, self._last_reason = FIRST_PAUSE_S, ""
+            logger.info("publishing to %s", self._name)
 
     def _replace(self, child: Child, now_s: float, reason: str) -> None:
         self._kill(child)
