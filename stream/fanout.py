@@ -94,9 +94,10 @@ class Fanout:
         """A painted frame, to all."""
         self._put(frame, lambda sink: True)
 
-    def preview(self, frame: Frame) -> None:
-        """A frame that is not painted yet, to those who take such."""
+    def preview(self, frame: Frame) -> bool:
+        """A frame that is not painted yet, to those who take such; whether there are any."""
         self._put(frame, lambda sink: sink.takes_preview)
+        return any(outlet.sink.takes_preview for outlet in self.outlets)
 
     def hear(self, sound: Sound) -> None:
         """A piece of sound, to all who take such."""

@@ -83,6 +83,7 @@ class LiveSession:
         duration_s: Stop by itself so many seconds after the first painted picture; ``None`` never
             does.
         on_ready: Called, in the thread that paints, when the first painted picture has gone out.
+        join_limit_s: How long is waited for a thread to end; ``None`` takes what suits each.
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class LiveSession:
         self._begun = threading.Event()
         self._failures = Failures()
         self._first_s: float | None = None
+        self._previewed = False
         self._started_at_s = 0.0
         self._end_s: float | None = None
         self._has_run = False
@@ -206,7 +208,7 @@ class LiveSession:
             now_s = self._clock.now_s()
             self.stats.record("read", now_s - start_s)
             if not self._ready.is_set():
-                self._presenter.preview(frame.replace(frame.data, captured_at_s=now_s))
+                self._preview(frame.replace(frame.data, captured_at_s=now_s))
                 if not self._source.can_wait:
                     self._source.sounds()  # of pictures that will not be
                     continue
@@ -226,9 +228,16 @@ class LiveSession:
         self.stats.count_in(now_s)
         with suppress(Closed):
             if not self._presenter.started:
-                self._presenter.preview(frame)
+                self._preview(frame)
             self._inbox.put(frame)
             self._motion.put(frame)
+
+    def _preview(self, frame: Frame) -> None:
+        """Show a frame unpainted, to those who take such."""
+        if self._presenter.preview(frame) and not self._previewed:
+            self._previewed = True
+            self.stats.record("first preview", self._clock.now_s() - self._started_at_s)
+            logger.info("the first unpainted picture has gone out")
 
     def _listen(self, media_s: float, now_s: float) -> None:
         """Pass on the sound that came with a picture, which the source dates `media_s`."""
@@ -340,17 +349,22 @@ class LiveSession:
 
     @contextmanager
     def _guarding(self, outlet: Outlet) -> Iterator[None]:
-        """A sink that fails is left out from now on; the last one to fail ends the session."""
+        """A sink that fails is left out from now on; the last one to fail ends the session.
+
+        What no sink should raise is raised again when the session has ended.
+        """
         try:
             yield
-        except (StreamError, ValueError, OSError) as err:
+        except Exception as err:
             outlet.failed = True
             outlet.channel.close(discard=True)
             logger.warning("The output %s failed: %s", outlet.name, err)
             self.stats.count_event(f"{outlet.name} failed")
             self.stats.note(f"The output {outlet.name} failed: {err}")
-            if all(one.failed for one in self._fanout.outlets):
+            is_last = all(one.failed for one in self._fanout.outlets)
+            if is_last:
                 self._end()
+            if is_last or not isinstance(err, (StreamError, ValueError, OSError)):
                 raise
 
     def _finish(self, outlet: Outlet) -> None:

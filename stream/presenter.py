@@ -39,11 +39,12 @@ class Presenter:
         """Whether a painted picture has been shown."""
         return self._shown is not None
 
-    def preview(self, frame: Frame) -> None:
-        """A frame as it is, for those who like to see something until the model is ready."""
+    def preview(self, frame: Frame) -> bool:
+        """A frame as it is, for those who like to see something until the model is ready; whether
+        it went out to any.
+        """
         with self._lock:
-            if self._shown is None:
-                self._fanout.preview(frame)
+            return self._shown is None and self._fanout.preview(frame)
 
     def show(self, frame: Frame, painted: Data | None, look: Look, size: Size) -> None:
         """One picture of `size` for this frame; dropped where a newer one has been shown.

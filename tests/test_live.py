@@ -93,6 +93,27 @@ def test_a_sink_that_fails_is_left_out_and_the_others_go_on() -> None:
     assert "The output broken failed: the disk is full" in stats.notes
 
 
+def test_what_no_sink_should_raise_leaves_it_out_and_is_raised_in_the_end() -> None:
+    source = SteppedSource(COUNT)
+    broken = ListSink(Breaks("write", 3, TypeError("a fault of ours")))
+    good = ListSink(on_write=source.step)
+    session = make_live(source, [("broken", broken), ("good", good)])
+
+    with pytest.raises(TypeError, match="a fault of ours"):
+        session.run()
+
+    assert len(good.frames) == COUNT
+    assert (broken.ended, good.ended) == (["abort"], ["close"])
+    assert session.failed_sinks == ["broken"]
+
+
+def test_a_last_sink_that_raises_what_none_should_ends_the_session() -> None:
+    broken = ListSink(Breaks("write", 1, TypeError("a fault of ours")))
+
+    with pytest.raises(TypeError, match="a fault of ours"):
+        make_live(SteppedSource(COUNT), [("broken", broken)]).run()
+
+
 def test_the_last_sink_to_fail_ends_the_session() -> None:
     source = SteppedSource(COUNT)
     broken = ListSink(Breaks("write", 1, SinkError("the disk is full")))
@@ -163,6 +184,57 @@ def test_a_preview_is_shown_until_the_model_is_ready() -> None:
         any(np.array_equal(shown.data, 255 - frame.data) for frame in frames)
         for shown in plain.frames
     )
+
+
+def test_a_preview_is_shown_before_the_model_is_loaded() -> None:
+    """The model is loaded only when three unpainted pictures have been seen."""
+    source, seen = SteppedSource(6), threading.Event()
+    source.can_wait = False
+
+    def previewed() -> None:
+        if len(preview.frames) == 3:
+            seen.set()
+        source.step()
+
+    preview = PreviewSink(on_write=previewed)
+    session = make_live(source, [("preview", preview)])
+    was_seen: list[bool] = []
+
+    def load() -> FakePainter:
+        was_seen.append(seen.wait(LIMIT_S))
+        return FakePainter()
+
+    session._make_painter = load
+    session.run()
+
+    assert was_seen == [True]
+    assert "first preview" in session.stats.stages
+    for shown, frame in zip(preview.frames[:3], make_frames(3), strict=True):
+        assert np.array_equal(shown.data, frame.data)
+
+
+def test_no_preview_is_told_of_where_none_is_taken() -> None:
+    source = SteppedSource(1)
+    session = make_live(source, [("list", ListSink(on_write=source.step))])
+
+    assert "first preview" not in session.run().stages
+
+
+def test_a_file_shows_its_first_frame_before_the_model_is_loaded() -> None:
+    source, seen = SteppedSource(2), threading.Event()
+    preview = PreviewSink(on_write=lambda: (seen.set(), source.step()))
+    session = make_live(source, [("preview", preview)])
+    was_seen: list[bool] = []
+
+    def load() -> FakePainter:
+        was_seen.append(seen.wait(LIMIT_S))
+        return FakePainter()
+
+    session._make_painter = load
+    session.run()
+
+    assert was_seen == [True]
+    assert np.array_equal(preview.frames[0].data, make_frames(1)[0].data)
 
 
 def test_between_paintings_the_last_one_is_moved() -> None:
