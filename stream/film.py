@@ -21,6 +21,7 @@ from stream.stats import Stats
 from stream.temporal import gate
 from stream.temporal.between import Key, Tweener
 from stream.temporal.lookahead import LookAhead, Moment
+from stream.temporal.settings import DEFAULTS, TemporalSettings
 from stream.temporal.splitter import Splitter
 
 NO_PICTURE: Data = np.empty((0, 0, 3), np.uint8)
@@ -48,6 +49,7 @@ class Film(Reel):
     Args:
         paint: Paints a picture of the model's size.
         stats: Where stage times and events go.
+        settings: Expert settings of stability.
         look_ahead: Smooth each picture by those after it.
         every: Paint one frame in so many; the others are made from their painted neighbours.
 
@@ -56,17 +58,23 @@ class Film(Reel):
     """
 
     def __init__(
-        self, paint: Callable[[Data], Data], stats: Stats, *, look_ahead: bool, every: int
+        self,
+        paint: Callable[[Data], Data],
+        stats: Stats,
+        settings: TemporalSettings = DEFAULTS,
+        *,
+        look_ahead: bool,
+        every: int,
     ) -> None:
-        super().__init__(paint, stats, sees_cuts=every == 1)
+        super().__init__(paint, stats, settings, sees_cuts=every == 1)
         if every < 1:
             raise ValueError(f"got every={every}, expected 1 or more")
         self._looks_ahead = look_ahead
         self._every = every
-        self._ahead: LookAhead[Group] = LookAhead(every)
+        self._ahead: LookAhead[Group] = LookAhead(every, settings)
         self._tweener = Tweener()
         self._start: Fraction | None = None
-        self._splitter = Splitter()
+        self._splitter = Splitter(settings.cut_difference)
         self._waiting: list[tuple[Waiting, Data]] = []
         self._last: Moment[Group] | None = None
         self._ready: deque[Frame] = deque()

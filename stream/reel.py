@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from stream.frame import Frame, Size
 from stream.stats import Stats
-from stream.temporal import Decision, Temporal
+from stream.temporal import Decision, Temporal, TemporalSettings
+from stream.temporal.settings import DEFAULTS
 
 Data = NDArray[np.uint8]
 
@@ -25,15 +26,21 @@ class Reel:
     Args:
         paint: Paints a picture of the model's size.
         stats: Where stage times and events go.
+        settings: Expert settings of stability.
         sees_cuts: Look for cuts; otherwise whoever calls `end_shot` does.
     """
 
     def __init__(
-        self, paint: Callable[[Data], Data], stats: Stats, *, sees_cuts: bool = True
+        self,
+        paint: Callable[[Data], Data],
+        stats: Stats,
+        settings: TemporalSettings = DEFAULTS,
+        *,
+        sees_cuts: bool = True,
     ) -> None:
         self._paint = paint
         self._stats = stats
-        self._temporal = Temporal(sees_cuts=sees_cuts)
+        self._temporal = Temporal(settings, sees_cuts=sees_cuts)
 
     def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Frame]:
         """Take the next frame; those that are ready come back.

@@ -23,6 +23,7 @@ from stream.paintbox import Latest, Paintbox
 from stream.reel import Reel
 from stream.stats import Stats
 from stream.temporal.blend import check_stability
+from stream.temporal.settings import DEFAULTS, TemporalSettings
 
 if TYPE_CHECKING:
     from models import Engine, Style
@@ -48,6 +49,7 @@ class Stylizer:
             a live stream.
         every: Paint one frame in so many, and make those between from their painted neighbours,
             which holds frames back if it is more than 1.
+        temporal: Expert settings of stability.
 
     Raises:
         ValueError: A value is outside its range.
@@ -65,6 +67,7 @@ class Stylizer:
         stats: Stats | None = None,
         look_ahead: bool = False,
         every: int = 1,
+        temporal: TemporalSettings = DEFAULTS,
     ) -> None:
         if short_side_px is not None and short_side_px < 1:
             raise ValueError(f"got short_side_px={short_side_px}, expected 1 or more")
@@ -77,7 +80,7 @@ class Stylizer:
         self._sample_aspect_ratio = sample_aspect_ratio
         self._sizes: Sizes | None = None
         self._paintbox = Paintbox(engine, self.stats)
-        self._look_ahead, self._every = look_ahead, every
+        self._look_ahead, self._every, self._temporal = look_ahead, every, temporal
         self._reel = self._make_reel()
         # the painted picture, which keeps its id from being used again, and the resized one
         self._output: Latest[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = Latest()
@@ -154,9 +157,13 @@ class Stylizer:
     def _make_reel(self) -> Reel:
         if self._look_ahead or self._every != 1:
             return Film(
-                self._paintbox.paint, self.stats, look_ahead=self._look_ahead, every=self._every
+                self._paintbox.paint,
+                self.stats,
+                self._temporal,
+                look_ahead=self._look_ahead,
+                every=self._every,
             )
-        return Reel(self._paintbox.paint, self.stats)
+        return Reel(self._paintbox.paint, self.stats, self._temporal)
 
     def _configured(self, frame: Frame) -> "Sizes":
         if self._sizes is None:

@@ -6,12 +6,14 @@
          ─► blend    the painted picture mixed with the last one, moved along
             mixing   that, only around what changed
             state    Temporal: what is remembered of one stream, and what follows from it
+            settings what experts may turn one by one
             buffers  memory used again from frame to frame
 
 All of it runs on the host, on uint8 pictures of the model's size, and starts no thread. Nothing
 changed: the last picture is shown again and the model is not asked. Called by `stream.stylizer`.
 """
 
+from stream.temporal.settings import TemporalSettings
 from stream.temporal.state import Decision, Temporal
 
-__all__ = ["Decision", "Temporal"]
+__all__ = ["Decision", "Temporal", "TemporalSettings"]

@@ -59,9 +59,14 @@ def check_stability(stability: float) -> float:
     return stability
 
 
-def history_weight(dt_s: float, stability: float) -> float:
-    """exp(-dt/tau): the share of the history that is left after `dt_s`, at any frame rate."""
-    tau_s = float(np.interp(stability, STABILITIES, TIME_CONSTANTS_S))
+def history_weight(dt_s: float, stability: float, memory: float = 1.0) -> float:
+    """exp(-dt/tau): the share of the history that is left after `dt_s`, at any frame rate.
+
+    Args:
+        stability: 0 to 1; sets tau.
+        memory: Factor on tau.
+    """
+    tau_s = memory * float(np.interp(stability, STABILITIES, TIME_CONSTANTS_S))
     return float(np.exp(-dt_s / tau_s)) if tau_s > 0 else 0.0
 
 
@@ -116,10 +121,14 @@ def pulled(
     return np.asarray(cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB, old), dtype=np.uint8)
 
 
-def agreement(old: Data, new: Data, grid: Size) -> Floats:
-    """How much of the old paint may stay by its looks alone: (h, w) in [0, 1]."""
+def agreement(old: Data, new: Data, grid: Size, levels: float = AGREE_LEVELS) -> Floats:
+    """How much of the old paint may stay by its looks alone: (h, w) in [0, 1].
+
+    Args:
+        levels: What the means of a cell may differ by.
+    """
     apart = np.asarray(cv2.absdiff(cell_colours(old, grid), cell_colours(new, grid))).max(axis=2)
-    excess = np.maximum(apart - np.float32(AGREE_LEVELS), 0)
+    excess = np.maximum(apart - np.float32(levels), 0)
     return np.asarray(np.exp(-np.square(excess / np.float32(AGREE_SOFTNESS))), dtype=np.float32)
 
 
@@ -146,15 +155,17 @@ def blend(old: Data, new: Data, weight: Floats, buffers: Buffers | None = None) 
     return np.asarray(cv2.blendLinear(old, new, share, rest), dtype=np.uint8)
 
 
-def restore(mixed: Data, new: Data, grid: Size, buffers: Buffers | None = None) -> None:
+def restore(
+    mixed: Data, new: Data, grid: Size, buffers: Buffers | None = None, most: float = MOST_LOSS
+) -> None:
     """Give a mixture back, in place, the fine contrast of the new paint: averaging takes it away.
 
     Cell by cell it is seen whether something was lost; all that have lost are given the same, their
-    mean loss. What has not is not touched.
+    mean loss, of which `most` counts. What has not is not touched.
     """
     buffers = buffers or Buffers()
     wanted, got = (_texture(data, grid, buffers) for data in (new, mixed))
-    loss = np.minimum((wanted + NO_CONTRAST) / (got + NO_CONTRAST) - 1, MOST_LOSS)
+    loss = np.minimum((wanted + NO_CONTRAST) / (got + NO_CONTRAST) - 1, np.float32(most))
     lost = loss > LEAST_LOSS
     if not lost.any():
         return

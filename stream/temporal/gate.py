@@ -200,11 +200,12 @@ def light_shift(exposure: tuple[float, float], then: Floats) -> float:
 
 def texture(luma: NDArray[np.uint8], grid: Size) -> Floats:
     """Mean absolute gradient of every cell, in levels a pixel: (h, w)."""
-    across = cv2.absdiff(luma[:, 1:], luma[:, :-1])
-    down = cv2.absdiff(luma[1:], luma[:-1])
+    height, width = luma.shape
     steps = np.zeros_like(luma)
-    steps[:, 1:] = across
-    steps[1:] = np.maximum(steps[1:], down)
+    if width > 1:  # OpenCV has no answer for no pixels
+        steps[:, 1:] = cv2.absdiff(luma[:, 1:], luma[:, :-1])
+    if height > 1:
+        steps[1:] = np.maximum(steps[1:], cv2.absdiff(luma[1:], luma[:-1]))
     return _block_means(steps, grid)
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from stream.temporal import blend, gate
 from stream.temporal.buffers import Buffers
 from stream.temporal.motion import FlowEstimator
+from stream.temporal.settings import DEFAULTS, TemporalSettings
 from stream.temporal.state import Decision
 
 Data = NDArray[np.uint8]
@@ -77,9 +78,11 @@ class LookAhead(Generic[T]):
 
     Args:
         every: Frames from one moment to the next; the more, the fewer moments are held.
+        settings: Expert settings.
     """
 
-    def __init__(self, every: int = 1) -> None:
+    def __init__(self, every: int = 1, settings: TemporalSettings = DEFAULTS) -> None:
+        self._settings = settings
         self._block, self._beyond = -(-BLOCK // every), -(-BEYOND // every)
         self._held: list[Moment[T]] = []
         self._links: list[Link | None] = []  # from each held moment but the last to the next
@@ -126,7 +129,8 @@ class LookAhead(Generic[T]):
         looks = now.look.luma, then.look.luma
         noise = gate.sensor_noise(looks[0], gate.pixel_change(*looks, now.look.grid))
         motion = self._flow.estimate(*looks, noise)
-        kept = np.float32(blend.history_weight(then.time_s - now.time_s, stability))
+        dt_s = then.time_s - now.time_s
+        kept = np.float32(blend.history_weight(dt_s, stability, self._settings.memory))
         sure = np.clip(cv2.blur(motion.confidence, (3, 3)), 0, 1)
         weight = np.asarray(kept * sure * blend.faded(motion.flow), dtype=np.float32)
         resting = decision.resting.astype(np.uint8) if decision.resting.any() else None
@@ -139,7 +143,8 @@ class LookAhead(Generic[T]):
         shown = moment.shown
         # sharp, as nothing restores what would be blurred here
         old = blend.pulled(later, link.flow, self._buffers, how=cv2.INTER_CUBIC)
-        agreed = cv2.resize(blend.agreement(old, shown, moment.look.grid), link.weight.shape[::-1])
+        agreed = blend.agreement(old, shown, moment.look.grid, self._settings.agree_levels)
+        agreed = np.asarray(cv2.resize(agreed, link.weight.shape[::-1]), dtype=np.float32)
         mixed = blend.blend(old, shown, link.weight * agreed, self._buffers)
         if link.resting is not None:
             resting = cv2.resize(link.resting, shown.shape[1::-1], interpolation=cv2.INTER_NEAREST)

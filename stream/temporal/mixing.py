@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stream.frame import Size
 from stream.temporal import blend
 from stream.temporal.buffers import Buffers
+from stream.temporal.settings import DEFAULTS, TemporalSettings
 
 Floats = NDArray[np.float32]
 Data = NDArray[np.uint8]
@@ -61,7 +62,8 @@ class Box(NamedTuple):
 class Mixer:
     """Mixes pictures of one stream. Keeps buffers, no history. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: TemporalSettings = DEFAULTS) -> None:
+        self._settings = settings
         self._buffers = Buffers()
 
     def mix(self, shown: Data, painted: Data, history: History, grid: Size) -> Data:
@@ -95,9 +97,10 @@ class Mixer:
         else:
             size = painted.shape[1], painted.shape[0]
             old = blend.pulled(shown, flow, self._buffers, to=size, at=box.corner_px(shown))
-        agreed = cv2.resize(blend.agreement(old, painted, grid), weight.shape[::-1])
+        agreed = blend.agreement(old, painted, grid, self._settings.agree_levels)
+        agreed = np.asarray(cv2.resize(agreed, weight.shape[::-1]), dtype=np.float32)
         mixed = blend.blend(old, painted, weight * agreed, self._buffers)
-        blend.restore(mixed, painted, grid, self._buffers)
+        blend.restore(mixed, painted, grid, self._buffers, self._settings.most_contrast)
         return mixed
 
 

@@ -15,9 +15,14 @@ Data = NDArray[np.uint8]
 
 
 class Splitter:
-    """Sees the frames of one stream in order. Not thread-safe; one per stream."""
+    """Sees the frames of one stream in order. Not thread-safe; one per stream.
 
-    def __init__(self) -> None:
+    Args:
+        cut_difference: Content difference above which a frame starts a new shot.
+    """
+
+    def __init__(self, cut_difference: float = shots.CUT_DIFFERENCE) -> None:
+        self._cut_difference = cut_difference
         self._flow = FlowEstimator()
         self._before: tuple[Data, gate.Look, float] | None = None
 
@@ -35,7 +40,7 @@ class Splitter:
             return False
         then, look_then, then_s = before
         difference = shots.content_difference(thumbnail, then)
-        if difference > shots.CUT_DIFFERENCE or time_s - then_s > LONGEST_GAP_S:
+        if difference > self._cut_difference or time_s - then_s > LONGEST_GAP_S:
             return True
         return difference > shots.DOUBT_DIFFERENCE and self._is_lost(look, look_then)
 

@@ -18,15 +18,13 @@ from stream.frame import Size
 from stream.temporal import blend, gate, shots
 from stream.temporal.mixing import History, Mixer
 from stream.temporal.motion import FlowEstimator, Motion
+from stream.temporal.settings import DEFAULTS, TemporalSettings
 
 Floats = NDArray[np.float32]
 Data = NDArray[np.uint8]
 
 LONGEST_GAP_S = 1.0
 """A frame that comes later than this after the one before is treated as a cut."""
-
-SETTLE_S = 0.25
-"""How long a cell that changed is painted on, its paint averaged, before it is copied."""
 
 NOISE_TIME_S = 0.5
 """Over which the estimate of the sensor's noise is averaged."""
@@ -48,8 +46,6 @@ LIGHT_LEVELS = 1.0
 
 DOUBTED_SHARE = 0.3
 """Together with a content difference of `shots.DOUBT_DIFFERENCE`, fewer trusted cells are a cut."""
-
-SHOTS_KEPT = 3
 
 
 class Decision(NamedTuple):
@@ -108,17 +104,19 @@ class Temporal:
     Not thread-safe; one per stream.
 
     Args:
+        settings: Expert settings.
         sees_cuts: Look for cuts; otherwise whoever calls does, with `reset`.
     """
 
-    def __init__(self, *, sees_cuts: bool = True) -> None:
+    def __init__(self, settings: TemporalSettings = DEFAULTS, *, sees_cuts: bool = True) -> None:
+        self._settings = settings
         self._sees_cuts = sees_cuts
         self._scene: Scene | None = None
         self._shots: list[Scene] = []
         self._noise: float | None = None
         self._time_s = 0.0
         self._flow = FlowEstimator()
-        self._mixer = Mixer()
+        self._mixer = Mixer(settings)
 
     def reset(self) -> None:
         """Forget everything; the next frame is painted as if it were the first."""
@@ -153,7 +151,7 @@ class Temporal:
         difference = 0.0
         if self._sees_cuts:
             difference = shots.content_difference(thumbnail, scene.thumbnail)
-        if is_gap or difference > shots.CUT_DIFFERENCE:
+        if is_gap or difference > self._settings.cut_difference:
             return self._cut(now, stability)
         self._estimate_noise(look, scene.look, dt_s)
         return self._go_on(now, scene, dt_s, stability, difference > shots.DOUBT_DIFFERENCE)
@@ -177,7 +175,7 @@ class Temporal:
     def _cut(self, now: Scene, stability: float) -> Decision:
         """Put the scene aside; go on with an older one that looks like this frame, if any does."""
         if self._scene is not None:
-            self._shots = [self._scene, *self._shots][:SHOTS_KEPT]
+            self._shots = [self._scene, *self._shots][: self._settings.shots_kept]
         for kept in self._shots:
             if shots.is_same_shot(now.look.cells, kept.look.cells):
                 self._shots = [shot for shot in self._shots if shot is not kept]
@@ -203,14 +201,14 @@ class Temporal:
         if everything:
             changed[:] = True
         rest_s = np.where(changed, np.float32(0), scene.rest_s + np.float32(dt_s))
-        is_open = rest_s < SETTLE_S
+        is_open = changed | (rest_s < self._settings.settle_s)
         reference = _merged(now.look, scene.reference, changed)
         self._scene = replace(
             now, reference=reference, quiet_s=quiet_s, rest_s=rest_s, shown=scene.shown
         )
         if not is_open.any():
             return Decision(is_still=True)
-        kept = blend.history_weight(dt_s, stability)
+        kept = blend.history_weight(dt_s, stability, self._settings.memory)
         resting = rest_s / (rest_s + np.float32(dt_s))  # the running mean's n / (n + 1)
         cells = np.where(changed, kept, np.where(is_open, np.maximum(resting, kept), 1))
         return _mixture(motion, changed, is_open, cells, now.look.luma.shape)
