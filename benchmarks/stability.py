@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import stability_methods as methods
@@ -22,6 +23,7 @@ import stability_metrics as metrics
 import stability_report as report
 import torch
 from machine import commit, machine, versions
+from stability_bank import FeatureBank
 from stability_cost import host_cost
 from stability_gates import LOOK_AHEAD, PER_FRAME, admit, summarise
 from stability_methods import RememberingEngine
@@ -35,6 +37,7 @@ from stability_sequences import (
     real_clips,
     still_clips,
 )
+from stability_statistics import statistics_lock
 
 from models import Style, load_engine
 
@@ -54,9 +57,14 @@ def main() -> None:
         style = replace(style, strength=args.strength)
     start_s = time.monotonic()
     rows = []
+    bank = FeatureBank.of(load_engine(args.model, device=args.device, acceleration="off"))
+    run = partial(run_all, engine, bank, style, quick=args.quick)
+    twin, twins = None, {}
     for clip in chosen_clips(args):
-        outputs, painted = run_all(engine, clip, style, quick=args.quick)
-        twins = {} if clip.twin is None else run_all(engine, clip.twin, style, quick=args.quick)[0]
+        outputs, painted = run(clip)
+        if clip.twin is not twin:  # clips may share it
+            twin = clip.twin
+            twins = {} if twin is None else run(twin)[0]
         rows += admit(
             [
                 measure(name, clip, outputs, twins, painted.get(name, len(pictures)))
@@ -64,7 +72,6 @@ def main() -> None:
             ]
         )
         report.draw_strip(args.out, clip, outputs)
-        engine.forget()
     result = {
         "machine": machine(),
         "versions": versions(),
@@ -74,18 +81,19 @@ def main() -> None:
         "quick": args.quick,
         "duration_s": time.monotonic() - start_s,
         **summarise(rows, LIVE),
-        "host_cost_ms": host_cost(canvases()[0]),
+        "host_cost_ms": None if args.quick else host_cost(canvases()[0]),
         "rows": rows,
     }
     report.draw_plots(args.out, result)
     report.show(result)
-    (args.out / "stability.json").write_text(json.dumps(result, indent=1))
-    print(json.dumps({key: value for key, value in result.items() if key != "rows"}))
+    whole = report.without_nan(result)
+    (args.out / "stability.json").write_text(json.dumps(whole, indent=1, allow_nan=False))
+    print(json.dumps({k: v for k, v in whole.items() if k != "rows"}, allow_nan=False))
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Flicker, and what it was bought with.")
-    parser.add_argument("--quick", action="store_true", help="shorter clips; below two minutes")
+    parser.add_argument("--quick", action="store_true", help="shorter clips, no times")
     parser.add_argument("--model", default="bundled", help="bundled, or a local diffusers folder")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     parser.add_argument("--prompt", help="the model's own default if not given")
@@ -112,7 +120,12 @@ def chosen_clips(args: argparse.Namespace) -> list[Clip]:
 
 
 def run_all(
-    engine: RememberingEngine, clip: Clip, style: Style, *, quick: bool
+    engine: RememberingEngine,
+    bank: FeatureBank | None,
+    style: Style,
+    clip: Clip,
+    *,
+    quick: bool,
 ) -> tuple[dict[str, list[Picture]], dict[str, int]]:
     """Every way's pictures, and how many frames the model painted for ours."""
     base = methods.ours(engine, clip, style, 0)
@@ -126,12 +139,15 @@ def run_all(
         LOOK_AHEAD: lambda: methods.ours(engine, clip, style, 0.5, look_ahead=True),
         "latent average": lambda: methods.latent_average(engine, clip, style),
         "latent flow": lambda: methods.latent_flow(engine, clip, style),
+        "statistics lock": lambda: statistics_lock(engine, clip, style),
         "similarity filter": lambda: methods.similarity_filter(base, clip),
         "flow blend": lambda: methods.flow_blend(base, clip),
         "cheat: freeze": lambda: methods.freeze(base),
         "cheat: blur": lambda: methods.blur(base),
         "cheat: average": lambda: methods.average(base),
     }
+    if bank is not None:
+        others["feature bank"] = lambda: bank.run(clip, style)
     outputs.update({name: make() for name, make in others.items()})
     return outputs, painted
 

@@ -31,7 +31,7 @@ OTHER_PROMPT = "comic"
 
 
 class RememberingEngine:
-    """An engine that answers a question once: everything but new latents is looked up.
+    """An engine that answers a question once: the same frame in the same style is looked up.
 
     Attributes:
         frames_painted: How often a painting was asked for, looked up or not.
@@ -43,62 +43,54 @@ class RememberingEngine:
         self.native_size = engine.native_size
         self.size_multiple = engine.size_multiple
         self.notes = engine.notes
-        self.painter = None  # call by call: each answer is looked up
+        self.painter = self  # whole frames are looked up
         self.revision = engine.revision
         self.frames_painted = 0
         self._answers: dict[object, Any] = {}
-        self._kept: dict[object, Any] = {}
-        self._data_key = 0
-
-    def forget(self) -> None:
-        """Make room: the next clip has other frames."""
-        self._answers.clear()
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         return self.engine.latent_shape(size)
 
     def encode_prompt(self, style: Style) -> Any:
         key = ("prompt", style.prompt, style.guidance_scale)
-        return self._keep(key, lambda: self.engine.encode_prompt(style))
+        return self._answer(key, lambda: self.engine.encode_prompt(style))
 
     def schedule(self, style: Style) -> Any:
         key = ("schedule", style.num_inference_steps, style.strength)
-        return self._keep(key, lambda: self.engine.schedule(style))
+        return self._answer(key, lambda: self.engine.schedule(style))
 
     def noise(self, style: Style, size: tuple[int, int]) -> Tensor:
         key = ("noise", style.num_inference_steps, style.seed, size)
-        return self._keep(key, lambda: self.engine.noise(style, size))
+        return self._answer(key, lambda: self.engine.noise(style, size))
 
-    def to_image(self, data: Picture) -> Tensor:
-        self._data_key = hash(data.tobytes())
-        return self._answer(("image", self._data_key), lambda: self.engine.to_image(data))
-
-    def encode(self, image: Tensor) -> Tensor:
-        return self._answer(("encode", id(image)), lambda: self.engine.encode(image))
-
-    def denoise(self, latents: Tensor, noise: Tensor, conditioning: Any, schedule: Any) -> Tensor:
+    def paint(self, data: Picture, noise: Tensor, conditioning: Any, schedule: Any) -> Picture:
         self.frames_painted += 1
-        key = ("denoise", id(latents), id(noise), id(conditioning), id(schedule))
-        return self._answer(
-            key, lambda: self.engine.denoise(latents, noise, conditioning, schedule)
-        )
+        given = noise, conditioning, schedule
+        key = ("picture", _key(data), *map(id, given))
+        return self._answer(key, lambda: self.shown(self.predict(data, *given)))
 
-    def decode(self, latents: Tensor) -> Tensor:
-        return self._answer(("decode", id(latents)), lambda: self.engine.decode(latents), latents)
+    def predict(self, data: Picture, noise: Tensor, conditioning: Any, schedule: Any) -> Tensor:
+        """The latents that the model makes of a frame."""
+        given = noise, conditioning, schedule
+        key = ("latents", _key(data), *map(id, given))
+        return self._answer(key, lambda: self.engine.denoise(self.latents(data), *given))
 
-    def to_data(self, image: Tensor) -> Picture:
-        return self.engine.to_data(image)
+    def latents(self, data: Picture) -> Tensor:
+        """The frame's own latents."""
+        return self.engine.encode(self.engine.to_image(data))
 
-    def _keep(self, key: object, make: Callable[[], Any]) -> Any:
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
+    def shown(self, latents: Tensor) -> Picture:
+        """The picture of latents."""
+        return self.engine.to_data(self.engine.decode(latents))
 
-    def _answer(self, key: object, make: Callable[[], Any], *alive: Tensor) -> Any:
-        # what a key was made of is kept alive with the answer, so that no id is used twice
+    def _answer(self, key: object, make: Callable[[], Any]) -> Any:
         if key not in self._answers:
-            self._answers[key] = (make(), alive)
-        return self._answers[key][0]
+            self._answers[key] = make()
+        return self._answers[key]
+
+
+def _key(data: Picture) -> object:
+    return data.shape, hash(data.tobytes())
 
 
 def styles(clip: Clip, style: Style) -> list[Style]:
@@ -160,7 +152,7 @@ def latent_average(engine: RememberingEngine, clip: Clip, style: Style) -> list[
     painted = []
     for x0 in predictions(engine, clip, style):
         shown = x0 if shown is None else torch.lerp(x0, shown, LATENT_EMA_WEIGHT)
-        painted.append(engine.to_data(engine.engine.decode(shown)))
+        painted.append(engine.shown(shown))
     return painted
 
 
@@ -175,7 +167,7 @@ def latent_flow(engine: RememberingEngine, clip: Clip, style: Style) -> list[Pic
             shown = torch.lerp(x0, _warped(shown, small), LATENT_EMA_WEIGHT)
         else:
             shown = x0
-        painted.append(engine.to_data(engine.engine.decode(shown)))
+        painted.append(engine.shown(shown))
     return painted
 
 
@@ -197,16 +189,17 @@ def _warped(latents: Tensor, flow_px: NDArray[np.float32]) -> Tensor:
 
 
 def predictions(engine: RememberingEngine, clip: Clip, style: Style) -> list[Tensor]:
-    size = (clip.pictures[0].shape[1], clip.pictures[0].shape[0])
+    """The latents of every frame, each painted for itself."""
     return [
-        engine.denoise(
-            engine.encode(engine.to_image(data)),
-            engine.noise(now, size),
-            engine.encode_prompt(now),
-            engine.schedule(now),
-        )
+        engine.predict(data, *asked(engine, now, data))
         for data, now in zip(clip.pictures, styles(clip, style), strict=True)
     ]
+
+
+def asked(engine: RememberingEngine, style: Style, data: Picture) -> tuple[Tensor, Any, Any]:
+    """Noise, conditioning and schedule of a style."""
+    noise = engine.noise(style, (data.shape[1], data.shape[0]))
+    return noise, engine.encode_prompt(style), engine.schedule(style)
 
 
 def similarity_filter(base: list[Picture], clip: Clip) -> list[Picture]:

@@ -48,9 +48,9 @@ def warp_error(pictures: Sequence[Picture], clip: Clip) -> float:
         flow, valid = clip.flows[index], clip.valid[index]
         if flow is None or valid is None or not valid.any():
             continue
-        then = pictures[index - 1].astype(np.float32) / 255
-        now = pictures[index].astype(np.float32) / 255
-        errors.append(np.square(now - pulled(then, flow))[valid].mean())
+        then, now = (pictures[at].astype(np.float32) for at in (index - 1, index))
+        squares = cv2.norm(now, pulled(then, flow), cv2.NORM_L2SQR, valid.view(np.uint8))
+        errors.append(squares / (255**2 * 3 * np.count_nonzero(valid)))
     return float(np.mean(errors)) if errors else float("nan")
 
 
@@ -154,7 +154,7 @@ def palette_distance(a: Picture, b: Picture) -> float:
     apart = 0.0
     lab = [cv2.cvtColor(picture, cv2.COLOR_RGB2LAB) for picture in (a, b)]
     for channel in range(3):
-        counts = [np.histogram(c[..., channel], PALETTE_BINS, (0, 256))[0] for c in lab]
+        counts = [cv2.calcHist([c], [channel], None, [PALETTE_BINS], (0, 256)) for c in lab]
         apart += np.abs(counts[0] / counts[0].sum() - counts[1] / counts[1].sum()).sum() / 2
     return apart / 3
 

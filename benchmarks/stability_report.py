@@ -1,6 +1,8 @@
 """Tables on the terminal, a picture strip per sequence, and plots from the result."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -50,6 +52,15 @@ def show(result: dict) -> None:
         )
     console.print(table)
     console.print(result["machine"], result["versions"], "commit", result["commit"])
+
+
+def without_nan(value: Any) -> Any:
+    """The same with ``None`` for what could not be measured: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def cells(row: dict) -> list[str]:

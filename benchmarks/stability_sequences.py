@@ -90,8 +90,8 @@ def frames_of(name: str, count: int) -> list[Picture]:
 
 
 def noisy(picture: Picture, sigma: float, seed: int) -> Picture:
-    grain = np.random.default_rng(seed).normal(0, sigma, picture.shape)
-    return np.clip(picture + grain, 0, 255).round().astype(np.uint8)
+    grain = np.random.default_rng(seed).standard_normal(picture.shape, np.float32)
+    return np.clip(picture + np.float32(sigma) * grain, 0, 255).round().astype(np.uint8)
 
 
 def glide(
@@ -172,9 +172,8 @@ def with_light(clip: Clip, light: Callable[[int], NDArray], **rest: object) -> C
     return replace(clip, pictures=pictures, clean=clean, **rest)
 
 
-def sprite_clip(name: str, canvas: Picture, sprite: Picture, xs: Sequence[float]) -> Clip:
-    """A square that moves to the right before a still background; truth behind it included."""
-    ground = clip_of(name, canvas, [glide()] * len(xs))
+def sprite_clip(name: str, ground: Clip, sprite: Picture, xs: Sequence[float]) -> Clip:
+    """A square that moves to the right before a still clip; truth behind it included."""
     x, y = positions()
     top = (SIDE_PX - SPRITE_PX) // 2
     pictures, masks, clean = [], [], []
@@ -200,6 +199,7 @@ def sprite_clip(name: str, canvas: Picture, sprite: Picture, xs: Sequence[float]
     touched = np.logical_or.reduce([grown(mask, 40) for mask in masks])
     return replace(
         ground,
+        name=name,
         pictures=pictures,
         clean=clean,
         flows=flows,
@@ -258,6 +258,7 @@ def moving_clips(a: Picture, b: Picture, count: int) -> list[Clip]:
     xs = [10.3 + SPRITE_SPEED_PX * index for index in ends]
     third = count // 3
     pauses = [10.3 + SPRITE_SPEED_PX * (min(i, third) + max(0, i - 2 * third)) for i in ends]
+    ground = clip_of("ground", a, [glide()] * count)
     sprite = cv2.resize(b[120:376, 220:476], (SPRITE_PX, SPRITE_PX), interpolation=cv2.INTER_AREA)
     return [
         clip_of("pan 0.4", a, [glide(0.4 * i) for i in ends], is_moving=True),
@@ -266,8 +267,8 @@ def moving_clips(a: Picture, b: Picture, count: int) -> list[Clip]:
         clip_of("pan 3.3 face", b, [glide(2.6 * i, 2.0 * i) for i in ends], is_moving=True),
         clip_of("jitter", a, [glide(*shake) for shake in shakes], is_moving=True),
         clip_of("zoom + turn", a, [glide(60, 0, 1.006**i, 0.3 * i) for i in ends], is_moving=True),
-        sprite_clip("sprite", a, sprite, xs),
-        sprite_clip("stop and go", a, sprite, pauses),
+        sprite_clip("sprite", ground, sprite, xs),
+        sprite_clip("stop and go", ground, sprite, pauses),
     ]
 
 

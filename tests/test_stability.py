@@ -13,10 +13,15 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import stability_gates as gates
 import stability_methods as methods
 import stability_metrics as metrics
+import stability_report as report
 import stability_sequences as sequences
+import torch
+from diffusers.models.attention_processor import Attention
 from fakes import FakeEngine
+from stability_bank import BankedAttention
 from stability_methods import RememberingEngine
 from stability_sequences import Clip, clip_of, glide
+from stability_statistics import statistics_lock
 
 from models import Style
 
@@ -46,7 +51,8 @@ def test_true_flow_leads_back_to_the_same_colours(canvas: np.ndarray, step: dict
 
 
 def test_what_the_sprite_uncovers_is_not_judged(canvas: np.ndarray) -> None:
-    clip = sequences.sprite_clip("sprite", canvas, canvas[:64, :64].copy(), [20.0, 40.0])
+    ground = clip_of("ground", canvas, [glide()] * 2)
+    clip = sequences.sprite_clip("sprite", ground, canvas[:64, :64].copy(), [20.0, 40.0])
 
     assert not clip.valid[1][100:150, 22:38].any()
     assert clip.valid[1][110:140, 50:90].all()
@@ -168,6 +174,43 @@ def test_remembered_engine_paints_what_the_engine_paints(canvas: np.ndarray) -> 
     )
     assert engine.engine.calls.counts["denoise"] == 1  # three equal frames, asked for six times
     assert engine.frames_painted == 6
+
+
+def test_bank_of_the_same_frame_changes_nothing_and_another_does() -> None:
+    """Each key twice is each key once: softmax weights are shared, the mean is the same."""
+    torch.manual_seed(0)
+    plain = Attention(query_dim=32, heads=4, dim_head=8)
+    banked = BankedAttention()
+    frame, other = torch.randn(1, 9, 32), torch.randn(1, 9, 32)
+    with torch.no_grad():
+        wanted = plain(frame)
+        plain.set_processor(banked)
+        banked.is_banking = True
+        assert torch.allclose(plain(frame), wanted, atol=1e-6)  # nothing is banked yet
+        banked.is_banking = False
+        assert torch.allclose(plain(frame), wanted, atol=1e-6)
+        looked_back = plain(other)
+        banked.forget()
+        assert not torch.allclose(plain(other), looked_back, atol=1e-3)
+
+
+def test_statistics_lock_leaves_a_still_scene_and_holds_a_moving_one(canvas: np.ndarray) -> None:
+    engine = RememberingEngine(FakeEngine())
+    still, moving = pan(canvas, 0), pan(canvas, 12)
+
+    for clip, is_held in ((still, False), (moving, True)):
+        base = methods.ours(engine, clip, STYLE, 0)
+        locked = statistics_lock(engine, clip, STYLE)
+        apart = [cv2.absdiff(a, b).max() for a, b in zip(base, locked, strict=True)]
+        assert apart[0] <= 1
+        assert (max(apart) > 1) == is_held
+
+
+def test_what_was_not_measured_is_null() -> None:
+    assert report.without_nan({"a": [math.nan, 1.5, math.inf], "b": "nan"}) == {
+        "a": [None, 1.5, None],
+        "b": "nan",
+    }
 
 
 def test_prompt_switch_changes_the_style_at_its_frame(canvas: np.ndarray) -> None:
