@@ -267,7 +267,7 @@ class Engine:
         frames = data if data.ndim == 4 else data[None]
         image = torch.cat([self.to_image(frame) for frame in frames])
         latents = self.denoise(self.encode(image), noise, conditioning, schedule)
-        painted = [self.to_data(one) for one in self.decode(latents).split(1)]
+        painted = [self.to_data(one) for one in torch.split(self.decode(latents), 1)]
         return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
 
     def close(self) -> None:

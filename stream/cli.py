@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Annotated
 
@@ -25,6 +26,8 @@ from stream import live_options as lo
 from stream import options as o
 from stream.errors import ControlError, SinkError, SourceError, StreamError
 from stream.exitcode import ExitCode
+
+logger = logging.getLogger(__name__)
 
 EXIT_CODES: dict[type[Exception], ExitCode] = {
     o.OptionError: ExitCode.USAGE,
@@ -84,6 +87,32 @@ def _say_unexpected(
 def say(sentence: str) -> None:
     """One sentence on the error channel."""
     Console(stderr=True).print(f"Error: {sentence}", markup=False, highlight=False, soft_wrap=True)
+
+
+def failed(error: Exception) -> ExitCode:
+    """Say what went wrong; how the command ends then.
+
+    Args:
+        error: Of a kind in `EXIT_CODES`.
+    """
+    logger.debug("what failed", exc_info=error)
+    say(str(error))
+    return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+
+
+def tell_programs(where: str, report: str) -> None:
+    """Write a report for programs to a file, or to standard output.
+
+    Raises:
+        SinkError: The file cannot be written.
+    """
+    if where == o.STDOUT:
+        typer.echo(report, nl=False)
+        return
+    try:
+        Path(where).write_text(report, encoding="utf-8")
+    except OSError as err:
+        raise SinkError(f"The report {where} cannot be written ({err.strerror}).") from err
 
 
 def _print_version(wanted: bool) -> None:

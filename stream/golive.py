@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from stream.addresses import shown
 from stream.clock import Clock
@@ -32,9 +32,6 @@ from stream.sources.reconnecting import OnLoss
 from stream.stats import Stats
 from stream.style_list import read_styles
 from stream.stylizer import DEFAULT_STABILITY
-
-if TYPE_CHECKING:
-    from models import Engine
 
 
 class LiveRunner:
@@ -212,8 +209,8 @@ class LiveRunner:
         """Load the model and warm it up; in the thread that paints."""
         options = self._options
         self._on_load()
-        engine = self._load_engine()
         with option_names():
+            engine = options.load_engine(self._on_download)
             style = options.style(engine.default_style)
             engine.encode_prompt(style)
             controls.start_with(style)
@@ -231,23 +228,6 @@ class LiveRunner:
                 stats=self.stats,
             )
 
-    def _load_engine(self) -> "Engine":
-        from models import load_engine
-
-        options = self._options
-        device = None if options.device == "auto" else options.device
-        return load_engine(
-            options.model,
-            device=device,
-            loras=options.lora or (),
-            vae=options.vae,
-            compile=options.compile,
-            offline=options.offline,
-            on_download=self._on_download,
-        )
-
 
 def _import_engine() -> None:
-    from models import load_engine
-
-    assert load_engine
+    from models import load_engine  # noqa: F401

@@ -4,22 +4,18 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import typer
 from rich.console import Console
 
 from stream import options as o
 from stream.addresses import shown
-from stream.cli import EXIT_CODES, say, stop_signals
+from stream.cli import EXIT_CODES, failed, say, stop_signals, tell_programs
 from stream.errors import SinkError
 from stream.exitcode import ExitCode
 from stream.golive import LiveRunner
 from stream.live_options import LiveOptions
 from stream.progress import DownloadProgress
 from stream.report import live_as_dict, print_live_report
-
-logger = logging.getLogger(__name__)
 
 
 class LiveRun:
@@ -68,11 +64,12 @@ class LiveRun:
             say("Stopped at once.")
             code = ExitCode.INTERRUPTED
         except tuple(EXIT_CODES) as err:
-            logger.debug("what failed", exc_info=err)
-            say(str(err))
-            code = next(code for kind, code in EXIT_CODES.items() if isinstance(err, kind))
+            code = failed(err)
         if self._runner.stats.frames_in:
-            self._report()
+            try:
+                self._report()
+            except SinkError as err:
+                code = failed(err)
         return code
 
     def _verdict(self) -> ExitCode:
@@ -85,11 +82,7 @@ class LiveRun:
         source, outputs = shown(asked.source), [shown(spec) for spec in asked.outputs]
         if asked.json is not None:
             told = live_as_dict(source, outputs, stats)
-            text = json.dumps(told, indent=2) + "\n"
-            if asked.json == o.STDOUT:
-                typer.echo(text, nl=False)
-            else:
-                _write(Path(asked.json), text)
+            tell_programs(asked.json, json.dumps(told, indent=2) + "\n")
         if not asked.quiet:
             console = self._console if asked.json == o.STDOUT else Console()
             print_live_report(console, source, outputs, stats)
@@ -114,10 +107,3 @@ class _Teller(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._tell(record.getMessage())
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as err:
-        raise SinkError(f"The report {path} cannot be written ({err.strerror}).") from err

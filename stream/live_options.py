@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from models import Style
+from stream.engine_options import EngineOptions
 from stream.options import (
-    DEVICE,
     OUT,
     PAINT,
     STYLE_OPTIONS,
     TALK,
+    check_report,
     flag,
     number,
     option,
@@ -170,24 +171,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Say it as JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
-class LiveOptions:
+class LiveOptions(EngineOptions):
     """Everything that `allaprima live` was asked; ``None`` = the model's or device's own.
 
-    Named as the command's parameters are; `max_age` is in ms, `duration` in seconds. `style_fields`
+    Named as the command's parameters are, but for `loras`; `max_age` is in ms, `duration` in seconds. `style_fields`
     are those of `Style` that were given.
     """
 
     source: str
     to: Sequence[str] | None
     style_fields: Mapping[str, Any]
-    stability: float | None
-    model: str
-    lora: Sequence[str] | None
-    vae: str | None
-    offline: bool
-    device: str
-    compile: str
-    size: int | None
     output_size: str
     camera_size: str | None
     camera_rate: float | None
@@ -231,12 +224,8 @@ class LiveOptions:
             ValueError: A value cannot be used (got and expected).
         """
         self.style(Style())
-        if self.stability is not None and not 0 <= self.stability <= 1:
-            raise ValueError(f"got --stability {self.stability:g}, expected 0 to 1")
-        if not DEVICE.fullmatch(self.device):
-            raise ValueError(f"got --device {self.device}, expected auto, cpu, mps, cuda or cuda:N")
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"got --size {self.size}, expected a short side such as 512")
+        self.check_engine()
+        check_report(self.json, [self.source, *self.outputs])
         self._check_words()
         self._check_numbers()
 
@@ -268,8 +257,9 @@ class LiveOptions:
 def from_words(words: Mapping[str, Any]) -> LiveOptions:
     """The record of the command's parameters, by their names."""
     style = {field: words[name] for field, name in STYLE_OPTIONS.items()}
-    names = [field.name for field in fields(LiveOptions) if field.name != "style_fields"]
-    return LiveOptions(
-        style_fields={field: value for field, value in style.items() if value is not None},
-        **{name: words[name] for name in names},
-    )
+    named = {
+        **words,
+        "loras": words["lora"] or (),
+        "style_fields": {field: value for field, value in style.items() if value is not None},
+    }
+    return LiveOptions(**{field.name: named[field.name] for field in fields(LiveOptions)})

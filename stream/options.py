@@ -3,7 +3,6 @@ in, and the checks that need no model. Imports nothing heavy at the top: `--help
 """
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -13,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from models import Style
+from stream.engine_options import EngineOptions
 
-DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 FPS_TARGET = 24.0
 STDOUT = "-"
 STYLE_OPTIONS = {
@@ -25,6 +24,8 @@ STYLE_OPTIONS = {
     "seed": "seed",
 }
 """Field of `Style` -> the option's name."""
+MACHINE_OPTIONS = {"device": "device", "compile": "compile"}
+"""Argument of `load_engine` -> the option's name."""
 
 PAINT = "What to paint"
 OUT = "What comes out"
@@ -216,7 +217,7 @@ class OptionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class RestyleOptions:
+class RestyleOptions(EngineOptions):
     """Everything that `allaprima restyle` was asked; ``None`` = the model's own default."""
 
     inputs: Sequence[str]
@@ -226,16 +227,8 @@ class RestyleOptions:
     steps: int | None
     guidance: float | None
     seed: int | None
-    stability: float | None
     look_ahead: bool
     every: int
-    model: str
-    loras: Sequence[str]
-    vae: str | None
-    offline: bool
-    device: str
-    compile: str
-    size: int | None
     output_size: str
     fps_target: float
     codec: str | None
@@ -261,25 +254,31 @@ class RestyleOptions:
             ValueError: A value cannot be used (got and expected).
         """
         self.style(Style())
-        if self.stability is not None and not 0 <= self.stability <= 1:
-            raise ValueError(f"got --stability {self.stability:g}, expected 0 to 1")
+        self.check_engine()
         if self.every < 1:
             raise ValueError(f"got --every {self.every}, expected 1 or more")
         if not 0 < self.fps_target < math.inf:
             raise ValueError(f"got --fps-target {self.fps_target:g}, expected more than 0")
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"got --size {self.size}, expected a short side such as 512")
-        if not DEVICE.fullmatch(self.device):
-            raise ValueError(f"got --device {self.device}, expected auto, cpu, mps, cuda or cuda:N")
-        if self.json is not None and self.json != STDOUT:
-            _check_report_path(Path(self.json), [*self.inputs, self.output])
+        check_report(self.json, [*self.inputs, self.output])
 
 
-def _check_report_path(path: Path, taken: Sequence[str]) -> None:
+def check_report(where: str | None, taken: Sequence[str]) -> None:
+    """Refuse a report for programs that cannot be written where it was asked for.
+
+    Args:
+        where: A file name, `STDOUT`, or ``None`` for no report.
+        taken: Names that the command uses otherwise.
+
+    Raises:
+        ValueError: It is no file name in a folder that exists, or is taken.
+    """
+    if where is None or where == STDOUT:
+        return
+    path = Path(where)
     if path.is_dir() or not path.parent.is_dir():
         raise ValueError(f"got --json {path}, expected a file name in a folder that exists")
     if path.resolve() in {Path(other).resolve() for other in taken}:
-        raise ValueError(f"got --json {path}, which is also an input or the output")
+        raise ValueError(f"got --json {path}, which is also an input or an output")
 
 
 @contextmanager
@@ -293,7 +292,7 @@ def option_names() -> Iterator[None]:
         yield
     except ValueError as err:
         text = str(err)
-        for field, name in (*STYLE_OPTIONS.items(), ("device", "device")):
+        for field, name in (*STYLE_OPTIONS.items(), *MACHINE_OPTIONS.items()):
             text = text.replace(f"got {field}=", f"got --{name} ")
         raise OptionError(text) from err
 

@@ -100,25 +100,10 @@ class Restyler:
             parse_output_size(options.output_size)
             self._open_sink(job, info, info.size).abort()
             self._on_load()
-            self._engine = self._load_engine()
+            self._engine = options.load_engine(self._on_download)
             # A prompt that makes no sense is an option's fault, not the run's.
             self._engine.encode_prompt(options.style(self._engine.default_style))
         return self._engine
-
-    def _load_engine(self) -> "Engine":
-        from models import load_engine
-
-        options = self._options
-        device = None if options.device == "auto" else options.device
-        return load_engine(
-            options.model,
-            device=device,
-            loras=options.loras,
-            vae=options.vae,
-            compile=options.compile,
-            offline=options.offline,
-            on_download=self._on_download,
-        )
 
     def _make_stylizer(self, engine: "Engine", info: VideoInfo) -> Stylizer:
         options = self._options

@@ -1,17 +1,15 @@
 """The command `allaprima restyle` around its runner: signals, progress, report, exit code."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 
 from stream import options as o
-from stream.cli import EXIT_CODES, say, stop_signals
-from stream.errors import SinkError, SourceError
+from stream.cli import EXIT_CODES, failed, say, stop_signals, tell_programs
+from stream.errors import SourceError
 from stream.exitcode import ExitCode
 from stream.jobs import Job, plan_jobs
 from stream.progress import DownloadProgress, FrameProgress
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from stream.report import Outcome
     from stream.restyle import Restyler
     from stream.source import VideoInfo
-
-logger = logging.getLogger(__name__)
 
 
 class RestyleRun:
@@ -40,7 +36,7 @@ class RestyleRun:
             say("Stopped at once.")
             self._codes.append(ExitCode.INTERRUPTED)
         except tuple(EXIT_CODES) as err:
-            self._failed(err)
+            self._codes.append(failed(err))
         return self._verdict()
 
     def _restyle_all(self) -> None:
@@ -69,7 +65,7 @@ class RestyleRun:
         except SourceError as err:
             if alone:
                 raise
-            self._failed(err)
+            self._codes.append(failed(err))
             return
         self._outcomes.append(outcome)
         self._codes.append(_code(outcome))
@@ -82,13 +78,6 @@ class RestyleRun:
         console = Console(stderr=True)
         if console.is_terminal and not self._asked.quiet:
             console.print(f"Loading {self._asked.model} ...", markup=False, highlight=False)
-
-    def _failed(self, error: Exception) -> None:
-        logger.debug("what failed", exc_info=error)
-        say(str(error))
-        self._codes.append(
-            next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
-        )
 
     def _verdict(self) -> ExitCode:
         """One code for all jobs: what stopped them, else whether each, none or some succeeded."""
@@ -109,17 +98,8 @@ class RestyleRun:
         """The report for programs, where it was asked for and there is something to say."""
         from stream.report import as_json
 
-        where = self._asked.json
-        if where is None or not self._outcomes:
-            return
-        text = as_json(self._outcomes)
-        if where == o.STDOUT:
-            typer.echo(text, nl=False)
-            return
-        try:
-            Path(where).write_text(text, encoding="utf-8")
-        except OSError as err:
-            raise SinkError(f"The report {where} cannot be written ({err.strerror}).") from err
+        if self._asked.json is not None and self._outcomes:
+            tell_programs(self._asked.json, as_json(self._outcomes))
 
 
 def _code(outcome: "Outcome") -> ExitCode:

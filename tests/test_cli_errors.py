@@ -44,6 +44,7 @@ def clip(tmp_path: Path) -> Path:
         (["--size", "0"], ["got --size 0", "expected"]),
         (["--output-size", "big"], ["output size 'big'", "WxH"]),
         (["--device", "tpu"], ["got --device tpu", "expected auto, cpu"]),
+        (["--compile", "soon"], ["got --compile soon", "expected off, auto, now"]),
         (["--fps-target", "0"], ["got --fps-target 0", "expected more than 0"]),
         (["--crf", "99"], ["crf", "99", "expected"]),
         (["--preset", "quickest"], ["quickest", "expected"]),

@@ -56,6 +56,9 @@ def test_duration_ends_a_file_that_loops(tmp_path: Path, model: str) -> None:
     [
         (["--governor", "fast"], "--governor fast"),
         (["--on-loss", "cry"], "--on-loss cry"),
+        (["--compile", "soon"], "--compile soon"),
+        (["--json", "no/such/folder.json"], "--json no/such/folder.json"),
+        (["--to", "a.mp4", "--json", "a.mp4"], "--json a.mp4, which is also"),
         (["--max-age", "0"], "--max-age 0"),
         (["--duration", "-1"], "--duration -1"),
         (["--strength", "3"], "--strength 3"),
@@ -65,6 +68,13 @@ def test_duration_ends_a_file_that_loops(tmp_path: Path, model: str) -> None:
 )
 def test_bad_options_are_refused_by_name(args: list[str], words: str) -> None:
     assert_refused(allaprima("live", "--from", SOURCE, *args), ExitCode.USAGE, words)
+
+
+def test_what_a_device_cannot_do_is_refused_by_name() -> None:
+    args = ["--from", SOURCE, "--to", "null", "--device", "cpu", "--compile", "now"]
+    result = allaprima("live", *args)
+    assert result.exit_code == ExitCode.USAGE
+    assert "Error: got --compile 'now'" in result.stderr
 
 
 @pytest.mark.parametrize(
