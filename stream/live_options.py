@@ -174,8 +174,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Say it as JSON.")]
 class LiveOptions(EngineOptions):
     """Everything that `allaprima live` was asked; ``None`` = the model's or device's own.
 
-    Named as the command's parameters are, but for `loras`; `max_age` is in ms, `duration` in seconds. `style_fields`
-    are those of `Style` that were given.
+    Named as the command's parameters are, but for `loras`; `max_age` is in ms, `duration` in
+    seconds. `style_fields` are those of `Style` that were given.
     """
 
     source: str
