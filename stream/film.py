@@ -1,6 +1,6 @@
 """Film: the reel of a file. Its future can be seen, so frames may wait for later ones.
 
-    frame ─► a new shot? ─► wait ─► decide ─► paint ─► mix ─► look ahead ─► tween ─► out
+    frame ─► a new shot? ─► wait ─► decide ─► in work ─► mix ─► look ahead ─► tween ─► out
                                     one in `every`, the first and the last of each shot
 
 Shots know nothing of each other: each is painted as if the stream began with it, so that a film can
@@ -8,24 +8,19 @@ be cut there, painted in parts, and joined. What is held back is bounded, howeve
 Called by `stream.stylizer`.
 """
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple
 
-import numpy as np
-
 from stream.frame import Frame, Size
-from stream.reel import Data, Reel
+from stream.reel import NO_PICTURE, Begin, Data, Reel
 from stream.stats import Stats
-from stream.temporal import gate
+from stream.temporal import Decision, gate
 from stream.temporal.between import Key, Tweener
 from stream.temporal.lookahead import LookAhead, Moment
 from stream.temporal.settings import DEFAULTS, TemporalSettings
 from stream.temporal.splitter import Splitter
-
-NO_PICTURE: Data = np.empty((0, 0, 3), np.uint8)
-"""What a frame holds while it waits: its source picture is not needed any more."""
 
 
 class Waiting(NamedTuple):
@@ -47,9 +42,10 @@ class Film(Reel):
     """Holds frames back for as long as later ones may change them.
 
     Args:
-        paint: Paints a picture of the model's size.
+        begin: Begins to paint a picture of the model's size.
         stats: Where stage times and events go.
         settings: Expert settings of stability.
+        in_work: As `Reel` takes it.
         look_ahead: Smooth each picture by those after it.
         every: Paint one frame in so many; the others are made from their painted neighbours.
 
@@ -59,14 +55,15 @@ class Film(Reel):
 
     def __init__(
         self,
-        paint: Callable[[Data], Data],
+        begin: Begin,
         stats: Stats,
         settings: TemporalSettings = DEFAULTS,
         *,
+        in_work: int = 0,
         look_ahead: bool,
         every: int,
     ) -> None:
-        super().__init__(paint, stats, settings, sees_cuts=every == 1)
+        super().__init__(begin, stats, settings, in_work=in_work, sees_cuts=every == 1)
         if every < 1:
             raise ValueError(f"got every={every}, expected 1 or more")
         self._looks_ahead = look_ahead
@@ -77,12 +74,11 @@ class Film(Reel):
         self._splitter = Splitter(settings.cut_difference)
         self._waiting: list[tuple[Waiting, Data]] = []
         self._last: Moment[Group] | None = None
-        self._ready: deque[Frame] = deque()
         self._is_begun = False
         self._stability = 0.0
 
     def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Frame]:
-        """As `Reel.add`; at most one frame comes back, so that whoever writes them has no rush."""
+        """As `Reel.add`."""
         look, time = gate.look_at(data, grid), frame.pts * frame.time_base
         if self._every > 1 and self._splitter.starts_shot(data, look, float(time)):
             self._cut()
@@ -92,29 +88,24 @@ class Film(Reel):
         self._stability = stability
         if not self._is_begun or len(self._waiting) == self._every:
             self._paint_newest()
-        return [self._ready.popleft()] if self._ready else []
+        return self._next()
 
     def end_shot(self) -> None:
         """What is held back of the shot becomes ready, and is forgotten."""
         if self._waiting:
             self._paint_newest()
+        self._complete(0)
         self._pass_on(self._ahead.flush())
         super().end_shot()
         self._start = self._last = None
         self._is_begun = False
-
-    def finish(self) -> list[Frame]:
-        self.end_shot()
-        rest = list(self._ready)
-        self._ready.clear()
-        return rest
 
     def _cut(self) -> None:
         self.end_shot()
         self._stats.count_event("cut")
 
     def _paint_newest(self) -> None:
-        """Paint the newest frame; if all are painted, it may turn out to be the first of a shot."""
+        """Begin the newest frame; if all are painted, it may turn out to be the first of a shot."""
         *skipped, (newest, data) = self._waiting
         self._waiting = []
         grid = newest.look.grid
@@ -126,13 +117,19 @@ class Film(Reel):
             decision = self._decide(data, grid, newest.time_s, self._stability)
         self._is_begun = True
         group = Group(newest.frame, [waiting for waiting, _ in skipped])
-        shown = self._shown(data, decision)
+        then = partial(self._smooth, group, newest, decision, self._stability)
+        self._take_up(data, decision, then)
+
+    def _smooth(
+        self, group: Group, newest: Waiting, decision: Decision, stability: float, shown: Data
+    ) -> None:
+        """Let a picture wait for those after it, where they may change it."""
         moment = Moment(group, shown, newest.look, newest.time_s, decision)
-        if not self._looks_ahead or self._stability == 0:
+        if not self._looks_ahead or stability == 0:
             self._pass_on([*self._ahead.flush(), moment])
             return
         with self._stats.stage("look ahead"):
-            ready = self._ahead.push(moment, self._stability)
+            ready = self._ahead.push(moment, stability)
         self._pass_on(ready)
 
     def _pass_on(self, moments: Sequence[Moment[Group]]) -> None:

@@ -1,4 +1,4 @@
-"""Paintbox: what a style needs of the engine, made ready once, and one picture painted with it.
+"""Paintbox: what a style needs of the engine, made ready once, and pictures painted with it.
 
     data ─encode─► latents ─denoise─► x0 ─decode─► data
 
@@ -6,12 +6,14 @@ Knows no time. Torch is touched only in here. Called by `stream.stylizer`.
 """
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.frame import Size
+from stream.reel import Painting
 from stream.stats import Stats
 
 if TYPE_CHECKING:
@@ -80,15 +82,24 @@ class Paintbox:
         self._held = style, size, engine.revision
         self._stats.note(*engine.notes)
 
-    def paint(self, data: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
-        """Paint uint8 RGB (H, W, 3) of the size that was adopted.
+    @property
+    def works_ahead(self) -> bool:
+        """Whether `begin` returns before the picture is there."""
+        return self._engine.painter is not None
+
+    def begin(self, data: NDArray[np.uint8]) -> Painting:
+        """Begin to paint uint8 RGB (H, W, 3), or (B, H, W, 3), of the size that was adopted.
 
         Raises:
             ModelError: The model failed.
         """
+        if self.works_ahead or data.ndim == 4:
+            return self._begin_whole(data)
+        painted = self._paint(data)
+        return lambda: painted
+
+    def _paint(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
         engine, stage = self._engine, self._stats.stage
-        if engine.painter is not None:
-            return self._paint_whole(data)
         with stage("encode"):
             latents = engine.encode(engine.to_image(data))
         with stage("denoise"):
@@ -98,11 +109,17 @@ class Paintbox:
         with stage("decode"):
             return engine.to_data(engine.decode(x0))
 
-    def _paint_whole(self, data: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
-        """As `paint`, where the engine has a faster way for whole frames than call by call."""
-        with self._stats.stage("paint"):
-            painted = self._engine.paint(
+    def _begin_whole(self, data: NDArray[np.uint8]) -> Painting:
+        """As `begin`, where one call of the engine does it all."""
+        with self._stats.stage("begin"):
+            painting = self._engine.begin(
                 data, self._noise.value, self._conditioning.value, self._schedule.value
             )
         self._stats.note(*self._engine.notes)
-        return painted
+        if data.ndim == 4:
+            self._stats.count_event("batch")
+        return partial(self._waited_for, painting)
+
+    def _waited_for(self, painting: Painting) -> NDArray[np.uint8]:
+        with self._stats.stage("wait"):
+            return painting()

@@ -1,49 +1,82 @@
-"""Reel: the frames of one stream in order, each painted and given back at once.
+"""Reel: the frames of one stream in order, each painted and given back once.
 
-    frame ─► decide ─► paint ─► mix ─► out
+    frame ─► decide ─► begin to paint ─► in work ─► mix ─► out
 
 Where nothing changed since the last frame, its picture is given out again and the model rests.
+Decisions need no pictures, so frames may be in work while later ones are decided on: a GPU paints
+them meanwhile, or several are painted together. Live, none is in work: each comes back at once.
 Pictures here have the model's size. `stream.film` is the reel of a stream whose future can be seen.
 Called by `stream.stylizer`.
 """
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.frame import Frame, Size
-from stream.stats import Stats
+from stream.stats import STILL, Stats
 from stream.temporal import Decision, Temporal, TemporalSettings
 from stream.temporal.settings import DEFAULTS
 
 Data = NDArray[np.uint8]
+
+Painting = Callable[[], Data]
+"""A picture to come; the call waits for it."""
+
+Begin = Callable[[Data], Painting]
+"""Begins to paint a picture of the model's size."""
+
+NO_PICTURE: Data = np.empty((0, 0, 3), np.uint8)
+"""What a frame holds while it waits: its source picture is not needed any more."""
+
+
+class Work(NamedTuple):
+    """A frame that has been decided on.
+
+    Attributes:
+        decision: What was decided.
+        painting: Its painting; ``None`` where the picture before is shown again.
+        then: Takes the picture that is to be shown.
+    """
+
+    decision: Decision
+    painting: Painting | None
+    then: Callable[[Data], None]
 
 
 class Reel:
     """Takes the frames of a stream and gives each back once, in order. Not thread-safe.
 
     Args:
-        paint: Paints a picture of the model's size.
+        begin: Begins to paint.
         stats: Where stage times and events go.
         settings: Expert settings of stability.
+        in_work: How many frames may be in work while later ones are taken, and are held back.
         sees_cuts: Look for cuts; otherwise whoever calls `end_shot` does.
     """
 
     def __init__(
         self,
-        paint: Callable[[Data], Data],
+        begin: Begin,
         stats: Stats,
         settings: TemporalSettings = DEFAULTS,
         *,
+        in_work: int = 0,
         sees_cuts: bool = True,
     ) -> None:
-        self._paint = paint
+        self._begin = begin
         self._stats = stats
+        self._most_in_work = in_work
+        self._in_work: deque[Work] = deque()
+        self._ready: deque[Frame] = deque()
         self._temporal = Temporal(settings, sees_cuts=sees_cuts)
 
     def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Frame]:
-        """Take the next frame; those that are ready come back.
+        """Take the next frame; at most one comes back, so that whoever writes them has no rush.
 
         Args:
             frame: Its place in time counts, not its picture.
@@ -54,26 +87,49 @@ class Reel:
         decision = self._decide(data, grid, frame.time_s, stability)
         if decision.is_cut:
             self._stats.count_event("cut")
-        return [frame.replace(self._shown(data, decision))]
+        self._take_up(data, decision, partial(self._show, frame.replace(NO_PICTURE)))
+        return self._next()
 
     def end_shot(self) -> None:
         """What comes next has nothing to do with what came until now."""
+        self._complete(0)
         self._temporal.reset()
 
     def finish(self) -> list[Frame]:
         """The stream has ended: what is still held back, if anything. The next may be another."""
         self.end_shot()
-        return []
+        rest = list(self._ready)
+        self._ready.clear()
+        return rest
 
     def _decide(self, data: Data, grid: Size, time_s: float, stability: float) -> Decision:
         with self._stats.stage("decide"):
             return self._temporal.decide(data, grid, time_s, stability)
 
-    def _shown(self, data: Data, decision: Decision) -> Data:
-        """The picture of a frame that has been decided on."""
-        if decision.is_still and self._temporal.shown is not None:
-            self._stats.count_event("still")
-            return self._temporal.shown
-        painted = self._paint(data)
+    def _take_up(self, data: Data, decision: Decision, then: Callable[[Data], None]) -> None:
+        """Begin a frame's picture, and wait for the oldest in work if there are too many."""
+        painting = None if decision.is_still else self._begin(data)
+        self._in_work.append(Work(decision, painting, then))
+        self._complete(self._most_in_work)
+
+    def _complete(self, left: int) -> None:
+        """Finish the oldest pictures until no more than `left` are in work."""
+        while len(self._in_work) > left:
+            work = self._in_work.popleft()
+            work.then(self._shown(work))
+
+    def _shown(self, work: Work) -> Data:
+        decision, canvas = work.decision, work.decision.canvas
+        if work.painting is None:
+            assert canvas is not None and canvas.shown is not None  # all before it are mixed
+            self._stats.count_event(STILL)
+            return canvas.shown
+        painted = work.painting()
         with self._stats.stage("blend"):
             return self._temporal.mix(painted, decision)
+
+    def _show(self, frame: Frame, shown: Data) -> None:
+        self._ready.append(frame.replace(shown))
+
+    def _next(self) -> list[Frame]:
+        return [self._ready.popleft()] if self._ready else []

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream import geometry
+from stream.batches import Batches
 from stream.film import Film
 from stream.frame import Frame, Size
 from stream.geometry import OutputSize
@@ -50,6 +51,10 @@ class Stylizer:
         every: Paint one frame in so many, and make those between from their painted neighbours,
             which holds frames back if it is more than 1.
         temporal: Expert settings of stability.
+        overlap: Let a GPU paint one frame while the host works on others, which holds one back.
+            Nothing changes where the engine paints on the host.
+        batch: Paint so many frames in one call of the engine, which holds up to twice as many back
+            if it is more than 1.
 
     Raises:
         ValueError: A value is outside its range.
@@ -68,7 +73,11 @@ class Stylizer:
         look_ahead: bool = False,
         every: int = 1,
         temporal: TemporalSettings = DEFAULTS,
+        overlap: bool = False,
+        batch: int = 1,
     ) -> None:
+        if batch < 1:
+            raise ValueError(f"got batch={batch}, expected 1 or more")
         if short_side_px is not None and short_side_px < 1:
             raise ValueError(f"got short_side_px={short_side_px}, expected 1 or more")
         self.stats = stats or Stats()
@@ -81,6 +90,7 @@ class Stylizer:
         self._sizes: Sizes | None = None
         self._paintbox = Paintbox(engine, self.stats)
         self._look_ahead, self._every, self._temporal = look_ahead, every, temporal
+        self._overlap, self._batch = overlap, batch
         self._reel = self._make_reel()
         # the painted picture, which keeps its id from being used again, and the resized one
         self._output: Latest[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = Latest()
@@ -140,7 +150,11 @@ class Stylizer:
         with self.stats.stage("prepare"):
             data = geometry.resize(frame.data, sizes.model)
         _, rows, columns = self._engine.latent_shape(sizes.model)
-        shown = self._reel.add(frame, data, (columns, rows), stability)
+        try:
+            shown = self._reel.add(frame, data, (columns, rows), stability)
+        except BaseException:
+            self._reel = self._make_reel()  # what was begun before a failure may never be there
+            raise
         return [self._brought(painted, sizes.output) for painted in shown]
 
     def reset(self) -> None:
@@ -155,15 +169,22 @@ class Stylizer:
         return () if sizes is None else map(partial(self._brought, size=sizes.output), rest)
 
     def _make_reel(self) -> Reel:
+        begin, in_work = self._paintbox.begin, 0
+        if self._batch > 1:
+            # one batch fills while the other is painted, with room for frames that are still
+            begin, in_work = Batches(begin, self._batch).begin, 2 * self._batch - 1
+        elif self._overlap and self._paintbox.works_ahead:
+            in_work = 1
         if self._look_ahead or self._every != 1:
             return Film(
-                self._paintbox.paint,
+                begin,
                 self.stats,
                 self._temporal,
+                in_work=in_work,
                 look_ahead=self._look_ahead,
                 every=self._every,
             )
-        return Reel(self._paintbox.paint, self.stats, self._temporal)
+        return Reel(begin, self.stats, self._temporal, in_work=in_work)
 
     def _configured(self, frame: Frame) -> "Sizes":
         if self._sizes is None:

@@ -122,8 +122,56 @@ class FakeEngine:
         pixels = ((image[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return pixels.permute(1, 2, 0).contiguous().numpy()
 
+    def begin(
+        self,
+        data: NDArray[np.uint8],
+        noise: Tensor,
+        conditioning: Tensor,
+        schedule: SimpleNamespace,
+    ) -> Callable[[], NDArray[np.uint8]]:
+        self.calls("begin")
+        painted = [
+            self.to_data(
+                self.decode(
+                    self.denoise(self.encode(self.to_image(one)), noise, conditioning, schedule)
+                )
+            )
+            for one in (data if data.ndim == 4 else data[None])
+        ]
+        return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
+
     def warm_up(self, size: Size) -> None:
         self.calls("warm_up")
+
+
+class LateEngine(FakeEngine):
+    """As a GPU is: what was begun is painted by the time that it is waited for, no sooner.
+
+    Attributes:
+        log: ``("begin", shape)`` and ``("wait", shape)``, in order.
+    """
+
+    painter = object()
+
+    def __init__(self, breaks: Breaks | None = None) -> None:
+        super().__init__(breaks)
+        self.log: list[tuple[str, tuple[int, ...]]] = []
+
+    def begin(
+        self,
+        data: NDArray[np.uint8],
+        noise: Tensor,
+        conditioning: Tensor,
+        schedule: SimpleNamespace,
+    ) -> Callable[[], NDArray[np.uint8]]:
+        given = data.copy()
+        self.log.append(("begin", data.shape))
+
+        def wait() -> NDArray[np.uint8]:
+            self.log.append(("wait", data.shape))
+            return FakeEngine.begin(self, given, noise, conditioning, schedule)()
+
+        return wait
 
 
 class ListSource(Source):

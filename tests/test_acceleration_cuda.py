@@ -69,7 +69,7 @@ def test_stylizer_paints_by_graphs_what_it_paints_call_by_call(folder: Path) -> 
     for ours, theirs in zip(painted(engine), painted(make_engine(make_lcm())), strict=True):
         assert_same(ours, theirs)
     assert stats[0].notes == engine.notes
-    assert "paint" in stats[0].stages and "paint" not in stats[1].stages
+    assert "begin" in stats[0].stages and "begin" not in stats[1].stages
 
 
 @pytest.mark.cuda

@@ -1,5 +1,6 @@
 """Temporal: the blend, what resets it, and the whole through the stylizer."""
 
+from collections import deque
 from fractions import Fraction
 from itertools import pairwise
 
@@ -245,8 +246,9 @@ def test_reset_forgets_everything() -> None:
     temporal.mix(data, temporal.decide(data, GRID, 0, 1))
     temporal.reset()
 
-    assert temporal.decide(data, GRID, 1 / RATE, 1) == Decision()
-    assert temporal.shown is None
+    decision = temporal.decide(data, GRID, 1 / RATE, 1)
+    assert not decision.is_still and decision.weight is None
+    assert decision.canvas is not None and decision.canvas.shown is None
 
 
 # What is copied
@@ -303,6 +305,27 @@ def test_shot_that_comes_back_has_its_paint_again(gap: int) -> None:
     assert painted[13 + gap].tobytes() == painted[11].tobytes()
 
 
+@pytest.mark.parametrize("behind", [1, 5, 30])
+def test_pictures_may_come_later_than_the_next_decisions(behind: int) -> None:
+    """Across a cut, back again and over stills: the very bytes of frame by frame."""
+    a, b = ([view(photograph(seed), 3 * index) for index in range(6)] for seed in (1, 2))
+    pictures = [*a, *[a[-1]] * 2, *b, *(with_noise(data, 2, 7) for data in a[-4:])]
+    outs = []
+    for most in (0, behind):
+        temporal, waiting, shown = Temporal(), deque[tuple[Picture, Decision]](), []
+        for index, data in enumerate(pictures):
+            waiting.append((data, temporal.decide(data, GRID, index / RATE, 0.5)))
+            while len(waiting) > (most if index + 1 < len(pictures) else 0):
+                data, decision = waiting.popleft()
+                painted = None if decision.is_still else temporal.mix(data, decision)
+                assert decision.canvas is not None
+                shown.append(decision.canvas.shown if painted is None else painted)
+        outs.append([data.tobytes() for data in shown if data is not None])
+
+    assert len(outs[0]) == len(pictures)
+    assert outs[0] == outs[1]
+
+
 def test_pause_in_a_still_scene_changes_nothing() -> None:
     temporal = Temporal()
     picture = view(photograph(1)) // 2 + 64
@@ -310,11 +333,11 @@ def test_pause_in_a_still_scene_changes_nothing() -> None:
         data = with_noise(picture, 2, index)
         decision = temporal.decide(data, GRID, index / RATE, 0.5)
         if not decision.is_still:
-            temporal.mix(data, decision)
-    shown = temporal.shown
+            shown = temporal.mix(data, decision)
 
-    assert temporal.decide(with_noise(picture, 2, 99), GRID, 60, 0.5).is_still
-    assert temporal.shown is shown
+    later = temporal.decide(with_noise(picture, 2, 99), GRID, 60, 0.5)
+    assert later.is_still
+    assert later.canvas is not None and later.canvas.shown is shown
 
 
 def test_style_change_forgets_the_other_shots_too() -> None:

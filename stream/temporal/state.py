@@ -3,6 +3,9 @@
     decide   on the host, before the model: copy the last picture, start afresh, or mix
     mix      after the model: the painted picture with what is kept of the history
 
+A decision looks at frames only, never at pictures: while a picture is on its way, the frames after
+it can be decided on. Mixing happens in the same order, later.
+
 All that is remembered of a shot is one `Scene`. A cut puts it aside; a shot that comes back (the
 frame after a flash, the other speaker) finds its scene again, and its very pixels.
 """
@@ -48,11 +51,24 @@ DOUBTED_SHARE = 0.3
 """Together with a content difference of `shots.DOUBT_DIFFERENCE`, fewer trusted cells are a cut."""
 
 
+@dataclass(slots=True, eq=False)
+class Canvas:
+    """Where the pictures of one shot go.
+
+    Attributes:
+        grid: (w, h), the cells of its frames.
+        shown: The last shown picture, uint8 RGB (H, W, 3); ``None`` until the first is mixed.
+    """
+
+    grid: Size
+    shown: Data | None = None
+
+
 class Decision(NamedTuple):
     """What is to be done for one frame.
 
     Attributes:
-        is_still: Nothing changed: show the last picture again, without painting.
+        is_still: Nothing changed: show the canvas's picture again, without painting.
         is_cut: The frame starts a new shot, or returns to one.
         weight: float32 (H/k, W/k), the share of the history that each pixel keeps; ``None`` takes
             the new paint as it is, bit for bit.
@@ -60,7 +76,7 @@ class Decision(NamedTuple):
         copied: uint8 (h, w), 1 in cells that keep their bytes; ``None`` where none do.
         resting: bool (h, w), cells that show what they showed before: copied, or painted on until
             they have settled; ``None`` where there is no history.
-        remembers: The picture is the history of the next frame; not so at stability 0.
+        canvas: Where the picture is history for the next frames; ``None`` at stability 0.
     """
 
     is_still: bool = False
@@ -69,10 +85,10 @@ class Decision(NamedTuple):
     flow: Floats | None = None
     copied: Data | None = None
     resting: NDArray[np.bool_] | None = None
-    remembers: bool = True
+    canvas: Canvas | None = None
 
 
-PLAIN = Decision(remembers=False)
+PLAIN = Decision()
 
 
 @dataclass(slots=True)
@@ -86,7 +102,7 @@ class Scene:
         reference: What each cell's paint was made from.
         quiet_s: float32 (h, w), how long each cell has not been seen to change.
         rest_s: The same, but 0 in every cell while the camera moves.
-        shown: The last shown picture; ``None`` until the first is painted.
+        canvas: Its pictures.
     """
 
     data: Data
@@ -95,11 +111,13 @@ class Scene:
     reference: gate.Look
     quiet_s: Floats
     rest_s: Floats
-    shown: Data | None = None
+    canvas: Canvas
 
 
 class Temporal:
     """The memory of one stream. For each frame in order: `decide`, then `mix` unless it is still.
+
+    Several frames may be decided on before the first of them is mixed.
 
     Not thread-safe; one per stream.
 
@@ -140,14 +158,14 @@ class Temporal:
         scene = self._scene
         is_gap = self._sees_cuts and not 0 < dt_s <= LONGEST_GAP_S
         if scene is not None and not is_gap and _is_same(data, scene.data):
-            return Decision(is_still=scene.shown is not None)
+            return Decision(is_still=True, canvas=scene.canvas)
         small = gate.reduced(data, grid)
         look, thumbnail = gate.look_of(small, grid), shots.thumbnail(small)
         zeros = np.zeros(grid[::-1], np.float32)
-        now = Scene(data, look, thumbnail, look, zeros, zeros)
-        if scene is None or scene.shown is None:
+        now = Scene(data, look, thumbnail, look, zeros, zeros, Canvas(grid))
+        if scene is None:
             self._scene = now
-            return Decision()
+            return Decision(canvas=now.canvas)
         difference = 0.0
         if self._sees_cuts:
             difference = shots.content_difference(thumbnail, scene.thumbnail)
@@ -156,20 +174,15 @@ class Temporal:
         self._estimate_noise(look, scene.look, dt_s)
         return self._go_on(now, scene, dt_s, stability, difference > shots.DOUBT_DIFFERENCE)
 
-    @property
-    def shown(self) -> Data | None:
-        """The last picture; what to show again when a decision says `is_still`."""
-        return None if self._scene is None else self._scene.shown
-
     def mix(self, painted: Data, decision: Decision) -> Data:
         """The painted picture, uint8 (H, W, 3), with what is kept of the history."""
-        scene = self._scene
-        if scene is None or not decision.remembers:
+        canvas = decision.canvas
+        if canvas is None:
             return painted
-        if decision.weight is not None and scene.shown is not None:
+        if decision.weight is not None and canvas.shown is not None:
             history = History(decision.weight, decision.flow, decision.copied)
-            painted = self._mixer.mix(scene.shown, painted, history, scene.look.grid)
-        scene.shown = painted
+            painted = self._mixer.mix(canvas.shown, painted, history, canvas.grid)
+        canvas.shown = painted
         return painted
 
     def _cut(self, now: Scene, stability: float) -> Decision:
@@ -182,7 +195,7 @@ class Temporal:
                 decision = self._go_on(now, kept, LONGEST_GAP_S, stability, False)
                 return decision._replace(is_cut=True)
         self._scene = now
-        return Decision(is_cut=True)
+        return Decision(is_cut=True, canvas=now.canvas)
 
     def _go_on(
         self, now: Scene, scene: Scene, dt_s: float, stability: float, is_doubtful: bool
@@ -204,14 +217,15 @@ class Temporal:
         is_open = changed | (rest_s < self._settings.settle_s)
         reference = _merged(now.look, scene.reference, changed)
         self._scene = replace(
-            now, reference=reference, quiet_s=quiet_s, rest_s=rest_s, shown=scene.shown
+            now, reference=reference, quiet_s=quiet_s, rest_s=rest_s, canvas=scene.canvas
         )
         if not is_open.any():
-            return Decision(is_still=True)
+            return Decision(is_still=True, canvas=scene.canvas)
         kept = blend.history_weight(dt_s, stability, self._settings.memory)
         resting = rest_s / (rest_s + np.float32(dt_s))  # the running mean's n / (n + 1)
         cells = np.where(changed, kept, np.where(is_open, np.maximum(resting, kept), 1))
-        return _mixture(motion, changed, is_open, cells, now.look.luma.shape)
+        mixture = _mixture(motion, changed, is_open, cells, now.look.luma.shape)
+        return mixture._replace(canvas=scene.canvas)
 
     def _estimate_noise(self, look: gate.Look, before: gate.Look, dt_s: float) -> None:
         pixels = gate.pixel_change(look.luma, before.luma, look.grid)
