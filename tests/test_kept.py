@@ -152,6 +152,29 @@ def test_another_model_file_makes_a_new_one_and_the_oldest_go(
     assert after != before
 
 
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(
+    tmp_path: Path,
+) -> None:
+    place, dead, alive = tmp_path / "little-1", tmp_path / ".new-dead", tmp_path / ".new-alive"
+    for folder in (place, dead, alive):
+        folder.mkdir()
+        (folder / FACTS).write_text("{}")
+    os.utime(dead, (0, 0))
+    kept._prune(place)
+    assert sorted(tmp_path.iterdir()) == [alive, place]
+
+
+def test_another_process_that_is_quicker_is_no_obstacle(
+    preset: Preset, filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place,) = filled.iterdir()
+    before = (place / FACTS).stat()
+    monkeypatch.setattr(kept, "_write", lambda engine, folder: (folder / FACTS).write_text("{}"))
+    kept._keep(load_engine(preset.source, device="cpu", acceleration="off"), place)
+    assert list(filled.iterdir()) == [place]
+    assert (place / FACTS).stat().st_mtime_ns == before.st_mtime_ns
+
+
 def test_a_folder_that_cannot_be_written_is_no_obstacle(
     preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

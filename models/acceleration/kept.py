@@ -12,10 +12,12 @@ a model with one text encoder and no added conditions; the others load as ever.
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from functools import cache
@@ -50,6 +52,10 @@ FOLDER_VARIABLE = "ALLAPRIMA_CACHE"
 
 LIBRARIES = ("torch", "openvino", "diffusers", "transformers", "tokenizers")
 MOST_KEPT = 3
+UNFINISHED = ".new-"
+UNFINISHED_S = 24 * 3600.0
+"""Older than this, what is unfinished belongs to a process that was killed."""
+
 FACTS = "facts.json"
 TOKENIZER = "tokenizer.json"
 
@@ -133,11 +139,15 @@ def _keep(engine: Engine, place: Path) -> None:
         OSError, RuntimeError, ValueError: It cannot be written, converted, or is not served.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
+    folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=place.parent))
     networks, notes = engine.networks, list(engine.notes)
     try:
         _write(engine, folder)
-        folder.rename(place)
+        try:
+            folder.rename(place)
+        except OSError:
+            if not (place / FACTS).is_file():  # another process was quicker with the same
+                raise
     finally:
         engine.networks, engine.notes = networks, notes
         shutil.rmtree(folder, ignore_errors=True)
@@ -199,11 +209,25 @@ def _write_tokenizer(tokenizer: Any, limit: int, path: Path) -> None:
 
 
 def _prune(place: Path) -> None:
-    """Leave the newest few; another process may still read what is removed, or hold on to it."""
-    kept = [path for path in place.parent.iterdir() if (path / FACTS).is_file()]
-    kept.sort(key=lambda path: (path / FACTS).stat().st_mtime, reverse=True)
-    for path in kept[MOST_KEPT:]:
+    """Leave the newest few, and nothing unfinished of a process that is long dead.
+
+    Another process may still read what is removed, or hold on to it.
+    """
+    there = [path for path in place.parent.iterdir() if not path.name.startswith(UNFINISHED)]
+    kept = [path for path in there if (path / FACTS).is_file()]
+    kept.sort(key=lambda path: _written_s(path / FACTS), reverse=True)
+    old_s = time.time() - UNFINISHED_S
+    dead = [one for one in place.parent.glob(f"{UNFINISHED}*") if _written_s(one) < old_s]
+    for path in [*kept[MOST_KEPT:], *dead]:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _written_s(path: Path) -> float:
+    """When it was written; what another process has just removed counts as new."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return math.inf
 
 
 class _LastState(nn.Module):
