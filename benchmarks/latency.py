@@ -9,109 +9,83 @@ pictures are moved between paintings, a square that travels tells the time inste
 plain loop is the peers' kind: capture puts every frame into an unbounded queue, the model takes
 them one by one. Sinks: `null` (in this process), `tcp` (H.264 in MPEG-TS through the publishing
 process to a decoder here, which takes each packet as a picture; `tcp, parsed` looks for the start
-of the next one first, as most players do) and, where PipeWire runs, `pipewire` (to a GStreamer
-program and back). A window's, a recording's and a virtual camera's age is that of `null` and the
-time of one write, which `allaprima live --json` tells. Last line: one JSON object.
+of the next one first, as most players do), `rtmp` (to FFmpeg's own server, decoded), `pipewire`
+(to a GStreamer program and back), `recording` and `window` (when the write has returned). What is
+not on this machine has a row that says so. Last line: one JSON object.
 """
 
 import argparse
 import json
 import queue
-import socket
-import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from machine import commit, machine, versions
 from numpy.typing import NDArray
+from readers import ProgramReader, Reader, StreamReader, display, rtmp_server
+from stamps import draw_marker, marker_lag, read_stamp, stamp
 
 from models import Style
 from stream import Frame, Sink, Source, VideoInfo
 from stream.clock import Clock
 from stream.controls import Controls, Look
+from stream.errors import SinkError
 from stream.governor import Effort
-from stream.live import LiveSession
+from stream.live import TIME_BASE, LiveSession
+from stream.live_sink import LiveOutputs, open_live_sink
 from stream.painter import Painter
 from stream.sinks.network import NetworkSink
-from stream.sinks.pipewire import LAUNCH, NODE, PipeWireSink, has_gstreamer, pipewire_runs
+from stream.sinks.pipewire import LAUNCH, NODE, PipeWireSink
 from stream.sinks.pipewire import NAME as PIPEWIRE
+from stream.sinks.video import LIVE_BACKLOG
 from stream.stats import Stats, percentiles_ms
 from stream.tween import Key, make_key
 
 SIZE = (640, 360)
-BITS = 16
-BLOCK_PX = 32
 WARM_UP_S = 2.0
+READY_S = 60.0
+"""How long is waited for publishing processes and far sides to be under way."""
+
 CAMERA_S = 3.0
+"""Until a PipeWire camera can be asked for its pictures."""
+
 RECEIVERS = {"tcp": "nobuffer+noparse", "tcp, parsed": "nobuffer"}
 """Flags of the reader's demuxer (ffmpeg-formats(1), fflags)."""
 
-BLACK, WHITE = 16, 235
-THRESHOLD = 160
-MARKER_PX = 64
-MARKER_TOP_PX = 200
-STEP_PX = 4
-LEAST_X_PX = 40
-RANGE_PX = 480
-"""The square's journey: four pixels a frame, begun anew every five seconds."""
-
-
-def stamp(data: NDArray[np.uint8], number: int) -> None:
-    """Write a number as a row of black and white blocks along the top, and its parity."""
-    bits = [number >> bit & 1 for bit in range(BITS)]
-    for index, bit in enumerate([*bits, sum(bits) % 2]):
-        data[:BLOCK_PX, index * BLOCK_PX : (index + 1) * BLOCK_PX] = WHITE if bit else BLACK
-
-
-def draw_marker(data: NDArray[np.uint8], number: int) -> None:
-    """A checkered square that moves on with every frame, for pictures that are moved."""
-    x = LEAST_X_PX + number * STEP_PX % RANGE_PX
-    rows = slice(MARKER_TOP_PX, MARKER_TOP_PX + MARKER_PX)
-    data[rows, x : x + MARKER_PX] = WHITE
-    quarter = MARKER_PX // 4
-    data[MARKER_TOP_PX + quarter : MARKER_TOP_PX + 2 * quarter, x + quarter : x + 2 * quarter] = (
-        BLACK
-    )
-
-
-def marker_lag(data: NDArray[np.uint8], latest: int) -> float | None:
-    """How many frames the square is behind where frame `latest` has it; ``None`` if it is torn."""
-    band = data[MARKER_TOP_PX : MARKER_TOP_PX + MARKER_PX // 8, :, 0]
-    columns = np.flatnonzero(band.mean(axis=0) > THRESHOLD)
-    if columns.size < MARKER_PX // 2 or columns[-1] - columns[0] > MARKER_PX * 1.2:
-        return None
-    x = columns.mean() - (MARKER_PX - 1) / 2 - LEAST_X_PX
-    return float((latest * STEP_PX % RANGE_PX - x + STEP_PX) % RANGE_PX - STEP_PX) / STEP_PX
-
-
-def read_stamp(data: NDArray[np.uint8]) -> int | None:
-    """The number, or ``None`` where the blocks do not add up (a picture between two frames)."""
-    middle = BLOCK_PX // 2
-    bits = [int(data[middle, index * BLOCK_PX + middle].mean() > 128) for index in range(BITS + 1)]
-    if sum(bits[:-1]) % 2 != bits[-1]:
-        return None
-    return sum(bit << index for index, bit in enumerate(bits[:-1]))
-
 
 class StampingSource(Source):
-    """A camera at a steady rate; remembers when each number was captured."""
+    """A camera at a steady rate; remembers when each number was captured.
+
+    Its seconds begin when `is_ready` says that all is under way, but are not waited for for ever.
+    """
 
     is_live = True
 
     def __init__(self, fps: float, seconds: float, clock: Clock) -> None:
+        self.is_ready: Callable[[], bool] = lambda: True
+        self.ready_at_s: float | None = None
         self.info = VideoInfo(SIZE, Fraction(1, 90_000), Fraction(fps).limit_denominator(1001))
         self.notes: list[str] = []
         self.captured_s: list[float] = []
-        self._fps, self._count, self._clock = fps, round(fps * seconds), clock
+        self._fps, self._seconds, self._clock = fps, seconds, clock
         self._stop = threading.Event()
         self._start_s = clock.now_s()
 
     def read(self) -> Frame | None:
         number = len(self.captured_s)
         due_s = self._start_s + number / self._fps
-        if number == self._count or self._clock.wait(self._stop, due_s - self._clock.now_s()):
+        if self._clock.wait(self._stop, due_s - self._clock.now_s()):
+            return None
+        now_s = self._clock.now_s()
+        if self.ready_at_s is None and (self.is_ready() or now_s - self._start_s > READY_S):
+            self.ready_at_s = now_s
+        if self.ready_at_s is not None and now_s - self.ready_at_s > self._seconds:
             return None
         data = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
         stamp(data, number)
@@ -163,6 +137,42 @@ class ReadingSink(Sink):
         return
 
 
+class WatchedSink(Sink):
+    """A sink of the product; the number is read when it has taken the picture."""
+
+    def __init__(self, inner: Sink, reading: ReadingSink) -> None:
+        self.notes = inner.notes
+        self._inner, self._reading = inner, reading
+
+    def write(self, frame: Frame) -> None:
+        self._inner.write(frame)
+        self._reading.look_at(frame.data)
+
+    def idle(self) -> None:
+        self._inner.idle()
+
+    def end_early(self) -> None:
+        self._inner.end_early()
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def abort(self) -> None:
+        self._inner.abort()
+
+
+class WatchedWindow(WatchedSink):
+    """The same, of the main thread's."""
+
+    main_thread: ClassVar[bool] = True
+
+
+class WatchedRecording(WatchedSink):
+    """The same, with a recording's backlog."""
+
+    backlog: ClassVar[int] = LIVE_BACKLOG
+
+
 class TimedPainter(Painter):
     """Passes frames on after a fixed time, as a model on a device does: waiting, not computing."""
 
@@ -201,7 +211,7 @@ def measured(sink: ReadingSink, start_s: float) -> dict[str, object]:
     ages = [age_s for at_s, age_s in sink.ages_s if at_s - start_s > WARM_UP_S]
     half = len(ages) // 2
     growth = np.median(ages[half:]) - np.median(ages[:half]) if half else 0.0
-    times = [at_s for at_s, _ in sink.ages_s]
+    times = [at_s for at_s, _ in sink.ages_s if at_s > start_s]
     fps = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
     return {
         "age_ms": {name: round(value, 1) for name, value in percentiles_ms(ages).items()},
@@ -236,97 +246,109 @@ def run_plain(fps: float, seconds: float, paint_s: float) -> dict[str, object]:
     return measured(sink, start_s)
 
 
-class Receiver:
-    """The far side of a stream: decodes it and reads the numbers."""
+class Outputs:
+    """All sinks of one session, each with who reads it; why those that are not here are not."""
 
-    def __init__(self, sink: ReadingSink, flags: str) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._sink, self._flags = sink, flags
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+    def __init__(self, source: StampingSource, clock: Clock, *, moved: bool) -> None:
+        self.stats = Stats(clock=clock)
+        self.controls = Controls(Look(Style()))
+        self.readings: dict[str, ReadingSink] = {}
+        self.sinks: list[tuple[str, Sink]] = []
+        self.readers: list[Reader] = []
+        self.missing: dict[str, str] = {}
+        self._source, self._clock, self._moved = source, clock, moved
+        self._rate = source.info.rate or Fraction(24)
 
-    def _serve(self) -> None:
-        import av
+    def open(self, folder: Path) -> None:
+        """Open each; a folder of its own for the recording."""
+        self.sinks.append(("null", self._reading("null")))
+        for name, flags in RECEIVERS.items():
+            receiver = StreamReader(self._reading(name), flags)
+            self._publish(name, receiver.url, receiver)
+        server = rtmp_server()
+        if server is None:
+            self.missing["rtmp"] = "no ffmpeg"
+        else:
+            url, command = server
+            self._publish("rtmp", url, ProgramReader(command, SIZE, self._reading("rtmp")))
+        self._try(PIPEWIRE, self._open_pipewire)
+        self._try("recording", lambda: self._watch(WatchedRecording, "recording", folder / "a.mp4"))
+        self._try("window", lambda: self._watch(WatchedWindow, "window", "window"))
 
-        connection, _ = self._listener.accept()
-        options = {"fflags": self._flags, "probesize": "20000", "analyzeduration": "0"}
-        with (
-            connection,
-            connection.makefile("rb", buffering=0) as data,
-            av.open(data, format="mpegts", options=options, buffer_size=1504) as container,
-        ):
-            stream = container.streams.video[0]
-            stream.thread_type = "SLICE"
-            for picture in container.decode(stream):
-                self._sink.look_at(picture.to_ndarray(format="rgb24"))
+    def have_seen(self) -> bool:
+        """Whether every reading has had a picture."""
+        return all(one.ages_s or one.unreadable for one in self.readings.values())
 
-    def end(self) -> None:
-        self._thread.join(10)
-        self._listener.close()
+    def rows(self, start_s: float) -> dict[str, dict[str, object]]:
+        """What was measured, and what is not here."""
+        rows = {name: measured(reading, start_s) for name, reading in self.readings.items()}
+        return rows | {name: {"not here": reason} for name, reason in self.missing.items()}
 
+    def _reading(self, name: str) -> ReadingSink:
+        self.readings[name] = ReadingSink(self._source, self._clock, moved=self._moved)
+        return self.readings[name]
 
-class PipeWireReader:
-    """A program that reads the PipeWire camera and hands its pixels back."""
+    def _publish(self, name: str, url: str, reader: Reader) -> None:
+        self.readers.append(reader)
+        sink = NetworkSink(url, rate=self._rate, clock=self._clock, stats=self.stats)
+        self.sinks.append((name, sink))
 
-    def __init__(self, sink: ReadingSink) -> None:
-        self._sink = sink
-        self._over = threading.Event()
-        self._program: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
+    def _try(self, name: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except SinkError as err:
+            self.missing[name] = str(err)
 
-    def _read(self) -> None:
-        self._over.wait(CAMERA_S)  # the camera must be there
-        width, height = SIZE
-        caps = "video/x-raw,format=RGB"
-        source = ["pipewiresrc", f"target-object={NODE}", "!", "videoconvert", "!", caps]
-        command = [LAUNCH, "-q", *source, "!", "fdsink", "fd=1", "sync=false"]
-        self._program = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert self._program.stdout is not None
-        while len(raw := self._program.stdout.read(width * height * 3)) == width * height * 3:
-            self._sink.look_at(np.frombuffer(raw, np.uint8).reshape(height, width, 3))
+    def _open_pipewire(self) -> None:
+        sink = PipeWireSink(rate=self._rate, clock=self._clock, stats=self.stats)
+        source = ["pipewiresrc", f"target-object={NODE}", "!", "videoconvert"]
+        command = [LAUNCH, "-q", *source, "!", "video/x-raw,format=RGB"]
+        command += ["!", "fdsink", "fd=1", "sync=false"]
+        reading = self._reading(PIPEWIRE)
+        self.readers.append(ProgramReader(command, SIZE, reading, after_s=CAMERA_S))
+        self.sinks.append((PIPEWIRE, sink))
 
-    def end(self) -> None:
-        self._over.set()
-        if self._program is not None:
-            self._program.kill()
-            self._program.wait()
-        self._thread.join(10)
+    def _watch(self, kind: type[WatchedSink], name: str, spec: str | Path) -> None:
+        info = VideoInfo(SIZE, TIME_BASE, self._rate)
+        shared = LiveOutputs(info, self.controls, self.stats, self._clock)
+        inner = open_live_sink(str(spec), shared)
+        self.sinks.append((name, kind(inner, self._reading(name))))
 
 
-def run_live(fps: float, seconds: float, paint_s: float, every: int) -> dict[str, object]:
+def run_live(
+    fps: float, seconds: float, paint_s: float, every: int
+) -> dict[str, dict[str, object]]:
     """The live session into all sinks at once."""
     clock = Clock()
     source = StampingSource(fps, seconds, clock)
-    rate = Fraction(round(fps))
-    stats = Stats(clock=clock)
-    sinks: list[tuple[str, Sink]] = []
-    readings = {"null": ReadingSink(source, clock, moved=every > 1)}
-    sinks.append(("null", readings["null"]))
-    readers: list[Receiver | PipeWireReader] = []
-    for name, flags in RECEIVERS.items():
-        readings[name] = ReadingSink(source, clock, moved=every > 1)
-        receiver = Receiver(readings[name], flags)
-        readers.append(receiver)
-        sinks.append((name, NetworkSink(receiver.url, rate=rate, clock=clock, stats=stats)))
-    if pipewire_runs() and has_gstreamer():
-        readings[PIPEWIRE] = ReadingSink(source, clock, moved=every > 1)
-        readers.append(PipeWireReader(readings[PIPEWIRE]))
-        sinks.append((PIPEWIRE, PipeWireSink(rate=rate, clock=clock, stats=stats)))
-    session = LiveSession(
-        source,
-        lambda: TimedPainter(paint_s, every),
-        sinks,
-        controls=Controls(Look(Style())),
-        clock=clock,
-        stats=stats,
-    )
-    start_s = clock.now_s()
-    session.run()
-    for reader in readers:
+    outputs = Outputs(source, clock, moved=every > 1)
+    with tempfile.TemporaryDirectory() as folder:
+        outputs.open(Path(folder))
+        session = LiveSession(
+            source,
+            lambda: TimedPainter(paint_s, every),
+            outputs.sinks,
+            controls=outputs.controls,
+            clock=clock,
+            stats=outputs.stats,
+        )
+        source.is_ready = outputs.have_seen
+        start_s = clock.now_s()
+        session.run()
+    for reader in outputs.readers:
         reader.end()
-    return {name: measured(reading, start_s) for name, reading in readings.items()}
+    for sentence in outputs.stats.notes:
+        print(sentence)
+    return outputs.rows(source.ready_at_s or start_s)
+
+
+def in_words(row: dict[str, object]) -> str:
+    """One row of the table."""
+    ages = row.get("age_ms")
+    if not isinstance(ages, dict):
+        return f"not here: {row['not here']}"
+    told = "  ".join(f"{key} {value:8.1f}" for key, value in ages.items())
+    return f"{told}  grew {row['growth_ms']:8.1f} ms  {row['fps']:6.2f} fps"
 
 
 def main() -> None:
@@ -337,23 +359,21 @@ def main() -> None:
     asked = parser.parse_args()
     paint_s = asked.paint_ms / 1e3
     every = int(np.ceil(paint_s * asked.fps))
-    rows = {
-        "plain queue": run_plain(asked.fps, asked.seconds, paint_s),
-        **{
-            f"live, {name}, {sink}": row
-            for name, pace in (("newest only", 1), ("moved between", every))
-            for sink, row in run_live(asked.fps, asked.seconds, paint_s, pace).items()
-        },
-    }
+    with display():
+        rows = {
+            "plain queue": run_plain(asked.fps, asked.seconds, paint_s),
+            **{
+                f"live, {name}, {sink}": row
+                for name, pace in (("newest only", 1), ("moved between", every))
+                for sink, row in run_live(asked.fps, asked.seconds, paint_s, pace).items()
+            },
+        }
     goal_ms = asked.paint_ms + 1.5e3 / asked.fps
     print(
         f"{asked.fps:g} fps camera, {asked.paint_ms:g} ms a painting; goal p95 <= {goal_ms:.0f} ms"
     )
     for name, row in rows.items():
-        ages = row["age_ms"]
-        assert isinstance(ages, dict)
-        told = "  ".join(f"{key} {value:8.1f}" for key, value in ages.items())
-        print(f"{name:28} {told}  grew {row['growth_ms']:8.1f} ms  {row['fps']:6.2f} fps")
+        print(f"{name:32} {in_words(row)}")
     told = {"paint_ms": asked.paint_ms, "goal_p95_ms": goal_ms, "rows": rows}
     told |= {"at": time.strftime("%Y-%m-%d"), "commit": commit(), "machine": machine()}
     print(json.dumps(told | {"versions": versions()}))
