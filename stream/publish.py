@@ -1,7 +1,8 @@
 """The child of `stream.sinks.network`: takes pictures and sound from shared memory, encodes and
 sends them.
 
-May hang in a socket for ever: whoever started it kills it. Imports no torch and no OpenCV.
+May hang in a socket for ever: whoever started it kills it. Imports no torch, and OpenCV only to say
+why it failed.
 """
 
 from collections.abc import Mapping
@@ -105,8 +106,6 @@ def publish(publication: Publication, memory: Any, wire: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     import av
 
-    from stream.sources.explaining import explain
-
     _say(wire, None)
     slots = np.frombuffer(memory, np.uint8).reshape(-1, publication.slot_bytes)
     options = dict(MUXER_OPTIONS.get(publication.format, {}))
@@ -115,6 +114,8 @@ def publish(publication: Publication, memory: Any, wire: Connection) -> None:
         with av.open(address, "w", format=publication.format, options=options) as output:
             _send_all(publication, slots, output, wire)
     except (av.FFmpegError, OSError) as err:
+        from stream.sources.explaining import explain
+
         _say(wire, explain(publication.url, err, "written to"))
 
 
