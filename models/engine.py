@@ -294,14 +294,18 @@ class Engine:
         data: NDArray[np.uint8] = pixels.permute(1, 2, 0).contiguous().cpu().numpy()
         return data
 
-    def warm_up(self, size: Size) -> None:
-        """Run one whole frame of size (width, height), so that the first real one is no slower.
+    def warm_up(self, size: Size, batch: int = 1) -> None:
+        """Run whole frames of size (width, height), so that the first real ones are no slower.
+
+        Args:
+            batch: How many will be painted in one call.
 
         Raises:
             ModelMemoryError: The device has too little memory for this size.
         """
         style = self.default_style
-        data = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+        shape = (size[1], size[0], 3) if batch == 1 else (batch, size[1], size[0], 3)
+        data = np.zeros(shape, dtype=np.uint8)
         self.paint(data, self.noise(style, size), self.encode_prompt(style), self.schedule(style))
 
     def frame_input(self, latents: Tensor) -> Tensor | None:

@@ -39,6 +39,6 @@ def explained_memory_errors(device: object) -> Iterator[None]:
         if "out of memory" not in text and "can't allocate memory" not in text:
             raise
         raise ModelMemoryError(
-            f"{device} ran out of memory; use a smaller size, a tiny VAE or a smaller model, "
-            "or close other programs that use it."
+            f"{device} ran out of memory; use a smaller size or batch, a tiny VAE or a smaller "
+            "model, or close other programs that use it."
         ) from err

@@ -147,6 +147,7 @@ def restyle(
     stability: o.Stability = None,
     look_ahead: o.LookAhead = True,
     every: o.Every = 1,
+    batch: o.Batch = 1,
     model: o.ModelName = "bundled",
     lora: o.Loras = None,
     vae: o.Vae = None,

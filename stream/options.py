@@ -16,6 +16,8 @@ from stream.engine_options import EngineOptions
 
 FPS_TARGET = 24.0
 STDOUT = "-"
+MOST_IN_BATCH = 32
+"""Twice as many frames are held back, and a GPU has long been busy with fewer."""
 STYLE_OPTIONS = {
     "prompt": "prompt",
     "strength": "strength",
@@ -140,6 +142,15 @@ Every = Annotated[
         rich_help_panel=PAINT,
     ),
 ]
+Batch = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        parser=whole_number,
+        help="Paint N frames in one call of the model: more at a time, and more memory.",
+        rich_help_panel=MACHINE,
+    ),
+]
 ModelName = Annotated[
     str,
     typer.Option(
@@ -229,6 +240,7 @@ class RestyleOptions(EngineOptions):
     seed: int | None
     look_ahead: bool
     every: int
+    batch: int
     output_size: str
     fps_target: float
     codec: str | None
@@ -257,6 +269,8 @@ class RestyleOptions(EngineOptions):
         self.check_engine()
         if self.every < 1:
             raise ValueError(f"got --every {self.every}, expected 1 or more")
+        if not 1 <= self.batch <= MOST_IN_BATCH:
+            raise ValueError(f"got --batch {self.batch}, expected 1 to {MOST_IN_BATCH}")
         if not 0 < self.fps_target < math.inf:
             raise ValueError(f"got --fps-target {self.fps_target:g}, expected more than 0")
         check_report(self.json, [*self.inputs, self.output])

@@ -72,7 +72,8 @@ class Restyler:
                 sizes = stylizer.sizes(source.info.size)
                 sink = stack.enter_context(self._open_sink(job, source.info, sizes.output))
             if source.info.frame_count != 1:
-                engine.warm_up(sizes.model)  # so that the first frame is as fast as the others
+                # so that the first frames are as fast as the others
+                engine.warm_up(sizes.model, self._options.batch)
             advance = stack.enter_context(self._watch(job, source.info))
             session = Session(source, stylizer, sink, on_frame=lambda _: advance())
             self._session = session
@@ -118,6 +119,8 @@ class Restyler:
             stats=Stats(fps_target=options.fps_target),
             look_ahead=options.look_ahead and stability > 0,
             every=options.every,
+            overlap=True,
+            batch=1 if info.frame_count == 1 else options.batch,
         )
 
     def _open_sink(self, job: Job, info: VideoInfo, size: Size) -> Sink:

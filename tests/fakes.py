@@ -140,7 +140,7 @@ class FakeEngine:
         ]
         return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
 
-    def warm_up(self, size: Size) -> None:
+    def warm_up(self, size: Size, batch: int = 1) -> None:
         self.calls("warm_up")
 
 

@@ -41,6 +41,8 @@ def clip(tmp_path: Path) -> Path:
         (["--seed", "-1"], ["got --seed -1", "expected 0 or more"]),
         (["--stability", "2"], ["got --stability 2", "expected 0 to 1"]),
         (["--every", "0"], ["got --every 0", "expected 1 or more"]),
+        (["--batch", "0"], ["got --batch 0", "expected 1 to 32"]),
+        (["--batch", "33"], ["got --batch 33", "expected 1 to 32"]),
         (["--size", "0"], ["got --size 0", "expected"]),
         (["--output-size", "big"], ["output size 'big'", "WxH"]),
         (["--device", "tpu"], ["got --device tpu", "expected auto, cpu"]),
