@@ -109,6 +109,20 @@ def test_critic_learns_to_tell_the_students_pictures() -> None:
     assert taught > made
 
 
+def test_drawn_corners_trim_only_what_the_decoder_should_have_seen_beyond() -> None:
+    at_border = 0
+    for seed in range(60):
+        corner, area, inner = consistency.drawn_corner(24, torch.Generator().manual_seed(seed))
+        latents, pixels = torch.zeros(1, 1, 24, 24)[corner], torch.zeros(1, 3, 192, 192)[area]
+        assert latents.shape[2:] == (16, 16) and pixels.shape[2:] == (128, 128)
+        for axis in (1, 2):
+            start, stop = corner[axis].start, corner[axis].stop
+            assert (inner[axis].start == 0) == (start == 0)
+            assert (inner[axis].stop is None) == (stop == 24)
+            at_border += start == 0 or stop == 24
+    assert 40 < at_border < 100  # of 120
+
+
 def test_critic_is_saved_and_goes_on(tmp_path: Path) -> None:
     photo, w, looks = torch.rand(2, 3, 32, 32) - 0.5, torch.ones(2, 1, 1, 1), torch.arange(2)
     loop = CriticLoop(Critic())

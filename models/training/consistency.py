@@ -16,6 +16,7 @@ what the empty prompt gives, the photograph, to what the prompt gives.
 """
 
 from pathlib import Path
+from types import EllipsisType
 from typing import Literal
 
 import torch
@@ -35,7 +36,7 @@ from models.training.loop import Plan, averaged, best_device, fit, generator, up
 
 Objective = Literal["paired", "lcd"]
 
-START_SHARE = 0.6
+START_SHARE = 0.5
 """Of the examples start as the noised photograph, the rest stand at a later step."""
 
 ECHOES = 4
@@ -53,9 +54,6 @@ PIXEL_ROWS = 8
 
 KNOWN_ROWS = 3
 """Photographs, and as many paintings, that the decoder restores from their own latents."""
-
-INNER = (..., slice(8, -8), slice(8, -8))
-"""Of a decoded window; at its rim the decoder saw zeros beyond it."""
 
 CORNER = 16
 """Side, in latents, of the window that is decoded for the pixel loss."""
@@ -129,13 +127,10 @@ class Paired:
         latents_loss: Tensor,
     ) -> dict[str, Tensor]:
         """What a decoded corner of some rows lacks, pixel by pixel and to the critic."""
-        room = x.shape[-1] - CORNER + 1
-        top, left = (int(v) for v in torch.randint(0, room, (2,), generator=random))
+        corner, area, inner = drawn_corner(x.shape[-1], random)
         rows = slice(PIXEL_ROWS)
-        corner = x[rows, :, top : top + CORNER, left : left + CORNER]
-        area = (..., slice(8 * top, 8 * (top + CORNER)), slice(8 * left, 8 * (left + CORNER)))
-        decoded = to_images(self._autoencoder, corner)[INNER]
-        photos, targets = example.photo[area][INNER], example.target[area][INNER]
+        decoded = to_images(self._autoencoder, x[rows][corner])[inner]
+        photos, targets = example.photo[area][inner], example.target[area][inner]
         photo, target, w = photos[rows], targets[rows], w[rows]
         wanted = torch.lerp(photo, target, w).clamp(-1, 1)
         root = weight[rows].view(-1, 1, 1, 1)
@@ -148,12 +143,35 @@ class Paired:
             compared = latents_loss + losses["pixels"] + losses["edges"]
             losses["critic"] = balanced(doubt, compared, x, CRITIC_SHARE)
         known = slice(-KNOWN_ROWS, None)
-        own = torch.cat([example.frame[known], example.painting[known]])
-        own = own[..., top : top + CORNER, left : left + CORNER]
-        restored = to_images(self._autoencoder, own)[INNER]
+        own = torch.cat([example.frame[known], example.painting[known]])[corner]
+        restored = to_images(self._autoencoder, own)[inner]
         given = torch.cat([photos[known], targets[known]])
         losses["restored"] = F.l1_loss(restored, given) + difference_loss(restored, given)
         return losses
+
+
+Window = tuple[EllipsisType, slice, slice]
+
+
+def drawn_corner(side: int, random: torch.Generator) -> tuple[Window, Window, Window]:
+    """A window of latents, its pixels, and of those the ones that are decoded as they should be.
+
+    Every other window lies at the picture's border, where the decoder really sees zeros beyond; at
+    a side within the picture it should not, so a cell is cut off there.
+    """
+    room = side - CORNER
+    cells, inner = [], []
+    for _ in range(2):
+        drawn = int(torch.randint(-room // 2, room + room // 2 + 1, (), generator=random))
+        start = min(max(drawn, 0), room)
+        cells.append((start, start + CORNER))
+        inner.append(slice(8 if start > 0 else 0, -8 if start < room else None))
+    (top, bottom), (left, right) = cells
+    return (
+        (..., slice(top, bottom), slice(left, right)),
+        (..., slice(8 * top, 8 * bottom), slice(8 * left, 8 * right)),
+        (..., inner[0], inner[1]),
+    )
 
 
 def relative_weight(example: Example) -> Tensor:
