@@ -74,6 +74,7 @@ class Engine:
         revision: How often its weights were changed (`models.loras`): what was encoded before is
             to be encoded again.
         prompt_encoder: Text to embeddings.
+        looks: What it can be asked for, where that is not everything; () where prompts are free.
         schedule_config: The noise process that the model was trained on.
         frame_is_scaled: Whether a UNet that sees the frame takes its latents scaled; false for
             instruct-pix2pix.
@@ -97,6 +98,7 @@ class Engine:
         self.painter: Painter | None = None
         self.revision = 0
         self.prompt_encoder = prompt_encoder
+        self.looks: tuple[str, ...] = ()
         self.schedule_config = schedule_config
         self.name = name
         self.device = device
@@ -156,9 +158,11 @@ class Engine:
         Raises:
             ValueError: The weights in the prompt make no sense.
         """
-        parts = [(p.weight, self.prompt_encoder.encode(p.text)) for p in parse_prompt(style.prompt)]
+        asked = parse_prompt(style.prompt)
+        parts = [(part.weight, self.prompt_encoder.encode(part.text)) for part in asked]
         pooled = [(weight, text.text_embeds) for weight, text in parts]
         notes = tuple(note for _, text in parts for note in text.notes)
+        notes += tuple(self._unknown(part.text) for part in asked if not self._knows(part.text))
         timestep_cond: Tensor | None = None
         if self.networks.guidance_width is not None:
             timestep_cond = guidance_embedding(style.guidance_scale, self.networks.guidance_width)
@@ -346,6 +350,13 @@ class Engine:
         if sentence not in self.notes:
             self.notes.append(sentence)
             logger.log(level, "%s: %s", self.name, sentence)
+
+    def _knows(self, text: str) -> bool:
+        found = any(look in text.lower() for look in self.looks)
+        return found or not self.looks or not text.strip()
+
+    def _unknown(self, text: str) -> str:
+        return f"{text[:40]!r} names no look that this model knows; `allaprima styles` lists them"
 
     def _size_ids(self, size: Size) -> Tensor:
         """SDXL's time ids (1, 6): original size, crop, target size; uploaded once a size."""

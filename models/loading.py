@@ -24,6 +24,7 @@ from models.hub import Hub, HubName
 from models.parts import Loader
 from models.presets import PRESETS, Preset, nearest_presets
 from models.style import Style
+from models.styles import STYLES
 
 FOLDER_STYLE = Style(strength=0.5, num_inference_steps=2)
 """For models that no row of the table tells of."""
@@ -79,12 +80,13 @@ def load_engine(
             lambda: Loader(preset, target, loading_dtype(acceleration, target, dtype), hub).engine()
         )
         fast = target.type == "cpu" and acceleration in ("auto", "openvino")
-        if fast and name == "bundled" and not any(given):
-            engine = load_kept(preset, plain)
-            if engine is not None:
-                return engine
-        engine = plain()
-        accelerate(engine, acceleration, dtype, compile)
+        is_kept = fast and name == "bundled" and not any(given)
+        engine = load_kept(preset, plain) if is_kept else None
+        if engine is None:
+            engine = plain()
+            accelerate(engine, acceleration, dtype, compile)
+    if name == "bundled":
+        engine.looks = tuple(look for style in STYLES for look in (style.prompt, *style.synonyms))
     return engine
 
 

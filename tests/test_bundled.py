@@ -161,3 +161,9 @@ def test_noise_hardly_shows(engine: Engine, photos: list[Picture]) -> None:
     style = Style("oil painting", strength=0.6)
     one, two = (paint(engine, replace(style, seed=seed), photos[:2]) for seed in (0, 1))
     assert psnr(one, two) > 22
+
+
+def test_a_prompt_without_a_look_is_told(engine: Engine) -> None:
+    (note,) = engine.encode_prompt(Style("a purple giraffe")).notes
+    assert note.startswith("'a purple giraffe' names no look")
+    assert not any(engine.encode_prompt(Style(look.prompt)).notes for look in STYLES)

@@ -179,6 +179,14 @@ def test_guidance_without_effect_is_noted_once() -> None:
     assert conditioning.notes == tuple(engine.notes)
 
 
+def test_a_look_that_the_model_does_not_know_is_told() -> None:
+    engine = make_engine(make_lcm())
+    engine.looks = ("oil painting", "neon")
+    prompt = "a giraffe:0.5 | An Oil Painting:0.3 | neon:0.2"
+    (note,) = engine.encode_prompt(replace(STYLE, prompt=prompt)).notes
+    assert note.startswith("'a giraffe' names no look")
+
+
 def test_weighted_prompts_are_mixed_linearly(engine: Engine) -> None:
     def embeds(prompt: str) -> Tensor:
         return engine.encode_prompt(replace(STYLE, prompt=prompt)).prompt_embeds
