@@ -121,7 +121,7 @@ def test_stats_hold_stages_latency_and_notes_of_both_ends() -> None:
     stats = session.run()
 
     assert list(stats.stages) == [
-        *("read", "prepare", "encode", "denoise", "decode", "blend", "finish", "write")
+        *("read", "prepare", "decide", "encode", "denoise", "decode", "blend", "finish", "write")
     ]
     assert stats.latency_ms["p50"] > 0
     assert stats.notes == ["read from a list", "kept in a list"]
