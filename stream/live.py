@@ -292,6 +292,7 @@ class LiveSession:
         self.stats.record("first picture", now_s - self._started_at_s)
         self._end_s = None if self._duration_s is None else now_s + self._duration_s
         self._begun.set()
+        logger.info("the first painted picture has gone out")
         self._on_ready()
 
     # The thread that moves
