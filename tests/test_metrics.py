@@ -1,21 +1,30 @@
 """Metrics: what Prometheus is told, as its own parser reads it; who is answered; taken ports."""
 
 import socket
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from command import COMMAND
+from miniature import make_lcm, save
+from ports import free_port
 
 from stream.clock import ManualClock
 from stream.errors import ControlError
+from stream.exitcode import ExitCode
 from stream.metrics import MetricsServer
 from stream.stats import Stats
 
 parser = pytest.importorskip("prometheus_client.parser")
 
 LIMIT_S = 10
+SESSION_S = 100
 
 
 @pytest.fixture
@@ -66,6 +75,37 @@ def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
 
 def labelled(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
     return f"allaprima_{name}", frozenset(labels.items())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ends it by SIGTERM")
+def test_a_live_session_tells_its_figures_while_it_runs(tmp_path: Path) -> None:
+    model = save(make_lcm(vae="tiny"), tmp_path / "model")
+    port = free_port()
+    source = ["--from", "testsrc=size=96x64:rate=24:duration=600", "--to", "null"]
+    options = ["--model", model, "--size", "64", "--metrics-port", str(port), "--quiet"]
+    process = subprocess.Popen([COMMAND, "live", *source, *options], stderr=subprocess.DEVNULL)
+    try:
+        told = scraped_when_it_paints(port, process)
+    finally:
+        process.terminate()
+        code = process.wait(SESSION_S)
+    assert code == ExitCode.INTERRUPTED
+    assert told[labelled("sink_frames_total", sink="null")] > 0
+    assert told[labelled("stage_seconds", stage="paint", quantile="0.5")] > 0
+    assert told[labelled("fps_target")] == 24
+
+
+def scraped_when_it_paints(
+    port: int, process: "subprocess.Popen[bytes]"
+) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    for _ in range(SESSION_S * 5):
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+            told = samples(page.read().decode())
+            if told.get(labelled("sink_frames_total", sink="null")):
+                return told
+        assert process.poll() is None
+        threading.Event().wait(0.2)
+    raise AssertionError("no figures came")
 
 
 def test_everything_is_told(server: MetricsServer) -> None:
