@@ -7,6 +7,7 @@ only in the thread that calls it. Called by `stream.session`, or by hand.
 """
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -150,11 +151,10 @@ class Stylizer:
         with self.stats.stage("prepare"):
             data = geometry.resize(frame.data, sizes.model)
         _, rows, columns = self._engine.latent_shape(sizes.model)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(self._start_afresh)
             shown = self._reel.add(frame, data, (columns, rows), stability)
-        except BaseException:
-            self._reel = self._make_reel()  # what was begun before a failure may never be there
-            raise
+            on_failure.pop_all()
         return [self._brought(painted, sizes.output) for painted in shown]
 
     def reset(self) -> None:
@@ -167,6 +167,10 @@ class Stylizer:
         rest, sizes = self._reel.finish(), self._sizes
         self.reset()
         return () if sizes is None else map(partial(self._brought, size=sizes.output), rest)
+
+    def _start_afresh(self) -> None:
+        """Wait for nothing that was begun before a failure: it may never be there."""
+        self._reel = self._make_reel()
 
     def _make_reel(self) -> Reel:
         begin, in_work = self._paintbox.begin, 0
