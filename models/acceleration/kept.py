@@ -17,7 +17,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from functools import cache
@@ -216,7 +215,7 @@ def _prune(place: Path) -> None:
     there = [path for path in place.parent.iterdir() if not path.name.startswith(UNFINISHED)]
     kept = [path for path in there if (path / FACTS).is_file()]
     kept.sort(key=lambda path: _written_s(path / FACTS), reverse=True)
-    old_s = time.time() - UNFINISHED_S
+    old_s = place.parent.stat().st_mtime - UNFINISHED_S  # it changed just now
     dead = [one for one in place.parent.glob(f"{UNFINISHED}*") if _written_s(one) < old_s]
     for path in [*kept[MOST_KEPT:], *dead]:
         shutil.rmtree(path, ignore_errors=True)
