@@ -10,6 +10,7 @@ median of the last quarter less that of the first. Last line: one JSON object.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import socket
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from machine import commit, machine, versions
 
@@ -54,19 +56,47 @@ MakePainter = Callable[[Controls, Clock, Stats], Painter]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The process at one moment: MiB resident, threads, open handles, ages of new frames in ms."""
+    """The process at one moment: MiB resident, threads, open handles, ages of new frames in ms, and
+    MiB that were asked of the C library and not given back (0 where it does not tell).
+
+    What is resident and not in use are pages that the C library keeps for later, and oneTBB's own
+    memory, which grows where OpenVINO has several threads on cores that others hold.
+    """
 
     at_s: float
     rss_mib: float
     threads: int
     handles: int
     ages_ms: tuple[float, ...]
+    in_use_mib: float = 0.0
+
+
+class MallInfo(ctypes.Structure):
+    """What glibc tells of its memory (mallinfo2(3)), in bytes."""
+
+    _fields_: ClassVar = [
+        *((name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd")),
+        *((name, ctypes.c_size_t) for name in ("usmblks", "fsmblks", "uordblks", "fordblks")),
+        ("keepcost", ctypes.c_size_t),
+    ]
+
+
+def in_use_mib() -> float:
+    """MiB that were asked of the C library and not given back; 0 where it is not glibc."""
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "mallinfo2"):
+        return 0.0
+    library.mallinfo2.restype = MallInfo
+    told = library.mallinfo2()
+    return float(told.uordblks + told.hblkhd) / 2**20
 
 
 def sample(at_s: float, ages_ms: tuple[float, ...]) -> Sample:
     pages = int((PROCESS / "statm").read_text().split()[1])
     handles = len(list((PROCESS / "fd").iterdir()))
-    return Sample(at_s, pages * PAGE / 2**20, threading.active_count(), handles, ages_ms)
+    return Sample(
+        at_s, pages * PAGE / 2**20, threading.active_count(), handles, ages_ms, in_use_mib()
+    )
 
 
 class FarSide:
@@ -185,7 +215,7 @@ def growth(samples: list[Sample], warm_up_s: float) -> dict[str, object]:
 
     if not kept:
         return {"seconds": 0.0}
-    names = ("rss_mib", "threads", "handles")
+    names = ("rss_mib", "in_use_mib", "threads", "handles")
     return {
         "seconds": kept[-1].at_s - kept[0].at_s,
         "grew": {name: median(last, name) - median(first, name) for name in names},
