@@ -96,7 +96,7 @@ class CriticLoop:
         real, made = scores.chunk(2)
         hinge = F.relu(1 - real).mean() + F.relu(1 + made).mean()
         self._optimizer.zero_grad(set_to_none=True)
-        hinge.backward()
+        torch.autograd.backward(hinge)
         self._optimizer.step()
         return hinge.item()
 
@@ -119,4 +119,5 @@ def balanced(adversarial: Tensor, compared: Tensor, at: Tensor, share: float) ->
         torch.autograd.grad(loss, at, retain_graph=True)[0] for loss in (compared, adversarial)
     ]
     weight = share * forces[0].norm() / forces[1].norm().clamp(min=1e-9)
-    return adversarial * weight.detach()
+    weighed: Tensor = adversarial * weight.detach()
+    return weighed

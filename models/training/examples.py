@@ -71,7 +71,7 @@ class Examples:
         latents = to_latents(
             self._autoencoder, torch.cat([batch.photos, batch.first, batch.second[mixed]])
         )
-        frame, painting, second = latents.split([count, count, int(mixed.sum())])
+        frame, painting, second = torch.split(latents, [count, count, int(mixed.sum())])
         painting = painting.clone()
         painting[mixed] = torch.lerp(second, painting[mixed], share[mixed])
         painting = torch.where(plain.view(-1, 1, 1, 1), frame, painting)
