@@ -69,6 +69,13 @@ class RememberingEngine:
         key = ("picture", _key(data), *map(id, given))
         return self._answer(key, lambda: self.shown(self.predict(data, *given)))
 
+    def begin(
+        self, data: Picture, noise: Tensor, conditioning: Any, schedule: Any
+    ) -> Callable[[], Picture]:
+        """As `Engine.begin`: what gives the picture, which is there already."""
+        painted = self.paint(data, noise, conditioning, schedule)
+        return lambda: painted
+
     def predict(self, data: Picture, noise: Tensor, conditioning: Any, schedule: Any) -> Tensor:
         """The latents that the model makes of a frame."""
         given = noise, conditioning, schedule
