@@ -32,7 +32,7 @@ AGREE_LEVELS, AGREE_SOFTNESS = 10.0, 8.0
 """Levels by which the mean of a cell's old and new paint may differ, and over which the old one's
 weight falls to 1/e beyond: a colour that really changed, or a ghost."""
 
-LEAST_LOSS, MOST_LOSS = 0.01, 0.12
+LEAST_LOSS, MOST_LOSS = 0.01, 0.2
 """Share of the contrast: cells that have lost less are left alone, and no more is given back in a
 frame: it would ring, for the result is history again."""
 
