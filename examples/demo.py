@@ -17,7 +17,7 @@ SHOWN = (0.15, 0.5, 0.85)  # of the clip, left to right
 folder = Path("demo")
 folder.mkdir(exist_ok=True)
 painted, report, sheet = (folder / name for name in ("painted.mp4", "report.json", "sheet.jpg"))
-prompt, *options = sys.argv[1:] or ["watercolor"]
+prompt, *options = sys.argv[1:] or ["oil painting"]
 
 arguments = ["restyle", str(CLIP), "-o", str(painted), "--prompt", prompt]
 arguments += ["--overwrite", "--json", str(report), *options]
