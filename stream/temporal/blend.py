@@ -21,8 +21,8 @@ Data = NDArray[np.uint8]
 
 STABILITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 TIME_CONSTANTS_S = (0.0, 0.040, 0.080, 0.110, 0.140)
-"""tau at each of the stabilities above; linear in between. At 0.5 benchmarks/stability.py lets all
-pans pass and blames jitter for its sharpness (0.86 of 0.90); beyond, more of it is lost."""
+"""tau at each of the stabilities above; linear in between. At 0.5 benchmarks/stability.py passes
+all but jitter and zoom, which come out softer than it allows; beyond, more sharpness is lost."""
 
 FADE_SHARE = 0.25
 """The history fades to 1/e over a way of this share of the picture's short side: by then the flow
