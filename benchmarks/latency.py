@@ -9,9 +9,9 @@ pictures are moved between paintings, a square that travels tells the time inste
 plain loop is the peers' kind: capture puts every frame into an unbounded queue, the model takes
 them one by one. Sinks: `null` (in this process), `tcp` (H.264 in MPEG-TS through the publishing
 process to a decoder here, which takes each packet as a picture; `tcp, parsed` looks for the start
-of the next one first, as most players do), `rtmp` (to FFmpeg's own server, decoded), `pipewire`
-(to a GStreamer program and back), `recording` and `window` (when the write has returned). What is
-not on this machine has a row that says so. Last line: one JSON object.
+of the next one first, as most players do), `rtmp` (to FFmpeg's server in another process, which
+decodes), `pipewire` (to a GStreamer program and back), `recording` and `window` (when the write has
+returned). What is not on this machine has a row that says so. Last line: one JSON object.
 """
 
 import argparse
@@ -265,12 +265,8 @@ class Outputs:
         for name, flags in RECEIVERS.items():
             receiver = StreamReader(self._reading(name), flags)
             self._publish(name, receiver.url, receiver)
-        server = rtmp_server()
-        if server is None:
-            self.missing["rtmp"] = "no ffmpeg"
-        else:
-            url, command = server
-            self._publish("rtmp", url, ProgramReader(command, SIZE, self._reading("rtmp")))
+        url, command = rtmp_server()
+        self._publish("rtmp", url, ProgramReader(command, SIZE, self._reading("rtmp")))
         self._try(PIPEWIRE, self._open_pipewire)
         self._try("recording", lambda: self._watch(WatchedRecording, "recording", folder / "a.mp4"))
         self._try("window", lambda: self._watch(WatchedWindow, "window", "window"))

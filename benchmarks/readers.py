@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -105,16 +106,27 @@ class ProgramReader:
         self._thread.join(END_S)
 
 
-def rtmp_server() -> tuple[str, list[str]] | None:
-    """An address to publish to, and FFmpeg's words to serve it; ``None`` where there is none."""
-    if shutil.which("ffmpeg") is None:
-        return None
+def rtmp_server() -> tuple[str, list[str]]:
+    """An address to publish to, and the program that serves it: this file, by FFmpeg's library.
+
+    (The program ffmpeg 5.1 holds one picture back on its way to a pipe.)
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"rtmp://127.0.0.1:{free.getsockname()[1]}/live/key"
-    quick = ["-fflags", "nobuffer", "-flags", "low_delay", "-probesize", "20000"]
-    listen = ["-listen", "1", "-f", "flv", "-i", url]
-    raw = ["-an", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
-    return url, ["ffmpeg", "-v", "error", "-nostdin", *quick, *listen, *raw]
+    return url, [sys.executable, __file__, url]
+
+
+def serve_rtmp(url: str) -> None:
+    """Wait for one publisher and write its pictures to standard output, raw RGB."""
+    import av
+
+    options = {"listen": "1", "fflags": "nobuffer", "probesize": "20000"}
+    with suppress(av.FFmpegError), av.open(url, options=options) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "SLICE"
+        for picture in container.decode(stream):
+            sys.stdout.buffer.write(picture.to_ndarray(format="rgb24").tobytes())
+            sys.stdout.buffer.flush()
 
 
 @contextmanager
@@ -133,3 +145,7 @@ def display() -> Iterator[None]:
         del os.environ["DISPLAY"]
         server.terminate()
         server.wait()
+
+
+if __name__ == "__main__":
+    serve_rtmp(sys.argv[1])
