@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--crops", type=int, default=4800, help="training crops to make")
     arguments.add_argument("--objective", choices=("paired", "lcd"), default="paired")
     arguments.add_argument("--no-critic", action="store_true", help="`distil` without a critic")
+    arguments.add_argument("--compile", action="store_true", help="`distil` on compiled kernels")
     arguments.add_argument("--start", type=Path, help="UNet folder that `distil` starts from")
     arguments.add_argument("--model", type=Path, default=Path("models/bundled"))
     arguments.add_argument("--teacher", help="lcm-lora: diffusers folder or hub id to distil")
@@ -111,6 +112,7 @@ def _train(options: argparse.Namespace) -> None:
         consistency.train(
             runs, plan(options, 6000, 16, 8e-4), objective=options.objective,
             window=options.window or 192, start=options.start, with_critic=not options.no_critic,
+            compiled=options.compile,
         )  # fmt: skip
     else:
         judge.train(runs, plan(options, 3000, 24, 1.5e-3))

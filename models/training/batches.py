@@ -1,7 +1,8 @@
 """Batches out of the pairs on disk: windows of 256 px at any offset inside the stored 272.
 
 The offset is what teaches equivariance to parts of a cell: the same picture and the same painting
-come back shifted by single pixels, while a latent cell is 8 px wide.
+come back shifted by single pixels, while a latent cell is 8 px wide. Twins are two windows of one
+picture in one batch, a few pixels apart, so that a loss can ask for the same paint in both.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.styles import STYLES
 from models.training.pairs import Pairs
 from models.training.pictures import CROP
 
@@ -19,18 +21,27 @@ WINDOW = 256
 NOISE_LEVELS = 5.0
 """Largest standard deviation of the sensor noise laid over a photograph, of 255."""
 
+TWIN_SHIFT = 7
+"""Largest distance of two twins in pixels, along each side: all parts of a latent cell."""
+
+
+PRACTICE = {"oil painting": 2.0, "stained glass": 2.0, "anime": 2.0, "ink drawing": 1.5}
+"""How often a look is drawn beside the others: those that the judge missed most come up more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """`photos`, `first`, `second`: image (B, 3, S, S) in [-1, 1]; `looks`: int64 (B, 2).
 
     `first` and `second` are two paintings of the same photograph; `looks` says in which looks.
+    `corners`: int64 (B, 2), where the window lies in its crop: top and left in pixels.
     """
 
     photos: Tensor
     first: Tensor
     second: Tensor
     looks: Tensor
+    corners: Tensor
 
 
 def image(pixels: np.ndarray, device: torch.device) -> Tensor:
@@ -47,14 +58,23 @@ class Batches:
         self._size = size
         self._device = device
         self._seed = seed
+        self._practice = np.array([PRACTICE.get(style.prompt, 1.0) for style in STYLES])
 
-    def paired(self, step: int, *, window: int = WINDOW) -> Batch:
-        """Photographs with sensor noise, and two clean paintings of each."""
+    def paired(self, step: int, *, window: int = WINDOW, twins: int = 0) -> Batch:
+        """Photographs with sensor noise, and two clean paintings of each.
+
+        Rows `twins` to `2 * twins` show what the rows before them show, up to `TWIN_SHIFT` px away.
+        """
         random = np.random.default_rng((self._seed, step))
-        photos, first, second, looks = [], [], [], []
-        for index in random.choice(self._pairs.rows, self._size):
-            a, b = random.permutation(self._pairs.looks.shape[1])[:2]
-            top, left = random.integers(0, CROP - window + 1, 2)
+        indices = random.choice(self._pairs.rows, self._size)
+        slots = [self._two_slots(index, random) for index in indices]
+        corners = random.integers(0, CROP - window + 1, (self._size, 2))
+        if twins:
+            indices[twins : 2 * twins], slots[twins : 2 * twins] = indices[:twins], slots[:twins]
+            shift = random.integers(-TWIN_SHIFT, TWIN_SHIFT + 1, (twins, 2))
+            corners[twins : 2 * twins] = np.clip(corners[:twins] + shift, 0, CROP - window)
+        photos, first, second = [], [], []
+        for index, (a, b), (top, left) in zip(indices, slots, corners, strict=True):
             area = np.s_[top : top + window, left : left + window]
             photo = self._pairs.photos[index][area]
             if random.random() < 0.5:
@@ -62,13 +82,19 @@ class Batches:
             photos.append(photo)
             first.append(self._pairs.targets[index, a][area])
             second.append(self._pairs.targets[index, b][area])
-            looks.append(self._pairs.looks[index, [a, b]])
+        looks = np.stack([self._pairs.looks[i, s] for i, s in zip(indices, slots, strict=True)])
         return Batch(
             image(np.stack(photos), self._device),
             image(np.stack(first), self._device),
             image(np.stack(second), self._device),
-            torch.from_numpy(np.stack(looks).astype(np.int64)).to(self._device),
+            torch.from_numpy(looks.astype(np.int64)).to(self._device),
+            torch.from_numpy(corners),
         )
+
+    def _two_slots(self, index: int, random: np.random.Generator) -> np.ndarray:
+        """Two of a crop's paintings, harder looks more often."""
+        weight = self._practice[self._pairs.looks[index]]
+        return random.choice(len(weight), 2, replace=False, p=weight / weight.sum())
 
     def pictures(self, step: int, *, window: int) -> Tensor:
         """Half photographs, half paintings, for the autoencoder: image (B, 3, window, window)."""

@@ -110,14 +110,12 @@ class CriticLoop:
         self._optimizer.load_state_dict(state["optimizer"])
 
 
-def balanced(adversarial: Tensor, compared: Tensor, at: Tensor, share: float) -> Tensor:
-    """The adversarial loss, weighed so that it pulls at `at` with `share` of the other's force.
+def force_ratio(compared: Tensor, adversarial: Tensor, at: Tensor) -> float:
+    """The ratio of the gradients' norms at `at` (arXiv 2012.09841, equation 7).
 
-    The ratio of gradient norms (arXiv 2012.09841, equation 7).
+    Multiplied by it, the adversarial loss pulls there as hard as the other.
     """
     forces = [
         torch.autograd.grad(loss, at, retain_graph=True)[0] for loss in (compared, adversarial)
     ]
-    weight = share * forces[0].norm() / forces[1].norm().clamp(min=1e-9)
-    weighed: Tensor = adversarial * weight.detach()
-    return weighed
+    return float(forces[0].norm() / forces[1].norm().clamp(min=1e-9))

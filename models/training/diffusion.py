@@ -20,7 +20,7 @@ from models.training.pairs import Pairs
 
 
 def open_examples(
-    runs: Path, plan: Plan, device: torch.device
+    runs: Path, plan: Plan, device: torch.device, twins: int = 0
 ) -> tuple[Examples, AutoencoderPatch]:
     """The examples of the training pairs, and the frozen autoencoder that they go through."""
     autoencoder = AutoencoderPatch.from_pretrained(runs / "autoencoder" / "vae")
@@ -29,7 +29,7 @@ def open_examples(
     pairs = Pairs.open(runs / "pairs" / "train", in_memory=plan.in_memory)
     batches = Batches(pairs, plan.batch, device, plan.seed)
     bank = PromptBank.load(runs / "text" / "bank.safetensors").to(device)
-    return Examples(batches, autoencoder, bank, plan.seed), autoencoder
+    return Examples(batches, autoencoder, bank, plan.seed, twins), autoencoder
 
 
 def train(runs: Path, plan: Plan, *, window: int = 192) -> UNet2DConditionModel:
