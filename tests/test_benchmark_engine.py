@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import ModuleType
@@ -20,9 +21,13 @@ import streamdiffusion_contestants as streamdiffusion_rows
 import table as tables
 from contest import Contestant, EventStopwatch, Stopwatch, Unavailable, contest, make_frames, rows
 from diffusers_contestants import diffusers_contestants
+from miniature import SIZE
+from painters import painter
+from painting import CLOSE, ENGINES, STYLE, assert_same, divided, make_data
 from random_models import Case, random_engine
 from replays import Recorder
 from roofline import Peak, Work, count_work, peak_of
+from stream_batch import StreamBatch
 from streamdiffusion_contestants import streamdiffusion_contestants
 
 from models import Style
@@ -294,3 +299,20 @@ def test_the_table_shows_failures_and_equal_pictures(capsys: pytest.CaptureFixtu
         *(False, True),
     )
     assert third.endswith("failed: ZeroDivisionError: division by zero")
+
+
+@pytest.mark.parametrize("kind", ["lcm", "bundled"])
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_stream_batch_paints_each_frame_as_step_by_step(
+    kind: str, steps: int, tmp_path: Path
+) -> None:
+    style = replace(STYLE, num_inference_steps=steps)
+    engine = divided(ENGINES[kind](tmp_path))
+    frames = [make_data(seed) // (seed + 1) for seed in range(5)]
+    late = StreamBatch(engine, style, SIZE)
+    ours = [late(frame) for frame in [*frames, *frames[: steps - 1]]][steps - 1 :]
+    paint = painter(engine, style, SIZE)
+    for picture, frame in zip(ours, frames, strict=True):
+        assert_same(picture, paint(frame))
+    different = [np.abs(ours[0].astype(int) - other.astype(int)).max() for other in ours[1:]]
+    assert min(different) > CLOSE
