@@ -30,22 +30,20 @@ from machine import commit, machine, versions
 from numpy.typing import NDArray
 from readers import ProgramReader, Reader, StreamReader, display, rtmp_server
 from stamps import draw_marker, marker_lag, read_stamp, stamp
+from timed_painter import TimedPainter
 
 from models import Style
 from stream import Frame, Sink, Source, VideoInfo
 from stream.clock import Clock
 from stream.controls import Controls, Look
 from stream.errors import SinkError
-from stream.governor import Effort
 from stream.live import TIME_BASE, LiveSession
 from stream.live_sink import LiveOutputs, open_live_sink
-from stream.painter import Painter
 from stream.sinks.network import NetworkSink
 from stream.sinks.pipewire import LAUNCH, NODE, PipeWireSink
 from stream.sinks.pipewire import NAME as PIPEWIRE
 from stream.sinks.video import LIVE_BACKLOG
 from stream.stats import Stats, percentiles_ms
-from stream.tween import Key, make_key
 
 SIZE = (640, 360)
 WARM_UP_S = 2.0
@@ -173,39 +171,6 @@ class WatchedRecording(WatchedSink):
     backlog: ClassVar[int] = LIVE_BACKLOG
 
 
-class TimedPainter(Painter):
-    """Passes frames on after a fixed time, as a model on a device does: waiting, not computing."""
-
-    def __init__(self, paint_s: float, every: int) -> None:
-        self._paint_s, self._every, self._key = paint_s, every, None
-        self._never = threading.Event()
-
-    @property
-    def effort(self) -> Effort:
-        return Effort(1, SIZE[1], self._every)
-
-    @property
-    def key(self) -> Key | None:
-        return self._key
-
-    def warm_up(self, source_size: tuple[int, int], look: Look) -> None:
-        return
-
-    def output_size(self, source_size: tuple[int, int]) -> tuple[int, int]:
-        return source_size
-
-    def is_due(self, frame: Frame) -> bool:
-        return True
-
-    def paint(self, frame: Frame, look: Look) -> Frame:
-        self._never.wait(self._paint_s)
-        self._key = make_key(frame, frame)
-        return frame
-
-    def close(self) -> None:
-        return
-
-
 def measured(sink: ReadingSink, start_s: float) -> dict[str, object]:
     """Percentiles of the ages once things run, the rate, and how age grew from half to half."""
     ages = [age_s for at_s, age_s in sink.ages_s if at_s - start_s > WARM_UP_S]
@@ -322,7 +287,7 @@ def run_live(
         outputs.open(Path(folder))
         session = LiveSession(
             source,
-            lambda: TimedPainter(paint_s, every),
+            lambda: TimedPainter(paint_s, SIZE[1], every),
             outputs.sinks,
             controls=outputs.controls,
             clock=clock,

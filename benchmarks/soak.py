@@ -1,12 +1,16 @@
 """Soak: a live session for a long time; does it grow, does it age?
 
-    python benchmarks/soak.py [--minutes 20] [--source testsrc] [--model bundled] [--to ...]
+    python benchmarks/soak.py [--minutes 20] [--speed 1] [--light] [--size PX]
 
 The real live path in this process: a source played by the clock, round and round, the model, and
 several outputs at once: `null`, a recording, a stream to a reader here, and metrics that are asked
 for. The look changes every few seconds. Each second memory, threads, file handles and the age of
 the newest frames are noted; the first minute (a quarter of a short run) is warm-up. Growth is the
-median of the last quarter less that of the first. Last line: one JSON object.
+median of the last quarter less that of the first.
+
+`--speed 10` lets the camera run ten times as fast and ends when as many frames have been shown as
+the minutes hold at 24 a second, however long that takes. `--light` passes frames on without a
+model: then all that grows is the session's. Last line: one JSON object.
 """
 
 import argparse
@@ -25,6 +29,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from machine import commit, machine, versions
+from timed_painter import TimedPainter
 
 from models import Style
 from stream.clock import Clock
@@ -37,10 +42,12 @@ from stream.painter import Painter, PainterOptions
 from stream.source import VideoInfo
 from stream.stats import Stats, percentiles_ms
 
-SOURCE = "testsrc=size=640x360:rate=24:duration=20"
+SOURCE = "testsrc=size={size}:rate={rate:g}:duration=20"
+SIZE = "640x360"
+SIDE_PX = 360
 WARM_UP_S = 60.0
 PERIOD_S = 1.0
-COURSE = 12
+COURSE = 24
 """Points of memory's course that are told."""
 
 LOOK_EVERY = 7
@@ -122,12 +129,17 @@ class FarSide:
 
 
 class Watch:
-    """A service of the session: notes a sample each second, changes the look, asks for metrics."""
+    """A service of the session: notes a sample each second, changes the look, asks for metrics,
+    and ends it when so many frames have been shown.
+    """
 
     name = "watch"
 
-    def __init__(self, stats: Stats, controls: Controls, port: int, clock: Clock) -> None:
+    def __init__(
+        self, stats: Stats, controls: Controls, port: int, clock: Clock, frames: int | None
+    ) -> None:
         self.samples: list[Sample] = []
+        self._frames = frames
         self._stats, self._controls, self._port, self._clock = stats, controls, port, clock
         self._over = threading.Event()
         self._seen = 0
@@ -141,6 +153,8 @@ class Watch:
                 look = looks[len(self.samples) // LOOK_EVERY % len(looks)]
                 self._controls.change({"prompt": look})
                 self._ask()
+            if self._frames is not None and self._stats.frames_out >= self._frames:
+                self._controls.quit()
 
     def stop(self) -> None:
         self._over.set()
@@ -158,24 +172,33 @@ class Watch:
                 pass
 
 
-def load_painter(controls: Controls, clock: Clock, stats: Stats) -> Painter:
-    """The bundled model, held at the rate."""
-    from models import load_engine
+def painter_loader(short_side_px: int | None) -> MakePainter:
+    """What loads the bundled model, held at the rate."""
 
-    options = PainterOptions(fps_target=RATE)
-    return Painter(load_engine("bundled"), controls.look, options, clock=clock, stats=stats)
+    def load(controls: Controls, clock: Clock, stats: Stats) -> Painter:
+        from models import load_engine
+
+        options = PainterOptions(short_side_px=short_side_px, fps_target=RATE)
+        return Painter(load_engine("bundled"), controls.look, options, clock=clock, stats=stats)
+
+    return load
+
+
+def light_painter(controls: Controls, clock: Clock, stats: Stats) -> Painter:
+    """Passes frames on."""
+    return TimedPainter(0.0, SIDE_PX)
 
 
 def soak(
-    seconds: float, source: str, make_painter: MakePainter = load_painter
+    seconds: float | None, source: str, make_painter: MakePainter, frames: int | None = None
 ) -> dict[str, object]:
-    """Run for so long after the first picture and tell what grew."""
+    """Run for so long after the first picture, or until so many frames were shown; what grew."""
     clock = Clock()
     stats = Stats(fps_target=RATE, clock=clock)
     controls = Controls(Look(Style(prompt="oil painting")))
     camera = open_live_source(LiveInput(source, loop=True), clock=clock, stats=stats)
     far, metrics = FarSide(), MetricsServer(0, stats)
-    watch = Watch(stats, controls, metrics.port, clock)
+    watch = Watch(stats, controls, metrics.port, clock, frames)
 
     with tempfile.TemporaryDirectory() as folder:
         info = VideoInfo(camera.info.size, camera.info.time_base, camera.info.rate)
@@ -193,7 +216,8 @@ def soak(
         )
         session.run()
     far.close()
-    told = growth(watch.samples, min(WARM_UP_S, seconds / 4))
+    ran_s = watch.samples[-1].at_s if watch.samples else 0.0
+    told = growth(watch.samples, min(WARM_UP_S, ran_s / 4))
     told |= {"far_side_bytes": far.taken, "failed": session.failed_sinks}
     return told | {"fps": stats.output_fps, "events": stats.events, "frames": stats.frames_out}
 
@@ -230,13 +254,20 @@ def growth(samples: list[Sample], warm_up_s: float) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--source", default=SOURCE)
+    parser.add_argument("--speed", type=float, default=1.0)
+    parser.add_argument("--light", action="store_true")
+    parser.add_argument("--size", type=int, help="short side that the model works at")
     asked = parser.parse_args()
-    told = soak(asked.minutes * 60, asked.source)
+    source = SOURCE.format(size=SIZE, rate=RATE * asked.speed)
+    make: MakePainter = light_painter if asked.light else painter_loader(asked.size)
+    if asked.speed == 1:
+        told = soak(asked.minutes * 60, source, make)
+    else:
+        told = soak(None, source, make, round(asked.minutes * 60 * RATE))
     for name, value in told.items():
         print(f"{name:16} {value}")
     at = {"at": time.strftime("%Y-%m-%d"), "commit": commit(), "machine": machine()}
-    print(json.dumps(told | at | {"versions": versions()}))
+    print(json.dumps(told | at | {"asked": vars(asked), "versions": versions()}))
 
 
 if __name__ == "__main__":

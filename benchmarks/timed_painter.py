@@ -1,0 +1,43 @@
+"""A painter of known cost and without a model, for `latency.py` and `soak.py`."""
+
+import threading
+
+from stream.controls import Look
+from stream.frame import Frame
+from stream.governor import Effort
+from stream.painter import Painter
+from stream.tween import Key, make_key
+
+
+class TimedPainter(Painter):
+    """Passes frames on after a fixed time, as a model on a device does: waiting, not computing."""
+
+    def __init__(self, paint_s: float, short_side_px: int, every: int = 1) -> None:
+        self._paint_s, self._effort = paint_s, Effort(1, short_side_px, every)
+        self._key: Key | None = None
+        self._never = threading.Event()
+
+    @property
+    def effort(self) -> Effort:
+        return self._effort
+
+    @property
+    def key(self) -> Key | None:
+        return self._key
+
+    def warm_up(self, source_size: tuple[int, int], look: Look) -> None:
+        return
+
+    def output_size(self, source_size: tuple[int, int]) -> tuple[int, int]:
+        return source_size
+
+    def is_due(self, frame: Frame) -> bool:
+        return True
+
+    def paint(self, frame: Frame, look: Look) -> Frame:
+        self._never.wait(self._paint_s)
+        self._key = make_key(frame, frame)
+        return frame
+
+    def close(self) -> None:
+        return
