@@ -8,7 +8,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 .PHONY: demo test test-devices lint setup system bench clean help
 
 help:
-	@echo "make demo    set up, restyle a clip that ships, write demo/"
+	@echo "make demo    set up, restyle a clip that ships, say how fast it goes, write demo/"
 	@echo "make test    set up, lint, check types, run the whole test suite"
 	@echo "make test-devices  test on a virtual display and on real camera drivers"
 	@echo "make bench   set up, measure speed and memory on this machine"
@@ -31,6 +31,7 @@ system:
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
+	$(BIN)/python examples/speed.py examples/clips/bunny.mp4 demo bundled 256 384
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/throughput.py
@@ -43,15 +44,17 @@ lint: $(INSTALLED)
 test: lint
 	$(BIN)/pytest
 
-# A display of its own with real key presses; a PipeWire of its own; in a virtual machine, real
-# camera drivers. Debian.
+# A display of its own with real key presses; a PipeWire of its own; servers of others; a recording
+# that is killed; in a virtual machine, real camera drivers. Debian.
 test-devices: $(INSTALLED)
 	$(AS_ROOT) apt-get update -qq
 	$(AS_ROOT) apt-get install -qq --yes --no-install-recommends xvfb xdotool \
 		pipewire pipewire-bin wireplumber dbus gstreamer1.0-tools gstreamer1.0-plugins-base \
-		gstreamer1.0-pipewire
-	$(BIN)/pytest tests/test_window.py tests/test_sink_network.py tests/test_live_sources.py \
-		tests/test_pipewire.py
+		gstreamer1.0-pipewire gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+		gir1.2-gst-rtsp-server-1.0 python3-gi
+	sh tests/devices/with_nginx.sh $(BIN)/pytest tests/test_window.py tests/test_sink_network.py \
+		tests/test_live_sources.py tests/test_live_ends.py tests/test_pipewire.py \
+		tests/test_real_servers.py
 	$(AS_ROOT) sh tests/devices/virtual_machine.sh $(abspath $(BIN))/python
 
 clean:

@@ -36,6 +36,7 @@ def test_every_example_is_run_here() -> None:
         "demo.py",
         "picture.py",
         "restyle_file.py",
+        "speed.py",
         "styles_sheet.py",
     }
 
@@ -91,3 +92,18 @@ def test_the_demo_restyles_the_shipped_clip_and_draws_a_sheet(
     assert stream_hash(painted, "audio") == stream_hash(shipped, "audio")
     assert (tmp_path / "demo" / "sheet.jpg").stat().st_size > 10_000
     assert "frames a second" in capfd.readouterr().out
+
+
+def test_speed_paints_square_clips_and_says_how_fast(
+    monkeypatch: pytest.MonkeyPatch,
+    clip: Path,
+    tmp_path: Path,
+    model: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(monkeypatch, "speed.py", clip, tmp_path, model, 64, 128)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "frames a second" in line]
+    assert [line.partition(",")[0] for line in lines] == ["64x64", "128x128"]
+    for side in (64, 128):
+        painted = decoded(tmp_path / f"painted-{side}.mp4")
+        assert len(painted) == 4 and painted[0].shape == (side, side, 3)
