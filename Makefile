@@ -10,7 +10,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 help:
 	@echo "make demo    set up, restyle a clip that ships, say how fast it goes, write demo/"
 	@echo "make test    set up, lint, check types, run the whole test suite"
-	@echo "make test-devices  test on a virtual display and on real camera drivers"
+	@echo "make test-devices  test on a virtual display, on servers of others and on real camera drivers"
 	@echo "make bench   set up, measure speed and memory on this machine"
 	@echo "make system  install the system libraries of apt.txt (Debian, Ubuntu)"
 	@echo "make clean   remove everything that the others made"
