@@ -112,8 +112,9 @@ def test_pictures_a_pixel_high_are_blended_without_nan(size: tuple[int, int], le
     assert blend.pulled(noisy, flow).shape == flat.shape
     assert np.isfinite(blend.faded(flow)).all()
     assert np.isfinite(blend.agreement(flat, noisy, grid)).all()
-    mixed = blend.blend(flat, noisy, np.full(flow.shape[:2], 0.5, np.float32))
-    blend.restore(mixed, noisy, grid)
+    weight = np.full(flow.shape[:2], 0.5, np.float32)
+    mixed = blend.blend(flat, noisy, weight)
+    blend.restore(mixed, noisy, weight)
     assert cv2.absdiff(mixed, flat).max() <= cv2.absdiff(noisy, flat).max() + 1
     temporal = Temporal()
     for index, data in enumerate([flat, noisy, flat, with_noise(flat, 6, 2)]):

@@ -5,8 +5,8 @@
 x_t is what the model made of frame t alone; W pulls the last shown picture along the flow w.
 Pictures are blended, not latents: a latent position is a block of pixels, and moving it by a part
 of a block is not what the decoder makes of a moved picture. Two guards follow: where the two
-paintings disagree by more than flicker the old one is dropped, and the fine contrast that averaging
-has cost is given back.
+paintings disagree by more than flicker the old one is dropped, and the mixture is sharpened until
+it is as crisp as the painting that nothing was mixed into.
 """
 
 import cv2
@@ -21,10 +21,9 @@ Data = NDArray[np.uint8]
 
 STABILITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 TIME_CONSTANTS_S = (0.0, 0.040, 0.080, 0.110, 0.140)
-"""tau at each of the stabilities above; linear in between. At 0.5 benchmarks/stability.py passes
-all but jitter and zoom, which come out softer than it allows; beyond, more sharpness is lost."""
+"""tau at each of the stabilities above; linear in between."""
 
-FADE_SHARE = 0.25
+FADE_SHARE = 0.15
 """The history fades to 1/e over a way of this share of the picture's short side: by then the flow
 has erred, and the model paints the thing anew."""
 
@@ -32,17 +31,20 @@ AGREE_LEVELS, AGREE_SOFTNESS = 10.0, 8.0
 """Levels by which the mean of a cell's old and new paint may differ, and over which the old one's
 weight falls to 1/e beyond: a colour that really changed, or a ghost."""
 
-LEAST_LOSS, MOST_LOSS = 0.01, 0.2
-"""Share of the contrast: cells that have lost less are left alone, and no more is given back in a
-frame: it would ring, for the result is history again."""
+LEAST_LOSS, MOST_LOSS = 0.01, 0.5
+"""Share of the contrast: a mixture that has lost less is left alone, and no more is given back in a
+frame."""
 
-FINE_PX, SOFT_PX = 7, 9
-"""Sides of the boxes whose mean a pixel is compared with: where the loss is measured, and what is
-given back. Measured on pans: smaller ones keep edges as sharp with less flicker, but the strokes of
-the brush fade (style -4 %); larger ones flicker more."""
+FINE_PX = 5
+"""Side of the box whose mean a pixel is compared with. It is what bilinear pulling blurs: larger
+boxes ring, for the result is history again, and OpenCV takes thrice the time for them."""
 
-AROUND_CELLS = 5
-"""Side of the neighbourhood whose contrast is compared."""
+UNSHARP_GAIN = 2.0
+"""Giving a share of the fine contrast back raises it by half of that: much of it is coarser than
+the box."""
+
+LEAST_WEIGHT = 0.1
+"""Where the history counts less than this nothing was lost."""
 
 NO_CONTRAST = 0.05
 """Levels of contrast that count as none: a ratio of nothings is 1."""
@@ -92,7 +94,7 @@ def pulled(
 ) -> Data:
     """The picture (H, W, 3), or a part of it, moved along a backward flow of a reduced size.
 
-    Bilinear, in a fifth of the time of bicubic: what it blurs, `restore` gives back.
+    Bilinear, in a sixth of the time of bicubic: what it blurs, `restore` gives back.
 
     Args:
         shown: uint8 RGB.
@@ -144,37 +146,54 @@ def cell_colours(data: Data, grid: Size) -> Data:
 def blend(old: Data, new: Data, weight: Floats, buffers: Buffers | None = None) -> Data:
     """weight * old + (1 - weight) * new; exactly one of them where weight is 1 or 0.
 
+    In whole levels, as new + weight * (old - new): half the time of floats, and what is equal in
+    both stays.
+
     Args:
         old, new: uint8 (H, W, 3).
         weight: float32 (H/k, W/k) in [0, 1].
         buffers: For what lies between.
     """
     buffers = buffers or Buffers()
-    share = _grown(weight, (new.shape[1], new.shape[0]), "share", buffers)
-    rest = np.subtract(1, share, out=buffers.take("rest", share.shape, np.float32))
-    return np.asarray(cv2.blendLinear(old, new, share, rest), dtype=np.uint8)
+    size = new.shape[1], new.shape[0]
+    share = buffers.take("share", new.shape[:2], np.uint8)
+    cv2.resize(cv2.convertScaleAbs(weight, None, 255), size, share)
+    shares, change = (buffers.take(name, new.shape, np.uint8) for name in ("shares", "change"))
+    cv2.cvtColor(share, cv2.COLOR_GRAY2RGB, shares)
+    cv2.multiply(cv2.subtract(old, new, change), shares, change, 1 / 255)
+    mixed = cv2.add(new, change)
+    cv2.multiply(cv2.subtract(new, old, change), shares, change, 1 / 255)
+    return np.asarray(cv2.subtract(mixed, change, mixed), dtype=np.uint8)
 
 
 def restore(
-    mixed: Data, new: Data, grid: Size, buffers: Buffers | None = None, most: float = MOST_LOSS
+    mixed: Data, new: Data, weight: Floats, buffers: Buffers | None = None, most: float = MOST_LOSS
 ) -> None:
     """Give a mixture back, in place, the fine contrast of the new paint: averaging takes it away.
 
-    Cell by cell it is seen whether something was lost; all that have lost are given the same, their
-    mean loss, of which `most` counts. What has not is not touched.
+    All that has history in it is sharpened alike, by what it has lost as a whole: the mean of its
+    loss of contrast (of the strokes) and of its root mean square (of the edges).
+
+    Args:
+        mixed, new: uint8 (H, W, 3).
+        weight: float32 (H/k, W/k), the history's share of the mixture.
+        buffers: For what lies between.
+        most: What of the contrast is given back at most.
     """
     buffers = buffers or Buffers()
-    wanted, got = (_texture(data, grid, buffers) for data in (new, mixed))
-    loss = np.minimum((wanted + NO_CONTRAST) / (got + NO_CONTRAST) - 1, np.float32(most))
-    lost = loss > LEAST_LOSS
-    if not lost.any():
-        return
-    more = float(loss[lost].mean())
-    soft = buffers.take("soft", mixed.shape, np.uint8)
-    cv2.blur(mixed, (SOFT_PX, SOFT_PX), soft)
-    cv2.addWeighted(mixed, 1 + more, soft, -more, 0, soft)
     size = mixed.shape[1], mixed.shape[0]
-    cv2.copyTo(soft, cv2.resize(lost.view(np.uint8), size, interpolation=cv2.INTER_NEAREST), mixed)
+    counts = cv2.inRange(weight, LEAST_WEIGHT, 1.0)
+    mask = buffers.take("mask", mixed.shape[:2], np.uint8)
+    cv2.resize(counts, size, mask, interpolation=cv2.INTER_NEAREST)
+    soft = buffers.take("soft", mixed.shape, np.uint8)
+    wanted, got = (_contrasts(data, mask, soft) for data in (new, mixed))
+    pairs = zip(wanted, got, strict=True)
+    loss = sum((a + NO_CONTRAST) / (b + NO_CONTRAST) - 1 for a, b in pairs) / 2
+    more = min(UNSHARP_GAIN * loss, most)
+    if more < LEAST_LOSS:
+        return
+    cv2.addWeighted(mixed, 1 + more, soft, -more, 0, soft)  # `soft` is of the mixture, the last
+    cv2.copyTo(soft, mask, mixed)
 
 
 def _grown(values: Floats, size: Size, name: str, buffers: Buffers) -> Floats:
@@ -183,11 +202,9 @@ def _grown(values: Floats, size: Size, name: str, buffers: Buffers) -> Floats:
     return np.asarray(cv2.resize(values, size, large), dtype=np.float32)
 
 
-def _texture(data: Data, grid: Size, buffers: Buffers) -> Floats:
-    """Mean difference of green, the most of luma, from its surroundings, around every cell."""
-    green, soft = (buffers.take(name, data.shape[:2], np.uint8) for name in ("green", "around"))
-    cv2.extractChannel(data, 1, green)
-    cv2.absdiff(green, cv2.blur(green, (FINE_PX, FINE_PX), soft), soft)
-    some = soft[::2, ::2].astype(np.float32)  # every second pixel tells as much
-    cells = cv2.resize(some, grid, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.blur(cells, (AROUND_CELLS, AROUND_CELLS)), dtype=np.float32)
+def _contrasts(data: Data, mask: Data, soft: Data) -> tuple[float, float]:
+    """Mean and root mean square difference of the masked pixels from `soft`, made here."""
+    cv2.blur(data, (FINE_PX, FINE_PX), soft)
+    count = max(1, 3 * cv2.countNonZero(mask))
+    squares = cv2.norm(data, soft, cv2.NORM_L2SQR, mask)
+    return cv2.norm(data, soft, cv2.NORM_L1, mask) / count, (squares / count) ** 0.5

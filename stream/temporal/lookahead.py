@@ -4,10 +4,10 @@
 
 x~_t is what the causal blend shows at t; W pulls the next smoothed picture along the flow from t to
 t+1. It is the backward pass of a fixed-interval smoother (Rauch, Tung and Striebel, Maximum
-likelihood estimates of linear dynamic systems, AIAA Journal 1965) for paint that wanders by little,
-where the steady gain of the backward pass is the weight of the history in the forward one. The past
-pulls as much as the future, so nothing lags; what was just uncovered takes the paint that it will
-have; and what rests shows from its first frame on what it settles to.
+likelihood estimates of linear dynamic systems, AIAA Journal 1965) for paint that wanders by
+little. The future pulls as the past does, for half as long, so nothing lags; what was just
+uncovered takes the paint that it will have; and what rests shows from its first frame on what it
+settles to.
 
 The window is bounded: `BLOCK` pictures become ready at a time, smoothed from `BEYOND` pictures past
 the last of them, by which time a picture's weight has fallen to a few hundredths.
@@ -32,6 +32,10 @@ T = TypeVar("T")
 
 BLOCK, BEYOND = 16, 8
 """Pictures that become ready together, and pictures after them that they are smoothed from."""
+
+FORESIGHT = 0.5
+"""Factor on the time over which the future counts: averages from both sides take twice as much of
+the strokes."""
 
 
 class Link(NamedTuple):
@@ -130,7 +134,8 @@ class LookAhead(Generic[T]):
         noise = gate.sensor_noise(looks[0], gate.pixel_change(*looks, now.look.grid))
         motion = self._flow.estimate(*looks, noise)
         dt_s = then.time_s - now.time_s
-        kept = np.float32(blend.history_weight(dt_s, stability, self._settings.memory))
+        memory = FORESIGHT * self._settings.memory
+        kept = np.float32(blend.history_weight(dt_s, stability, memory))
         sure = np.clip(cv2.blur(motion.confidence, (3, 3)), 0, 1)
         weight = np.asarray(kept * sure * blend.faded(motion.flow), dtype=np.float32)
         resting = decision.resting.astype(np.uint8) if decision.resting.any() else None
@@ -141,11 +146,12 @@ class LookAhead(Generic[T]):
         if link.weight is None or link.flow is None:
             return later
         shown = moment.shown
-        # sharp, as nothing restores what would be blurred here
-        old = blend.pulled(later, link.flow, self._buffers, how=cv2.INTER_CUBIC)
+        old = blend.pulled(later, link.flow, self._buffers)
         agreed = blend.agreement(old, shown, moment.look.grid, self._settings.agree_levels)
         agreed = np.asarray(cv2.resize(agreed, link.weight.shape[::-1]), dtype=np.float32)
-        mixed = blend.blend(old, shown, link.weight * agreed, self._buffers)
+        kept = link.weight * agreed
+        mixed = blend.blend(old, shown, kept, self._buffers)
+        blend.restore(mixed, shown, kept, self._buffers, self._settings.most_contrast)
         if link.resting is not None:
             resting = cv2.resize(link.resting, shown.shape[1::-1], interpolation=cv2.INTER_NEAREST)
             cv2.copyTo(later, resting, mixed)

@@ -99,8 +99,9 @@ class Mixer:
             old = blend.pulled(shown, flow, self._buffers, to=size, at=box.corner_px(shown))
         agreed = blend.agreement(old, painted, grid, self._settings.agree_levels)
         agreed = np.asarray(cv2.resize(agreed, weight.shape[::-1]), dtype=np.float32)
-        mixed = blend.blend(old, painted, weight * agreed, self._buffers)
-        blend.restore(mixed, painted, grid, self._buffers, self._settings.most_contrast)
+        kept = weight * agreed
+        mixed = blend.blend(old, painted, kept, self._buffers)
+        blend.restore(mixed, painted, kept, self._buffers, self._settings.most_contrast)
         return mixed
 
 
