@@ -80,7 +80,6 @@ def quality(engine: RememberingEngine, clip: Clip) -> dict[str, object]:
             "psnr_db": psnr_db(pictures, wanted) if every > 1 else None,
             "painted": (engine.frames_painted - before) / len(pictures),
         }
-    engine.forget()
     return found
 
 
