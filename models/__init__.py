@@ -15,6 +15,7 @@ from models.style import Style
 if TYPE_CHECKING:
     from models.acceleration.kept import cache_folder
     from models.conditioning import Conditioning
+    from models.download import OnDownload
     from models.engine import Engine
     from models.loading import load_engine
     from models.presence import is_present
@@ -31,6 +32,7 @@ __all__ = [
     "ModelFormatError",
     "ModelMemoryError",
     "ModelNotFoundError",
+    "OnDownload",
     "Preset",
     "Schedule",
     "Style",
@@ -44,6 +46,7 @@ _HEAVY = {
     "BundledStyle": "models.styles",
     "Conditioning": "models.conditioning",
     "Engine": "models.engine",
+    "OnDownload": "models.download",
     "Schedule": "models.schedule",
     "cache_folder": "models.acceleration.kept",
     "is_present": "models.presence",

@@ -10,21 +10,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from models.acceleration import Acceleration, CompileMode
 from models.acceleration.choice import accelerate, check_acceleration, loading_dtype
 from models.acceleration.kept import load_kept
-from models.download import OnDownload
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError, explained_memory_errors
 from models.files import INDEX_NAME
-from models.hub import Hub, HubName
-from models.parts import Loader
 from models.presets import PRESETS, Preset, nearest_presets
 from models.style import Style
 from models.styles import STYLES
+
+if TYPE_CHECKING:
+    from models.download import OnDownload
 
 FOLDER_STYLE = Style(strength=0.5, num_inference_steps=2)
 """For models that no row of the table tells of."""
@@ -40,7 +41,7 @@ def load_engine(
     acceleration: Acceleration = "auto",
     compile: CompileMode = "auto",
     offline: bool = False,
-    on_download: OnDownload | None = None,
+    on_download: "OnDownload | None" = None,
 ) -> Engine:
     """Load a model, ready to run (call `Engine.warm_up` before the first frame counts).
 
@@ -74,11 +75,9 @@ def load_engine(
     check_acceleration(acceleration, target, dtype, compile)
     preset = replace(preset, vae=vae or preset.vae, loras=(*preset.loras, *loras))
     given = vae, *loras, dtype
-    hub = Hub(offline=offline, on_download=on_download)
     with explained_memory_errors(target):
-        plain = cache(
-            lambda: Loader(preset, target, loading_dtype(acceleration, target, dtype), hub).engine()
-        )
+        first = loading_dtype(acceleration, target, dtype)
+        plain = cache(lambda: _plain_engine(preset, target, first, offline, on_download))
         fast = target.type == "cpu" and acceleration in ("auto", "openvino")
         is_kept = fast and name == "bundled" and not any(given)
         engine = load_kept(preset, plain) if is_kept else None
@@ -88,6 +87,19 @@ def load_engine(
     if name == "bundled":
         engine.looks = tuple(look for style in STYLES for look in (style.prompt, *style.synonyms))
     return engine
+
+
+def _plain_engine(
+    preset: Preset,
+    device: torch.device,
+    dtype: torch.dtype,
+    offline: bool,
+    on_download: "OnDownload | None",
+) -> Engine:
+    from models.hub import Hub  # a kept model needs no hub, whose library is slow to import
+    from models.parts import Loader
+
+    return Loader(preset, device, dtype, Hub(offline=offline, on_download=on_download)).engine()
 
 
 def find_preset(name: str) -> Preset:
@@ -108,6 +120,8 @@ def find_preset(name: str) -> Preset:
         )
     if path.is_file():
         return Preset(name, str(path), style=FOLDER_STYLE)
+    from models.hub import HubName
+
     if (place := HubName.parse(name)) is not None and place.file is None:
         return Preset(name, name, style=FOLDER_STYLE)
     raise ModelNotFoundError(

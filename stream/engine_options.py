@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
-    from models import Engine
-    from stream.progress import OnDownload
+    from models import Engine, OnDownload
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 COMPILE = ("off", "auto", "now")

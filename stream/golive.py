@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from stream.addresses import shown
 from stream.clock import Clock
@@ -24,7 +24,6 @@ from stream.metrics import MetricsServer
 from stream.microphone import Microphone
 from stream.options import option_names
 from stream.painter import Painter, PainterOptions
-from stream.progress import OnDownload
 from stream.session import interruptibly, meanwhile
 from stream.sink import Sink, VideoEncoding
 from stream.source import Source, VideoInfo
@@ -32,6 +31,9 @@ from stream.sources.reconnecting import OnLoss
 from stream.stats import Stats
 from stream.style_list import read_styles
 from stream.stylizer import DEFAULT_STABILITY
+
+if TYPE_CHECKING:
+    from models import OnDownload
 
 
 class LiveRunner:
@@ -50,7 +52,7 @@ class LiveRunner:
         options: LiveOptions,
         *,
         on_load: Callable[[], None] = lambda: None,
-        on_download: OnDownload | None = None,
+        on_download: "OnDownload | None" = None,
         on_ready: Callable[[], None] = lambda: None,
         on_trouble: Callable[[str], None] = lambda sentence: None,
     ) -> None:

@@ -3,7 +3,6 @@ fetched. Drawn on the error channel, and only where that is a terminal; they sta
 redraw is a call.
 """
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -20,9 +19,6 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.text import Text
-
-OnDownload = Callable[[str, int, int], None]
-"""Told how far a download is: hub id, bytes on this machine, bytes in all."""
 
 REDRAW_INTERVAL_S = 0.1
 SPEED_WINDOW_S = 10.0

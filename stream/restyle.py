@@ -11,7 +11,6 @@ from stream.frame import Size
 from stream.geometry import output_sample_aspect_ratio, parse_output_size
 from stream.jobs import Job
 from stream.options import RestyleOptions, option_names
-from stream.progress import OnDownload
 from stream.report import Outcome
 from stream.session import Session
 from stream.sink import Sink, VideoEncoding, open_sink
@@ -20,7 +19,7 @@ from stream.stats import Stats
 from stream.stylizer import DEFAULT_STABILITY, Stylizer
 
 if TYPE_CHECKING:
-    from models import Engine
+    from models import Engine, OnDownload
 
 Advance = Callable[[], None]
 """Told of each finished frame."""
@@ -47,7 +46,7 @@ class Restyler:
         *,
         watch: Watch,
         on_load: Callable[[], None],
-        on_download: OnDownload,
+        on_download: "OnDownload",
     ) -> None:
         self._options = options
         self._watch = watch
