@@ -65,7 +65,7 @@ class LiveRun:
             code = ExitCode.INTERRUPTED
         except tuple(EXIT_CODES) as err:
             code = failed(err)
-        if self._runner.stats.frames_in:
+        if self._runner.stats.frames_out:
             try:
                 self._report()
             except SinkError as err:

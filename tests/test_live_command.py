@@ -105,6 +105,7 @@ def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
     result = allaprima("live", "--from", SOURCE, "--to", "null", "--model", tmp_path)
     assert result.exit_code == ExitCode.MODEL
     assert str(tmp_path) in result.stderr.replace("\n", "")
+    assert result.stdout == ""  # and no report of nothing
 
 
 def test_readme_has_the_options_of_live() -> None:
