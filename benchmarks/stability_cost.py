@@ -1,8 +1,9 @@
 """What stability costs: on the host by itself, and on and off beside the model, in ms a frame.
 
-On the host: `decide` and `mix` of `stream.temporal`, each frame its own painting, at three sizes,
-on a pan, a scene that stands still and the shipped clips; with the threads that OpenCV takes by
-itself and with one. `cpu` is processor time of one thread: other programs change it least.
+On the host: `decide`, `follow` (which runs while a GPU paints) and `mix` of `stream.temporal`, each
+frame its own painting, at three sizes, on a pan, a scene that stands still and the shipped clips;
+with the threads that OpenCV takes by itself and with one. `cpu` is processor time of one thread:
+other programs change it least.
 
 Beside the model: the whole of `Stylizer.process` without and with stability, in turns frame by
 frame, and each stage of the run with it; `ratio` is the median over pairs of neighbouring times.
@@ -86,7 +87,7 @@ def _square(picture: Picture) -> Picture:
 
 
 def host_cost(canvas: Picture) -> dict[str, object]:
-    """By OpenCV's threads, size and clip: figures of `decide`, `mix`, both, and processor time."""
+    """By OpenCV's threads, size and clip: figures of each part, of all, and processor time."""
     threads = cv2.getNumThreads()
     result: dict[str, object] = {"threads": threads}
     for side_px in SIDES_PX:
@@ -101,19 +102,22 @@ def host_cost(canvas: Picture) -> dict[str, object]:
 
 
 def host_times(pictures: list[Picture]) -> Figures:
-    """What one frame's decision and mixture take; the picture is its own painting."""
-    times: Times = {"decide": [], "mix": [], "both": [], "cpu": []}
+    """What one frame's decision, motion and mixture take; the picture is its own painting."""
+    times: Times = {name: [] for name in ("decide", "follow", "mix", "all", "cpu")}
     temporal, grid = Temporal(), (pictures[0].shape[1] // CELL_PX, pictures[0].shape[0] // CELL_PX)
     for index, data in enumerate(pictures):
         start_s, cpu_s = time.perf_counter(), time.thread_time()
         decision = temporal.decide(data, grid, index / RATE, STABILITY)
         decided_s = time.perf_counter()
+        decision = temporal.follow(decision)
+        followed_s = time.perf_counter()
         if not decision.is_still:
             temporal.mix(data, decision)
         end_s = time.perf_counter()
         times["decide"].append(decided_s - start_s)
-        times["mix"].append(end_s - decided_s)
-        times["both"].append(end_s - start_s)
+        times["follow"].append(followed_s - decided_s)
+        times["mix"].append(end_s - followed_s)
+        times["all"].append(end_s - start_s)
         times["cpu"].append(time.thread_time() - cpu_s)
     return {name: figures(values[WARM_UP:]) for name, values in times.items()}
 

@@ -1,6 +1,6 @@
 """Reel: the frames of one stream in order, each painted and given back once.
 
-    frame ─► decide ─► begin to paint ─► in work ─► mix ─► out
+    frame ─► decide ─► begin to paint ─► follow the motion ─► in work ─► mix ─► out
 
 Where nothing changed since the last frame, its picture is given out again and the model rests.
 Decisions need no pictures, so frames may be in work while later ones are decided on: a GPU paints
@@ -109,6 +109,9 @@ class Reel:
     def _take_up(self, data: Data, decision: Decision, then: Callable[[Data], None]) -> None:
         """Begin a frame's picture, and wait for the oldest in work if there are too many."""
         painting = None if decision.is_still else self._begin(data)
+        if decision.trail is not None:
+            with self._stats.stage("follow"):  # a GPU paints meanwhile
+                decision = self._temporal.follow(decision)
         self._in_work.append(Work(decision, painting, then))
         self._complete(self._most_in_work)
 

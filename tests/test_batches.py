@@ -1,8 +1,10 @@
 """Frames in work: painted while later ones are decided on, or several at once; the same bytes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 from fakes import FakeEngine, LateEngine, make_frames
@@ -16,6 +18,7 @@ from models.acceleration.cuda import accelerate_cuda
 from stream.batches import Batches
 from stream.frame import Frame
 from stream.stylizer import Stylizer
+from stream.temporal.motion import FlowEstimator, Motion
 
 PAINTING = Style(prompt="oil painting", strength=0.5, seed=7)
 SIDE_PX = 64
@@ -220,3 +223,29 @@ def test_batch_that_is_asked_for_early_is_filled_with_its_last_picture() -> None
 def test_batch_below_1_is_refused(wrong: int) -> None:
     with pytest.raises(ValueError, match=f"got batch={wrong}, expected 1 or more"):
         Stylizer(FakeEngine(), batch=wrong)
+
+
+def test_motion_is_found_after_painting_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU paints meanwhile: what takes the host longest does not hold it up."""
+    done: list[str] = []
+    begin, estimate = LateEngine.begin, FlowEstimator.estimate
+
+    def begun(engine: LateEngine, *given: object) -> Callable[[], Picture]:
+        done.append("begin")
+        return begin(engine, *given)
+
+    def estimated(estimator: FlowEstimator, *given: object) -> Motion:
+        done.append("motion")
+        return estimate(estimator, *given)
+
+    monkeypatch.setattr(LateEngine, "begin", begun)
+    monkeypatch.setattr(FlowEstimator, "estimate", estimated)
+    engine = LateEngine()
+    stylizer = Stylizer(engine, PAINTING, short_side_px=SIDE_PX, stability=0.5)
+
+    canvas = cv2.GaussianBlur(photograph(1, SIDE_PX + 8), (0, 0), 4)
+    for index in range(4):
+        data = np.ascontiguousarray(canvas[:SIDE_PX, index : SIDE_PX + index])
+        stylizer.process(Frame(data, index, Fraction(1, RATE), 1))
+
+    assert done == ["begin", *["begin", "motion"] * 3]

@@ -158,7 +158,7 @@ def test_a_picture_takes_nothing_from_where_the_flow_is_lost() -> None:
     ahead: LookAhead[int] = LookAhead()
     resting = np.zeros(GRID[::-1], bool)
     for index, data in enumerate((a, b)):
-        decision = Decision(weight=np.ones(GRID[::-1], np.float32), resting=resting)
+        decision = Decision(resting=resting)
         ahead.push(Moment(index, data, gate.look_at(data, GRID), index / RATE, decision), 0.5)
 
     first, last = ahead.flush()

@@ -203,7 +203,7 @@ def test_time_that_stands_still_jumps_back_or_leaps_starts_afresh(times: list[in
         decision = temporal.decide(data, GRID, time_s, 1)
         temporal.mix(data, decision)
 
-    assert decision.is_cut and decision.weight is None
+    assert decision.is_cut and decision.trail is None
 
 
 def test_reset_forgets_everything() -> None:
@@ -213,7 +213,7 @@ def test_reset_forgets_everything() -> None:
     temporal.reset()
 
     decision = temporal.decide(data, GRID, 1 / RATE, 1)
-    assert not decision.is_still and decision.weight is None
+    assert not decision.is_still and decision.trail is None
     assert decision.canvas is not None and decision.canvas.shown is None
 
 
@@ -335,9 +335,10 @@ def test_no_picture_gives_a_weight_out_of_range(kind: str, size: tuple[int, int]
             continue
         shown = temporal.mix(data, decision)
         assert shown.shape == data.shape and shown.dtype == np.uint8
-        if decision.weight is not None:
-            assert np.isfinite(decision.weight).all()
-            assert decision.weight.min() >= 0 and decision.weight.max() <= 1
+        history = temporal.follow(decision).history
+        if history is not None:
+            assert np.isfinite(history.weight).all()
+            assert history.weight.min() >= 0 and history.weight.max() <= 1
 
 
 @given(

@@ -64,7 +64,7 @@ def test_no_shot_kept_is_no_shot_known_again() -> None:
         decision = temporal.decide(data, GRID, index / RATE, 0.5)
         temporal.mix(data, decision)
 
-    assert decision.is_cut and decision.weight is None
+    assert decision.is_cut and decision.trail is None
 
 
 # Frame rates
@@ -119,7 +119,8 @@ def test_pictures_a_pixel_high_are_blended_without_nan(size: tuple[int, int], le
     temporal = Temporal()
     for index, data in enumerate([flat, noisy, flat, with_noise(flat, 6, 2)]):
         decision = temporal.decide(data, grid, index / RATE, 1)
-        if decision.weight is not None:
-            assert np.isfinite(decision.weight).all()
+        history = temporal.follow(decision).history
+        if history is not None:
+            assert np.isfinite(history.weight).all()
         if not decision.is_still:
             assert temporal.mix(data, decision).shape == flat.shape

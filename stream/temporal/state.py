@@ -1,6 +1,7 @@
 """Temporal: the state of one stream, and what it decides for each frame.
 
     decide   on the host, before the model: copy the last picture, start afresh, or mix
+    follow   while the model paints: where everything was one frame before
     mix      after the model: the painted picture with what is kept of the history
 
 A decision looks at frames only, never at pictures: while a picture is on its way, the frames after
@@ -64,6 +65,26 @@ class Canvas:
     shown: Data | None = None
 
 
+class Trail(NamedTuple):
+    """What it takes to find out how the history moved.
+
+    Attributes:
+        now, then: Luma of this frame and of the one before, uint8.
+        noise: Of the sensor, in levels.
+        motion: From one to the other, if that is known already.
+        changed, is_open: bool (h, w), cells that show something else, and that are painted on.
+        kept: (h, w), the share of the history that each cell keeps by its age alone.
+    """
+
+    now: Data
+    then: Data
+    noise: float
+    motion: Motion | None
+    changed: NDArray[np.bool_]
+    is_open: NDArray[np.bool_]
+    kept: NDArray[np.floating]
+
+
 class Decision(NamedTuple):
     """What is to be done for one frame.
 
@@ -81,9 +102,8 @@ class Decision(NamedTuple):
 
     is_still: bool = False
     is_cut: bool = False
-    weight: Floats | None = None
-    flow: Floats | None = None
-    copied: Data | None = None
+    trail: Trail | None = None
+    history: History | None = None
     resting: NDArray[np.bool_] | None = None
     canvas: Canvas | None = None
 
@@ -115,7 +135,8 @@ class Scene:
 
 
 class Temporal:
-    """The memory of one stream. For each frame in order: `decide`, then `mix` unless it is still.
+    """The memory of one stream. For each frame in order: `decide`, then unless it is still `follow`
+    and `mix`.
 
     Several frames may be decided on before the first of them is mixed.
 
@@ -174,13 +195,23 @@ class Temporal:
         self._estimate_noise(look, scene.look, dt_s)
         return self._go_on(now, scene, dt_s, stability, difference > shots.DOUBT_DIFFERENCE)
 
+    def follow(self, decision: Decision) -> Decision:
+        """The decision with its history: takes longest, and can be done while the model paints."""
+        trail = decision.trail
+        if trail is None:
+            return decision
+        motion = trail.motion
+        if motion is None and trail.changed.any():
+            motion = self._flow.estimate(trail.now, trail.then, trail.noise)
+        return decision._replace(trail=None, history=_history(motion, trail))
+
     def mix(self, painted: Data, decision: Decision) -> Data:
         """The painted picture, uint8 (H, W, 3), with what is kept of the history."""
         canvas = decision.canvas
         if canvas is None:
             return painted
-        if decision.weight is not None and canvas.shown is not None:
-            history = History(decision.weight, decision.flow, decision.copied)
+        history = self.follow(decision).history
+        if history is not None and canvas.shown is not None:
             painted = self._mixer.mix(canvas.shown, painted, history, canvas.grid)
         canvas.shown = painted
         return painted
@@ -206,13 +237,12 @@ class Temporal:
         moving = changed | _recent(scene, quiet_s)
         everything = _camera_moves(now.look, moving, noise)
         changed |= _surrounded(moving)
+        changed |= everything
         motion: Motion | None = None
-        if changed.any() or everything:
+        if is_doubtful and changed.any():
             motion = self._flow.estimate(now.look.luma, scene.look.luma, noise)
-            if is_doubtful and float((motion.confidence > 0.5).mean()) < DOUBTED_SHARE:
+            if float((motion.confidence > 0.5).mean()) < DOUBTED_SHARE:
                 return self._cut(now, stability)
-        if everything:
-            changed[:] = True
         rest_s = np.where(changed, np.float32(0), scene.rest_s + np.float32(dt_s))
         is_open = changed | (rest_s < self._settings.settle_s)
         reference = _merged(now.look, scene.reference, changed)
@@ -224,8 +254,8 @@ class Temporal:
         kept = blend.history_weight(dt_s, stability, self._settings.memory)
         resting = rest_s / (rest_s + np.float32(dt_s))  # the running mean's n / (n + 1)
         cells = np.where(changed, kept, np.where(is_open, np.maximum(resting, kept), 1))
-        mixture = _mixture(motion, changed, is_open, cells, now.look.luma.shape)
-        return mixture._replace(canvas=scene.canvas)
+        trail = Trail(now.look.luma, scene.look.luma, noise, motion, changed, is_open, cells)
+        return Decision(trail=trail, resting=~changed, canvas=scene.canvas)
 
     def _estimate_noise(self, look: gate.Look, before: gate.Look, dt_s: float) -> None:
         pixels = gate.pixel_change(look.luma, before.luma, look.grid)
@@ -282,25 +312,19 @@ def _surrounded(moving: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(share > SURROUNDED_SHARE)
 
 
-def _mixture(
-    motion: Motion | None,
-    changed: NDArray[np.bool_],
-    is_open: NDArray[np.bool_],
-    cells: NDArray[np.floating],
-    shape: tuple[int, ...],
-) -> Decision:
+def _history(motion: Motion | None, trail: Trail) -> History:
     """From cells to pixels: where the flow holds and how much of the history stays."""
-    size = (shape[1], shape[0]) if motion is None else motion.confidence.shape[::-1]
-    weight = np.asarray(cv2.resize(cells.astype(np.float32), size), dtype=np.float32)
+    size = trail.now.shape[::-1] if motion is None else motion.confidence.shape[::-1]
+    weight = np.asarray(cv2.resize(trail.kept.astype(np.float32), size), dtype=np.float32)
     flow: Floats | None = None
     if motion is not None:
         sure = np.minimum(cv2.blur(motion.confidence, (3, 3)), 1)
         flow = motion.flow
-        if not changed.all():
-            mask = np.asarray(cv2.resize(changed.astype(np.float32), size), dtype=np.float32)
+        if not trail.changed.all():
+            mask = np.asarray(cv2.resize(trail.changed.astype(np.float32), size), dtype=np.float32)
             sure = 1 - mask * (1 - sure)
             flow = flow * mask[..., np.newaxis]
         weight *= sure
         weight *= blend.faded(flow)
-    copied = None if is_open.all() else (~is_open).astype(np.uint8)
-    return Decision(weight=weight, flow=flow, copied=copied, resting=~changed)
+    copied = None if trail.is_open.all() else (~trail.is_open).astype(np.uint8)
+    return History(weight, flow, copied)
