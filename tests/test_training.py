@@ -20,7 +20,7 @@ from models.styles import STYLES
 from models.training import autoencoder, consistency, diffusion, judge, lcm_lora, paired, text
 from models.training.batches import TWIN_SHIFT, Batches
 from models.training.critic import Critic, CriticLoop, force_ratio
-from models.training.export import export
+from models.training.export import adopt, export
 from models.training.looks import GRID
 from models.training.loop import Plan, fit, generator
 from models.training.measures import paint
@@ -203,6 +203,21 @@ def test_exported_folder_is_a_model_like_any_other(trained: Path, tmp_path: Path
     engine = load_engine(str(tmp_path / "model"), device="cpu", dtype=torch.float32)
     assert size < 12_000_000
     assert engine.latent_shape((256, 128)) == (16, 16, 32)
+
+
+def test_a_finished_model_is_trained_on(trained: Path, tmp_path: Path) -> None:
+    export(trained, tmp_path / "model", unet="teacher")
+    runs = tmp_path / "runs"
+    adopt(tmp_path / "model", runs)
+    (runs / "pairs").symlink_to(trained / "pairs")
+    student = consistency.train(
+        runs, Plan(steps=1, batch=2), objective="paired", window=128, with_critic=False,
+        start=tmp_path / "model" / "unet",
+    )  # fmt: skip
+    student.save_pretrained(runs / "paired" / "unet")
+    export(runs, tmp_path / "again")
+    tokens = (tmp_path / name / "tokenizer" / "tokenizer.json" for name in ("model", "again"))
+    assert len({path.read_text() for path in tokens}) == 1
 
 
 def test_broken_off_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:

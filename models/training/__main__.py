@@ -2,6 +2,7 @@
 
     fetch -> pairs -> text -> autoencoder -> teacher -> distil -> judge -> export -> evaluate
 
+`adopt` puts the parts of a finished model (--model) where the stages look for them, to go on from.
 `lcm-lora` stands apart: it distils a LoRA from a full-size teacher by the same loop.
 
 Every stage is seeded, goes on where it was broken off, and logs to <runs>/<stage>/log.jsonl.
@@ -19,6 +20,7 @@ STAGES = (
     "lcm-lora",
     "fetch",
     "pairs",
+    "adopt",
     "text",
     "autoencoder",
     "teacher",
@@ -42,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--objective", choices=("paired", "lcd"), default="paired")
     arguments.add_argument("--no-critic", action="store_true", help="`distil` without a critic")
     arguments.add_argument("--compile", action="store_true", help="`distil` on compiled kernels")
-    arguments.add_argument("--start", type=Path, help="UNet folder that `distil` starts from")
+    arguments.add_argument(
+        "--start", type=Path, help="UNet folder that `teacher` or `distil` starts from"
+    )
     arguments.add_argument("--model", type=Path, default=Path("models/bundled"))
     arguments.add_argument("--teacher", help="lcm-lora: diffusers folder or hub id to distil")
     arguments.add_argument("--pictures", type=Path, help="lcm-lora: folder of captioned pictures")
@@ -84,6 +88,10 @@ def run(options: argparse.Namespace) -> None:
         packages, pairs = runs / "packages", runs / "pairs"
         make_pairs(packages, pairs / "held_out", count=120, per_crop=18, held_out=True)
         make_pairs(packages, pairs / "train", count=options.crops, per_crop=8, held_out=False)
+    elif options.stage == "adopt":
+        from models.training.export import adopt
+
+        adopt(options.model, runs)
     elif options.stage in ("export", "evaluate", "compare"):
         _finish(options)
     else:
@@ -107,7 +115,9 @@ def _train(options: argparse.Namespace) -> None:
             runs / "pairs" / "train", runs / "autoencoder", plan(options, 3200, 32, 1.5e-3)
         )
     elif options.stage == "teacher":
-        diffusion.train(runs, plan(options, 1500, 16, 1e-3), window=options.window or 192)
+        diffusion.train(
+            runs, plan(options, 1500, 16, 1e-3), window=options.window or 192, start=options.start
+        )
     elif options.stage == "distil":
         consistency.train(
             runs, plan(options, 6000, 16, 8e-4), objective=options.objective,

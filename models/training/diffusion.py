@@ -32,13 +32,20 @@ def open_examples(
     return Examples(batches, autoencoder, bank, plan.seed, twins), autoencoder
 
 
-def train(runs: Path, plan: Plan, *, window: int = 192) -> UNet2DConditionModel:
-    """Train the teacher in `<runs>/teacher`; returns its moving average, saved as `unet`."""
+def train(
+    runs: Path, plan: Plan, *, window: int = 192, start: Path | None = None
+) -> UNet2DConditionModel:
+    """Train the teacher in `<runs>/teacher`; returns its moving average, saved as `unet`.
+
+    Args:
+        start: The UNet folder that gives the first weights; drawn at random by default.
+    """
     device = best_device()
     torch.manual_seed(plan.seed)
     examples, _ = open_examples(runs, plan, device)
     denoiser = Denoiser(device)
-    unet = make_unet().to(device, memory_format=torch.channels_last)
+    unet = make_unet() if start is None else UNet2DConditionModel.from_pretrained(start)
+    unet = unet.to(device, memory_format=torch.channels_last)
 
     def loss(step: int) -> dict[str, Tensor]:
         example = examples.draw(step, window)

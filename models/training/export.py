@@ -1,4 +1,4 @@
-"""Stage `export`: the trained parts as one diffusers folder, fp16 safetensors, with its card."""
+"""Stages `export`, the trained parts as one diffusers folder in fp16 safetensors, and `adopt`."""
 
 import json
 import shutil
@@ -57,6 +57,20 @@ def export(runs: Path, folder: Path, *, unet: str = "paired") -> int:
     if size > LARGEST_BYTES:
         raise ValueError(f"got {size} bytes, expected at most {LARGEST_BYTES}")
     return size
+
+
+def adopt(folder: Path, runs: Path) -> None:
+    """The reverse of `export`: a finished model's parts where the stages look for them.
+
+    Autoencoder, text encoder and tokenizer become those of `runs`; `distil --start <folder>/unet`
+    then goes on from the model's UNet.
+    """
+    from models.training.text import save_bank
+
+    shutil.copytree(folder / "vae", runs / "autoencoder" / "vae", dirs_exist_ok=True)
+    for part in ("text_encoder", "tokenizer"):
+        shutil.copytree(folder / part, runs / "text" / part, dirs_exist_ok=True)
+    save_bank(runs / "text")
 
 
 def _forget_path(config: Path) -> None:

@@ -112,7 +112,7 @@ class PromptBank:
             ]  # fmt: skip
             texts[0] = own[0] if own else ""
             with torch.no_grad():
-                rows.append(encoder(tokenize(tokenizer, texts)).last_hidden_state)
+                rows.append(encoder(tokenize(tokenizer, texts)).last_hidden_state.float())
         return cls(torch.stack(rows))
 
     def draw(self, classes: Tensor, generator: torch.Generator) -> Tensor:

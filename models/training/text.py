@@ -264,11 +264,12 @@ def train(folder: Path, plan: Plan, sentence_encoder: Path | None = None) -> Loo
     assert isinstance(average, LookReader)
     average.encoder.save_pretrained(folder / "text_encoder")
     _report(average, tokenizer, np.random.default_rng(plan.seed + 1))
-    _save_bank(folder, plan.seed)
+    save_bank(folder, plan.seed)
     return average
 
 
-def _save_bank(folder: Path, seed: int) -> None:
+def save_bank(folder: Path, seed: int = 0) -> None:
+    """Encode the prompts that the diffusion stages draw from: `<folder>/bank.safetensors`."""
     from models.training.looks import PromptBank
 
     PromptBank.make(folder, PROMPTS_PER_CLASS, seed).save(folder / "bank.safetensors")
