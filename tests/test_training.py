@@ -151,6 +151,16 @@ def test_twins_show_the_same_a_part_of_a_cell_apart(runs: Path) -> None:
     assert same == 0 and elsewhere > 0.01
 
 
+def test_a_tint_counts_more_than_a_grain() -> None:
+    grey, random = torch.zeros(1, 3, 64, 64), torch.Generator().manual_seed(0)
+    tinted = grey + torch.tensor([0.05, 0.0, -0.05]).view(1, 3, 1, 1)
+    grainy = grey + 0.05 * torch.randn(grey.shape, generator=random).sign()
+    brighter = grey + 0.033
+    assert paired.tint_loss(grey, grey) == 0
+    assert paired.tint_loss(tinted, grey) > 2 * paired.tint_loss(brighter, grey)
+    assert paired.tint_loss(tinted, grey) > 5 * paired.tint_loss(grainy, grey)
+
+
 def test_harder_looks_are_drawn_more_often(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.training.batches.PRACTICE", {"neon": 4.0})
     batches = Batches(Pairs.open(runs / "pairs/train"), 8, torch.device("cpu"), seed=0)

@@ -25,7 +25,10 @@ TWIN_SHIFT = 7
 """Largest distance of two twins in pixels, along each side: all parts of a latent cell."""
 
 
-PRACTICE = {"oil painting": 2.0, "stained glass": 2.0, "anime": 2.0, "ink drawing": 1.5}
+PRACTICE = {
+    "oil painting": 2.0, "anime": 2.0, "ink drawing": 1.5, "charcoal": 1.5, "pencil sketch": 1.5,
+    "film noir": 1.5, "stained glass": 1.5, "neon": 1.5, "van gogh": 1.5,
+}  # fmt: skip
 """How often a look is drawn beside the others: those that the judge missed most come up more."""
 
 

@@ -7,10 +7,11 @@ timesteps that sampling in two, three or four steps takes. No target network.
 
 The losses: pseudo-Huber on latents, L1 and edges on a decoded corner, each weighed by how far the
 painting is from the photograph, so that a look near the photograph is learned as exactly as one far
-from it. Twins, the same picture a part of a latent cell away under another noise, have to come out
-with the same paint. A critic (`critic.py`) asks for the strokes that such losses average away. The
-decoder learns along: it meets latents here that no encoder made, and goes on restoring those that
-one did.
+from it. Mean colours are compared apart: a breath of colour that hardly counts pixel by pixel turns
+an ink drawing into a tinted photograph. Twins, the same picture a part of a latent cell away under
+another noise, have to come out with the same paint. A critic (`critic.py`) asks for the strokes
+that such losses average away. The decoder learns along: it meets latents here that no encoder made,
+and goes on restoring those that one did.
 """
 
 from pathlib import Path
@@ -45,7 +46,11 @@ WEIGH_EVERY = 8
 CRITIC = "critic.pt"
 
 PIXEL_WEIGHT = 0.6
+TINT_WEIGHT = 2.0
 TWIN_WEIGHT = 0.6
+
+TINT_SIDE = 16
+"""Pixels, along each side, whose mean colour is compared."""
 
 PIXEL_ROWS = 8
 """Of a batch are decoded; half of them are the twins of the other half."""
@@ -166,6 +171,7 @@ class Paired:
         losses = {
             "pixels": PIXEL_WEIGHT * F.l1_loss(decoded * root, wanted * root),
             "edges": PIXEL_WEIGHT * difference_loss(decoded * root, wanted * root),
+            "tint": TINT_WEIGHT * tint_loss(decoded * root, wanted * root),
         }
         count = twins_of(len(x))
         alike = twin_loss(decoded * root, example.corners[: 2 * count], count)
@@ -218,6 +224,16 @@ def relative_weight(example: Example) -> Tensor:
 def place_of(first: Tensor, step: Tensor, count: Tensor) -> Tensor:
     """The place in the grid of step number `step` of `count`, as `lcm_timesteps` spaces them."""
     return first - step * (first + 1) // count
+
+
+def tint_loss(a: Tensor, b: Tensor) -> Tensor:
+    """L1 between the mean colours of small squares, hue and saturation thrice; a scalar.
+
+    Images (B, 3, H, W), H and W at least `TINT_SIDE`.
+    """
+    apart = F.avg_pool2d(a - b, TINT_SIDE)
+    hue = apart - apart.mean(1, keepdim=True)
+    return apart.abs().mean() + 2 * hue.abs().mean()
 
 
 def twin_loss(decoded: Tensor, corners: Tensor, twins: int) -> Tensor:
