@@ -143,4 +143,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     kind = str(device).partition(":")[0]
     if kind not in present:
         raise ValueError(f"got device={str(device)!r}, expected one of {', '.join(present)}")
-    return torch.device(device)
+    chosen = torch.device(device)
+    if kind == "cuda" and (chosen.index or 0) >= (count := torch.cuda.device_count()):
+        raise ValueError(f"got device={str(device)!r}, expected cuda:0 to cuda:{count - 1}")
+    return chosen

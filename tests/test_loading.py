@@ -32,6 +32,7 @@ from models import (
 from models import (
     load_engine as load_accelerated,
 )
+from models.loading import choose_device
 from models.lora import fuse_lora, read_lora
 
 STYLE = Style("oil painting", 0.6, 2, seed=1)
@@ -365,3 +366,11 @@ def test_what_cannot_be_found_is_said_before_anything_is_loaded(
 def test_a_device_that_is_not_there_is_refused(saved: Callable[[str], str]) -> None:
     with pytest.raises(ValueError, match="got device='tpu', expected one of cpu"):
         load_engine(saved("lcm"), device="tpu")
+
+
+def test_a_gpu_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [str(choose_device(name)) for name in ("cuda", "cuda:1")] == ["cuda", "cuda:1"]
+    with pytest.raises(ValueError, match="got device='cuda:2', expected cuda:0 to cuda:1"):
+        choose_device("cuda:2")
