@@ -12,12 +12,14 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from miniature import make_sd15, save
+from safetensors.torch import load_file, save_file
 
 from models import Style, load_engine
 from models.autoencoder import AutoencoderPatch
 from models.steps import lcm_timesteps
 from models.styles import STYLES
 from models.training import autoencoder, consistency, diffusion, judge, lcm_lora, paired, text
+from models.training.average import WEIGHTS, average, parse
 from models.training.batches import TWIN_SHIFT, Batches
 from models.training.critic import Critic, CriticLoop, force_ratio
 from models.training.export import adopt, export
@@ -228,6 +230,23 @@ def test_a_finished_model_is_trained_on(trained: Path, tmp_path: Path) -> None:
     export(runs, tmp_path / "again")
     tokens = (tmp_path / name / "tokenizer" / "tokenizer.json" for name in ("model", "again"))
     assert len({path.read_text() for path in tokens}) == 1
+
+
+def test_average_lies_between_its_parts(trained: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        export(trained, folder, unet="teacher")
+    file = Path("unet") / WEIGHTS
+    weights = load_file(two / file)
+    save_file({k: v + 1 for k, v in weights.items()}, two / file, metadata={"format": "pt"})
+    average([(one, 3.0), (two, 1.0)], tmp_path / "mean")
+    mean = load_file(tmp_path / "mean" / file)["conv_in.weight"]
+    torch.testing.assert_close(mean, weights["conv_in.weight"] + 0.25, rtol=1e-3, atol=1e-3)
+    load_engine(str(tmp_path / "mean"), device="cpu", dtype=torch.float32)
+    with pytest.raises(ValueError, match="positive weights"):
+        average([(one, 0.0)], tmp_path / "none")
+    with pytest.raises(ValueError, match="expected FOLDER=WEIGHT"):
+        parse("folder")
 
 
 def test_broken_off_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:

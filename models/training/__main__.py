@@ -3,6 +3,7 @@
     fetch -> pairs -> text -> autoencoder -> teacher -> distil -> judge -> export -> evaluate
 
 `adopt` puts the parts of a finished model (--model) where the stages look for them, to go on from.
+`average` makes one model (--model) of several (--part).
 `lcm-lora` stands apart: it distils a LoRA from a full-size teacher by the same loop.
 
 Every stage is seeded, goes on where it was broken off, and logs to <runs>/<stage>/log.jsonl.
@@ -27,6 +28,7 @@ STAGES = (
     "distil",
     "judge",
     "export",
+    "average",
     "evaluate",
     "compare",
 )
@@ -50,6 +52,10 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--model", type=Path, default=Path("models/bundled"))
     arguments.add_argument("--teacher", help="lcm-lora: diffusers folder or hub id to distil")
     arguments.add_argument("--pictures", type=Path, help="lcm-lora: folder of captioned pictures")
+    arguments.add_argument(
+        "--part", action="append", default=[], metavar="FOLDER=WEIGHT",
+        help="average: a model that goes into --model (repeat it)",
+    )  # fmt: skip
     arguments.add_argument("--in-memory", action="store_true", help="read all pairs into memory")
     arguments.add_argument("--threads", type=int, help="CPU threads")
     arguments.add_argument("--seed", type=int, default=0)
@@ -92,6 +98,10 @@ def run(options: argparse.Namespace) -> None:
         from models.training.export import adopt
 
         adopt(options.model, runs)
+    elif options.stage == "average":
+        from models.training.average import average, parse
+
+        average([parse(part) for part in options.part], options.model)
     elif options.stage in ("export", "evaluate", "compare"):
         _finish(options)
     else:
