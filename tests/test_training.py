@@ -236,11 +236,10 @@ def test_average_lies_between_its_parts(trained: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):
         export(trained, folder, unet="teacher")
-    file = Path("unet") / WEIGHTS
-    weights = load_file(two / file)
-    save_file({k: v + 1 for k, v in weights.items()}, two / file, metadata={"format": "pt"})
+    weights = load_file(two / WEIGHTS)
+    save_file({k: v + 1 for k, v in weights.items()}, two / WEIGHTS, metadata={"format": "pt"})
     average([(one, 3.0), (two, 1.0)], tmp_path / "mean")
-    mean = load_file(tmp_path / "mean" / file)["conv_in.weight"]
+    mean = load_file(tmp_path / "mean" / WEIGHTS)["conv_in.weight"]
     torch.testing.assert_close(mean, weights["conv_in.weight"] + 0.25, rtol=1e-3, atol=1e-3)
     load_engine(str(tmp_path / "mean"), device="cpu", dtype=torch.float32)
     with pytest.raises(ValueError, match="positive weights"):
