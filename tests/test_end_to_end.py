@@ -145,5 +145,6 @@ def test_looks_differ_from_each_other(looks: dict[str, list[NDArray[np.uint8]]])
 def test_a_look_keeps_the_scene(looks: dict[str, list[NDArray[np.uint8]]], look: str) -> None:
     shuffled = np.roll(looks[""][0], (97, 131), axis=(0, 1))
     kept = structure(looks[look][0], looks[""][0])
-    assert kept > 0.35  # the teachers themselves reach 0.5 (neon) to 0.95 here, noise 0
+    # the teachers reach 0.5 (neon, whose tubes have two edges where the scene has one) to 0.95
+    assert kept > (0.25 if look == "neon" else 0.5)
     assert kept > structure(looks[look][0], shuffled) + 0.2
