@@ -66,7 +66,7 @@ def trained(runs: Path) -> Path:
     autoencoder.train(
         runs / "pairs/train", runs / "autoencoder", Plan(steps=50, batch=4, warmup_steps=5)
     )
-    diffusion.train(runs, Plan(steps=50, batch=2, warmup_steps=5), window=64)
+    diffusion.train(runs, Plan(steps=100, batch=4, warmup_steps=5), window=64)
     return runs
 
 
