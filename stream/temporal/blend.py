@@ -39,7 +39,7 @@ FINE_PX = 5
 """Side of the box whose mean a pixel is compared with. It is what bilinear pulling blurs: larger
 boxes ring, for the result is history again, and OpenCV takes thrice the time for them."""
 
-UNSHARP_GAIN = 1.7
+UNSHARP_GAIN = 2.0
 """Giving a share of the fine contrast back raises it by half of that: much of it is coarser than
 the box."""
 
