@@ -2,9 +2,12 @@
 
 The hub's library throws away what it has of a file when the program ends (huggingface_hub's pull
 request 4228), which at five gigabytes a file is an evening. Here the part of a file stays in the
-cache, beside where the whole one goes, and the library finds the whole one there.
+cache, beside where the whole one goes, and the library finds the whole one there. What was put
+together of several tries is held against the digest by which the hub knows it.
 """
 
+import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +17,12 @@ from huggingface_hub import get_hf_file_metadata, hf_hub_url
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
 
+from models.errors import ModelError
+
 CONNECT_TIMEOUT_S = 5.0
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""What the ETag of a large file is."""
 
 OnDownload = Callable[[str, int, int], None]
 """Told of a download as it goes: the hub id, bytes on this machine, bytes in all."""
@@ -71,6 +79,7 @@ def fetch_blob(source: str, name: str, commit: str, blobs: Path, progress: Progr
     """Fetch one file into the cache's `blobs`, from where an earlier try stopped.
 
     Raises:
+        ModelError: What came is not what the hub has; it is fetched anew the next time.
         OSError, or what the HTTP library raises: The hub, the network or the disk.
     """
     url = hf_hub_url(source, name, revision=commit)
@@ -82,6 +91,8 @@ def fetch_blob(source: str, name: str, commit: str, blobs: Path, progress: Progr
     with WeakFileLock(f"{part}.lock"):  # another program may be fetching the same
         if blob.exists():
             return
+        if part.exists() and found.size is not None and part.stat().st_size > found.size:
+            part.unlink()  # no part of this file
         with part.open("ab") as file:
             http_get(
                 url,
@@ -91,5 +102,18 @@ def fetch_blob(source: str, name: str, commit: str, blobs: Path, progress: Progr
                 expected_size=found.size,
                 tqdm_class=progress.bar_class(),
             )
+        if not _is_whole(part, found.etag):
+            part.unlink()
+            raise ModelError(
+                f"{name} of {source} came damaged and was thrown away; ask for it again."
+            )
         part.replace(blob)
     Path(f"{part}.lock").unlink(missing_ok=True)
+
+
+def _is_whole(path: Path, etag: str) -> bool:
+    """Whether a file has the digest that its ETag tells; true where that tells none."""
+    if SHA256.fullmatch(etag) is None:
+        return True
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == etag

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
@@ -32,7 +33,7 @@ from huggingface_hub.errors import (
 from models.download import CONNECT_TIMEOUT_S, OnDownload, Progress, fetch_blob
 from models.errors import ModelError, ModelFormatError, ModelNotFoundError
 from models.files import Choose
-from models.presets import nearest_presets
+from models.presets import is_part_of_preset, nearest_presets
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ HUB_NAME = re.compile(
 )
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MAIN = "main"
+
+FIRST_OUT_OF_ORDER = 500
+"""Statuses from here on say that the hub is at fault, not the question."""
 
 WORTH_RESUMING_BYTES = 8_000_000
 SPARE_BYTES = 200_000_000
@@ -233,15 +237,31 @@ def explain(err: BaseException, source: str, revision: str | None = None) -> Mod
             )
     for kinds, sentence in _SENTENCES:
         if any(isinstance(cause, kinds) for cause in chain):
-            nearest = nearest_presets(source)
+            near = f", and it is no preset ({nearest_presets(source)})"
             page = f"{constants.ENDPOINT}/{source}"
+            near = "" if is_part_of_preset(source) else near
             return ModelNotFoundError(
-                sentence.format(source=source, revision=revision, nearest=nearest, page=page)
+                sentence.format(source=source, revision=revision, near=near, page=page)
             )
-    if any(_was_answered(cause) for cause in chain):
-        detail = " ".join(str(err).split())
-        return ModelNotFoundError(f"The hub does not give {source}: {detail}")
+    answers = [answer for cause in chain if (answer := _answer(cause)) is not None]
+    if answers:
+        return ModelNotFoundError(_refused(source, answers[0]))
     return ModelNotFoundError(_out_of_reach(source))
+
+
+def _refused(source: str, status: int) -> str:
+    hub = f"The hub ({constants.ENDPOINT})"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return (
+            f"{hub} answers no more questions for now; wait some minutes, or log in with "
+            "`hf auth login`."
+        )
+    if status >= FIRST_OUT_OF_ORDER:
+        return (
+            f"{hub} is out of order (it answers {status}) and {source} is not whole in the local "
+            "cache; try again later (what was fetched is kept), or give a local folder."
+        )
+    return f"{hub} does not give {source}: it answers {status}; check HF_ENDPOINT and the name."
 
 
 def _out_of_reach(source: str) -> str:
@@ -254,8 +274,14 @@ def _out_of_reach(source: str) -> str:
 
 def _was_answered(err: BaseException) -> bool:
     """Whether the hub said no, which is an answer, and not that it is out of order."""
-    status = getattr(getattr(err, "response", None), "status_code", None)
-    return isinstance(err, HfHubHTTPError) and status is not None and status < 500
+    status = _answer(err)
+    return status is not None and status < FIRST_OUT_OF_ORDER
+
+
+def _answer(err: BaseException) -> int | None:
+    """The status that the hub answered with, where it did."""
+    status: int | None = getattr(getattr(err, "response", None), "status_code", None)
+    return status if isinstance(err, HfHubHTTPError) else None
 
 
 def _causes(err: BaseException | None) -> Iterator[BaseException]:
@@ -281,8 +307,7 @@ _SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ),
     (
         (RepositoryNotFoundError, HFValidationError),
-        "The hub has no model {source} (or it is private: log in with `hf auth login`), "
-        "and it is no preset ({nearest}).",
+        "The hub has no model {source} (or it is private: log in with `hf auth login`){near}.",
     ),
     (
         (RevisionNotFoundError,),

@@ -19,7 +19,7 @@ from models.acceleration.choice import accelerate, check_acceleration, loading_d
 from models.acceleration.kept import load_kept
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError, explained_memory_errors
-from models.files import INDEX_NAME
+from models.files import INDEX_NAME, PICKLE_SUFFIXES
 from models.presets import PRESETS, Preset, nearest_presets
 from models.style import Style
 from models.styles import STYLES
@@ -46,8 +46,8 @@ def load_engine(
     """Load a model, ready to run (call `Engine.warm_up` before the first frame counts).
 
     Args:
-        name: "bundled", another name in `PRESETS`, a local diffusers folder, or a place on the hub,
-            "owner/name[@revision]".
+        name: "bundled", another name in `PRESETS`, a local diffusers folder or .safetensors
+            checkpoint, or a place on the hub, "owner/name[@revision][/file.safetensors]".
         device: ``None`` takes CUDA, else MPS, else the CPU.
         dtype: What the networks compute in; ``None`` is float16, on the CPU what is fastest there.
         loras: More LoRAs to fuse, each "ID[:weight]", ID a .safetensors file, a folder or hub id.
@@ -122,7 +122,11 @@ def find_preset(name: str) -> Preset:
         return Preset(name, str(path), style=FOLDER_STYLE)
     from models.hub import HubName
 
-    if (place := HubName.parse(name)) is not None and place.file is None:
+    place = HubName.parse(name)
+    is_file_name = path.suffix in PICKLE_SUFFIXES | {".safetensors"}
+    if is_file_name and (place is None or place.file is None):
+        raise ModelNotFoundError(f"There is no file {name}; check the path.")
+    if place is not None:
         return Preset(name, name, style=FOLDER_STYLE)
     raise ModelNotFoundError(
         f"There is no model {name!r}: it is no preset ({nearest_presets(name)}), no folder, "

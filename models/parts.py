@@ -95,10 +95,12 @@ class Loader:
                 "The bundled model is not in this installation; install allaprima again, "
                 "or make it with `python -m models.training`."
             )
+        name = None if folder.exists() else HubName.parse(preset.source)
+        if name is not None and name.file is not None:
+            folder = self.hub.file(name)
         if folder.is_file():
             configs, self.networks = open_checkpoint(folder, self.hub, self.dtype)
             return configs
-        name = None if folder.is_dir() else HubName.parse(preset.source)
         if name is not None:
             return self.hub.folder(name, pipeline_choice(preset))
         if not (folder / INDEX_NAME).is_file():

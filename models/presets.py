@@ -10,6 +10,7 @@ which is never loaded; converted into a folder it runs as ``--model FOLDER``.
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -265,3 +266,14 @@ def nearest_presets(name: str) -> str:
     """A clause on the preset names that look most like `name`, or where all of them are."""
     near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.4)
     return f"nearest: {', '.join(near)}" if near else "`allaprima models` lists them"
+
+
+def is_part_of_preset(source: str) -> bool:
+    """Whether a hub id is where some preset has a part from."""
+    parts = (
+        part
+        for preset in _ROWS
+        for part in (preset.source, preset.unet, preset.vae, *preset.loras)
+        if part
+    )
+    return any(re.match(rf"{re.escape(source)}([@/:]|$)", part) for part in parts)

@@ -13,7 +13,14 @@ from miniature import make_lcm, make_sdxl, make_unet, make_vae, save
 from ports import free_port
 from safetensors.torch import save_file
 
-from models import ModelError, ModelFormatError, ModelNotFoundError, Preset, is_present
+from models import (
+    PRESETS,
+    ModelError,
+    ModelFormatError,
+    ModelNotFoundError,
+    Preset,
+    is_present,
+)
 from models.hub import Hub, HubName, explain
 from models.parts import Loader
 
@@ -132,6 +139,26 @@ def test_a_program_that_was_ended_goes_on_where_it_stopped(
     assert told[0][1] >= 3000 and told[-1][1] == told[-1][2]  # what was here counts
 
 
+@pytest.mark.parametrize("left", ["too much", "other bytes"])
+def test_a_damaged_part_of_a_download_is_not_kept(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    monkeypatch.setattr("models.hub.WORTH_RESUMING_BYTES", 10_000)
+    load(Preset("mini", MODEL))
+    link = next((tmp_path / "cache").rglob("unet/*.safetensors"))
+    blob = link.resolve()
+    part = blob.rename(f"{blob}.part")
+    link.unlink()
+    if left == "too much":
+        part.write_bytes(part.read_bytes() + b"more")
+    else:
+        part.write_bytes(bytes(3000))
+        with pytest.raises(ModelError, match=r"unet/.* of painter/lcm came damaged.*ask for it"):
+            load(Preset("mini", MODEL))
+    load(Preset("mini", MODEL))
+    assert blob.exists() and not part.exists()
+
+
 def test_the_cache_is_enough_without_a_network(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -206,8 +233,9 @@ def test_half_precision_files_are_preferred_if_asked_for(hub: FakeHub, tmp_path:
         ((404, "RepoNotFound"), "has no model painter/lcm .*models` lists"),
         ((401, "RepoNotFound"), "has no model painter/lcm"),
         ((404, "RevisionNotFound"), "has no revision v2 on the hub"),
-        ((503, ""), "hub cannot be reached"),
-        ((418, ""), "does not give painter/lcm"),
+        ((503, ""), r"out of order \(it answers 503\) and painter/lcm is not whole"),
+        ((429, ""), "answers no more questions for now; wait"),
+        ((418, ""), "does not give painter/lcm: it answers 418"),
     ],
 )
 def test_what_the_hub_refuses_is_one_sentence(
@@ -218,6 +246,11 @@ def test_what_the_hub_refuses_is_one_sentence(
         load(Preset("mini", f"{MODEL}@v2"))
     assert "\n" not in str(info.value)
     assert len(hub.asked) == 1  # no retries
+
+
+def test_a_part_of_a_preset_is_not_said_to_be_none(hub: FakeHub) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"no model stabilityai/sd-turbo .*login`\)\.$"):
+        load(PRESETS["sd-turbo"])
 
 
 def test_a_revision_that_is_not_there_is_said(hub: FakeHub) -> None:

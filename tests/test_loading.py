@@ -341,6 +341,12 @@ def test_unknown_name_names_the_nearest() -> None:
         load_engine("sdxl-lora")
 
 
+@pytest.mark.parametrize("name", ["gone.safetensors", "a/gone.safetensors", "./a/b/gone.ckpt"])
+def test_a_checkpoint_that_is_not_there_is_not_looked_for_on_the_hub(name: str) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"There is no file .*gone\."):
+        load_engine(name)
+
+
 @pytest.mark.parametrize("name", ["gone.safetensors", "styles/gone.safetensors", "gone", "../gone"])
 def test_a_lora_or_vae_that_is_not_there_is_not_looked_for_on_the_hub(
     saved: Callable[[str], str], name: str

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_hub import serve
 from miniature import make_engine, make_sd15, save
 from safetensors.torch import save_file
 from test_loading import paint, write_lora
@@ -123,6 +124,20 @@ def test_a_lora_and_a_vae_go_with_it(file: Path, tmp_path: Path) -> None:
         for name in (str(file), folder)
     ]
     torch.testing.assert_close(paint(engines[0]), paint(engines[1]))
+
+
+def test_a_checkpoint_in_one_file_may_be_on_the_hub(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(monkeypatch, tmp_path / "cache") as hub:
+        (tmp_path / "published").mkdir()
+        file.rename(tmp_path / "published" / file.name)
+        hub.repositories["painter/merged"] = tmp_path / "published"
+        name = f"painter/merged/{file.name}"
+        engine = load_engine(name, device="cpu", acceleration="off")
+        torch.testing.assert_close(paint(engine), paint(make_engine(make_sd15())))
+        with pytest.raises(ModelFormatError, match=r"no file pointer\.safetensors.*painter"):
+            load_engine("painter/merged/pointer.safetensors", device="cpu")
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
