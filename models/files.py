@@ -65,15 +65,17 @@ def parse_lora(spec: str) -> tuple[str, float]:
     """Split "ID[:weight]" into (ID, weight); the weight is 1 without one.
 
     Raises:
-        ValueError: The weight is not finite.
+        ValueError: The weight is no finite number.
     """
     head, colon, tail = spec.rpartition(":")
     try:
         weight = float(tail) if colon else 1.0
-    except ValueError:  # a colon of the path's own
-        return spec, 1.0
+    except ValueError:
+        if not head.endswith(".safetensors"):  # a colon of the path's own
+            return spec, 1.0
+        weight = math.nan
     if not math.isfinite(weight):
-        raise ValueError(f"got LoRA weight {tail} in {spec!r}, expected a finite number")
+        raise ValueError(f"got LoRA weight {tail!r} in {spec!r}, expected a finite number")
     return (head, weight) if colon else (spec, weight)
 
 

@@ -146,8 +146,18 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     present = ["cpu"] + ["cuda"] * cuda + ["mps"] * mps
     kind = str(device).partition(":")[0]
     if kind not in present:
-        raise ValueError(f"got device={str(device)!r}, expected one of {', '.join(present)}")
+        why = f": {_no_cuda()}" if kind == "cuda" else ""
+        raise ValueError(f"got device={str(device)!r}, expected {' or '.join(present)}{why}")
     chosen = torch.device(device)
     if kind == "cuda" and (chosen.index or 0) >= (count := torch.cuda.device_count()):
         raise ValueError(f"got device={str(device)!r}, expected cuda:0 to cuda:{count - 1}")
     return chosen
+
+
+def _no_cuda() -> str:
+    """Why torch sees no NVIDIA GPU, as far as it knows."""
+    if torch.version.cuda is None:
+        return "this PyTorch is built without CUDA; where there is a GPU, install one with it"
+    return (
+        f"PyTorch for CUDA {torch.version.cuda} sees no GPU; where there is one, update its driver"
+    )

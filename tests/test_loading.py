@@ -370,8 +370,20 @@ def test_what_cannot_be_found_is_said_before_anything_is_loaded(
 
 
 def test_a_device_that_is_not_there_is_refused(saved: Callable[[str], str]) -> None:
-    with pytest.raises(ValueError, match="got device='tpu', expected one of cpu"):
+    with pytest.raises(ValueError, match="got device='tpu', expected cpu"):
         load_engine(saved("lcm"), device="tpu")
+
+
+@pytest.mark.parametrize(
+    ("build", "words"), [(None, "built without CUDA"), ("13.0", "for CUDA 13.0 sees no GPU")]
+)
+def test_a_gpu_that_is_not_seen_is_refused_with_a_reason(
+    monkeypatch: pytest.MonkeyPatch, build: str | None, words: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", build)
+    with pytest.raises(ValueError, match=rf"got device='cuda:1', expected cpu\b.*{words}"):
+        choose_device("cuda:1")
 
 
 def test_a_gpu_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

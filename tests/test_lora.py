@@ -194,7 +194,7 @@ def test_a_weight_may_follow_the_name(spec: str, expected: tuple[str, float]) ->
     assert parse_lora(spec) == expected
 
 
-@pytest.mark.parametrize("spec", ["a:nan", "a:inf"])
+@pytest.mark.parametrize("spec", ["a:nan", "a:inf", "a.safetensors:0,5", "a.safetensors:"])
 def test_a_weight_that_is_no_number_is_refused(spec: str) -> None:
     with pytest.raises(ValueError, match="expected a finite number"):
         parse_lora(spec)

@@ -34,11 +34,13 @@ def check_acceleration(
         raise ValueError(f"got dtype={dtype} for OpenVINO, expected float32 or bfloat16")
     if compile not in get_args(CompileMode):
         raise ValueError(f"got compile={compile!r}, expected {', '.join(get_args(CompileMode))}")
-    if compile == "now" and (device.type != "cuda" or acceleration != "auto"):
+    if compile == "now" and device.type != "cuda":
         raise ValueError(
-            "got compile='now', expected 'off' or 'auto': kernels are compiled on CUDA only, "
-            "with acceleration='auto'"
+            f"got compile='now' on {device}, expected 'off' or 'auto': only what runs on an NVIDIA "
+            "GPU is compiled"
         )
+    if compile == "now" and acceleration != "auto":
+        raise ValueError("got compile='now', expected 'off' or 'auto' without acceleration='auto'")
 
 
 def loading_dtype(
