@@ -46,8 +46,7 @@ WEIGH_EVERY = 8
 CRITIC = "critic.pt"
 
 PIXEL_WEIGHT = 0.6
-TINT_WEIGHT = 4.0
-RESTORED_TINT_WEIGHT = 2.0
+TINT_WEIGHT = 2.0
 TWIN_WEIGHT = 0.6
 
 TINT_SIDE = 16
@@ -172,7 +171,7 @@ class Paired:
         losses = {
             "pixels": PIXEL_WEIGHT * F.l1_loss(decoded * root, wanted * root),
             "edges": PIXEL_WEIGHT * difference_loss(decoded * root, wanted * root),
-            "tint": TINT_WEIGHT * tint_loss(decoded, wanted),
+            "tint": TINT_WEIGHT * tint_loss(decoded * root, wanted * root),
         }
         count = twins_of(len(x))
         alike = twin_loss(decoded * root, example.corners[: 2 * count], count)
@@ -187,11 +186,7 @@ class Paired:
         own = torch.cat([example.frame[known], example.painting[known]])[corner]
         restored = to_images(self._autoencoder, own)[inner]
         given = torch.cat([photos[known], targets[known]])
-        losses["restored"] = (
-            F.l1_loss(restored, given)
-            + difference_loss(restored, given)
-            + RESTORED_TINT_WEIGHT * tint_loss(restored, given)
-        )
+        losses["restored"] = F.l1_loss(restored, given) + difference_loss(restored, given)
         return losses
 
 
