@@ -200,6 +200,7 @@ def live(
     audio: lo.Audio = False,
     audio_device: lo.AudioDevice = None,
     on_loss: lo.OnLossOption = "hold",
+    insecure: lo.Insecure = False,
     mirror: lo.Mirror = None,
     governor: lo.GovernorOption = "latency",
     fps_target: lo.HoldRate = o.FPS_TARGET,

@@ -142,7 +142,7 @@ class LiveRunner:
         on_loss = cast(OnLoss, options.on_loss)
         sound = options.audio and options.audio_device is None
         rate = options.camera_rate
-        return LiveInput(options.source, size, rate, options.loop, on_loss, sound)
+        return LiveInput(options.source, size, rate, options.loop, on_loss, sound, options.insecure)
 
     def _controls(self) -> Controls:
         from models import STYLES, Style
@@ -192,6 +192,7 @@ class LiveRunner:
             encoding=self._encoding(),
             overwrite=options.overwrite,
             mirrored=is_camera if options.mirror is None else options.mirror,
+            insecure=options.insecure,
         )
         sinks = []
         for spec in options.outputs:

@@ -167,6 +167,10 @@ AudioDevice = Annotated[
     ),
 ]
 
+Insecure = Annotated[
+    bool, flag(IN, "--insecure", "Do not check the certificates of encrypted streams, in or out.")
+]
+
 AsJson = Annotated[bool, typer.Option("--json", help="Say it as JSON.")]
 
 
@@ -188,6 +192,7 @@ class LiveOptions(EngineOptions):
     audio: bool
     audio_device: str | None
     on_loss: str
+    insecure: bool
     mirror: bool | None
     governor: str
     fps_target: float

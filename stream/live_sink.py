@@ -39,6 +39,7 @@ class LiveOutputs:
         encoding: For recordings; what is ``None`` in it is chosen for speed.
         overwrite: Whether a recording may replace a file.
         mirrored: Whether the window is.
+        insecure: Certificates of encrypted streams are not checked.
     """
 
     info: VideoInfo
@@ -48,6 +49,7 @@ class LiveOutputs:
     encoding: VideoEncoding = RECORDING
     overwrite: bool = False
     mirrored: bool = False
+    insecure: bool = False
 
 
 def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
@@ -67,7 +69,12 @@ def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
 
         rate = shared.info.rate or DEFAULT_RATE
         return NetworkSink(
-            spec, rate=rate, clock=shared.clock, stats=shared.stats, sound=shared.info.sound
+            spec,
+            rate=rate,
+            clock=shared.clock,
+            stats=shared.stats,
+            sound=shared.info.sound,
+            insecure=shared.insecure,
         )
     if spec == VIRTUAL_CAMERA:
         from stream.sinks.virtual_camera import VirtualCameraSink

@@ -41,6 +41,7 @@ class LiveInput:
         loop: A file starts anew at its end.
         on_loss: What is shown while a camera or stream is away.
         sound: Give the sound of a file or a stream too.
+        insecure: Certificates of encrypted streams are not checked.
     """
 
     spec: str = DEFAULT_CAMERA
@@ -49,6 +50,7 @@ class LiveInput:
     loop: bool = False
     on_loss: OnLoss = field(default="hold")
     sound: bool = False
+    insecure: bool = False
 
 
 def source_kind(spec: str) -> SourceKind:
@@ -89,7 +91,9 @@ def _opener(kind: SourceKind, wanted: LiveInput, clock: Clock) -> Callable[[], S
     if kind == "network":
         from stream.sources.network import open_url
 
-        return lambda: open_url(wanted.spec, clock=clock, sound=wanted.sound)
+        return lambda: open_url(
+            wanted.spec, clock=clock, sound=wanted.sound, insecure=wanted.insecure
+        )
     if kind == "screen":
         from stream.sources.screen import ScreenSource
 

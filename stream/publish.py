@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.sound import CHANNELS, SOUND_RATE, Sound
+from stream.trust import tls_options
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -29,6 +30,8 @@ SLOT_SOUND = 2 * SOUND_RATE
 """The most samples of sound that go with a picture."""
 
 SAMPLE_BYTES = 2 * CHANNELS
+
+TEE = "tee"
 
 ENCODER = {"preset": "veryfast", "tune": "zerolatency", "crf": "23"}
 
@@ -51,6 +54,7 @@ class Publication:
         size: (width, height), even.
         rate: Frames a second, for the encoder's planning.
         sound: Whether there is sound to send.
+        insecure: The certificate of an encrypted address is not checked.
     """
 
     url: str
@@ -58,6 +62,7 @@ class Publication:
     size: tuple[int, int]
     rate: Fraction
     sound: bool = False
+    insecure: bool = False
 
     @property
     def picture_bytes(self) -> int:
@@ -108,15 +113,35 @@ def publish(publication: Publication, memory: Any, wire: Connection) -> None:
 
     _say(wire, None)
     slots = np.frombuffer(memory, np.uint8).reshape(-1, publication.slot_bytes)
-    options = dict(MUXER_OPTIONS.get(publication.format, {}))
+    address, format, options = destination(publication)
     try:
-        address = prompt_address(publication.url)
-        with av.open(address, "w", format=publication.format, options=options) as output:
+        with av.open(address, "w", format=format, options=options) as output:
             _send_all(publication, slots, output, wire)
     except (av.FFmpegError, OSError) as err:
         from stream.sources.explaining import explain
 
-        _say(wire, explain(publication.url, err, "written to"))
+        _say(wire, explain(publication.url, err, "written to", insecure=publication.insecure))
+
+
+def destination(publication: Publication) -> tuple[str, str, dict[str, str]]:
+    """Address, container and options to give to PyAV.
+
+    It opens RTMP without any options, so that nothing would be checked; FFmpeg's muxer `tee` hands
+    them on.
+    """
+    url, format = publication.url, publication.format
+    options = dict(MUXER_OPTIONS.get(format, {}))
+    checks = tls_options(url, insecure=publication.insecure)
+    if not checks or format != "flv":
+        return prompt_address(url), format, options | checks
+    pairs = [f"{key}={escaped(value, ':]')}" for key, value in (options | checks).items()]
+    inner = escaped(":".join(["f=flv", *pairs]), "|")
+    return f"[{inner}]{escaped(url, '|')}", TEE, {}
+
+
+def escaped(text: str, special: str) -> str:
+    """The text with a backslash before whatever FFmpeg would take for something else."""
+    return "".join(f"\\{one}" if one in f"\\' {special}" else one for one in text)
 
 
 def prompt_address(url: str) -> str:
@@ -153,6 +178,8 @@ class _Sender:
     def __init__(
         self, publication: Publication, output: "OutputContainer", pts: int, time_base: Fraction
     ) -> None:
+        from av.codec.context import Flags
+
         from stream.sound_encoding import SoundTrack
 
         stream = output.add_stream("libx264", rate=publication.rate, options=dict(ENCODER))
@@ -166,6 +193,9 @@ class _Sender:
         if publication.sound:
             start = round(pts * time_base * SOUND_RATE)
             self._track = SoundTrack(output, publication.format, start)
+        if output.format.name == TEE:
+            for one in output.streams:  # PyAV asks the container, which cannot know
+                one.codec_context.flags |= Flags.global_header
 
     def send(self, data: Bytes, pts: int, sounds: list[Sound]) -> None:
         """One picture and the sound before it."""

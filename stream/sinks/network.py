@@ -96,6 +96,7 @@ class NetworkSink(Sink):
         rate: Frames a second to tell the encoder; the frames keep their own times.
         stats: Where restarts and what was dropped are counted.
         sound: Whether there will be sound to send.
+        insecure: Do not check the certificate of an encrypted address.
 
     Raises:
         SinkError: The address is of no kind that can be published to, or its folder is not there.
@@ -104,10 +105,18 @@ class NetworkSink(Sink):
     backlog: ClassVar[int] = 1
 
     def __init__(
-        self, url: str, *, rate: Fraction, clock: Clock, stats: Stats, sound: bool = False
+        self,
+        url: str,
+        *,
+        rate: Fraction,
+        clock: Clock,
+        stats: Stats,
+        sound: bool = False,
+        insecure: bool = False,
     ) -> None:
         self.notes: list[str] = []
         self.hears = sound
+        self._insecure = insecure
         self._sounds: deque[Sound] = deque(maxlen=SOUND_BACKLOG)
         self._format = format_of(url)
         if self._format == "hls" and not Path(url).parent.is_dir():
@@ -183,7 +192,14 @@ class NetworkSink(Sink):
             return None
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        publication = Publication(self._url, self._format, self._size, self._rate, sound=self.hears)
+        publication = Publication(
+            self._url,
+            self._format,
+            self._size,
+            self._rate,
+            sound=self.hears,
+            insecure=self._insecure,
+        )
         memory = context.RawArray("B", SLOTS * publication.slot_bytes)
         process = context.Process(
             target=publish, args=(publication, memory, theirs), name="publish", daemon=True

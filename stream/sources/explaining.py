@@ -1,13 +1,13 @@
 """Why a stream cannot be reached or read, in one sentence that says what to do next."""
 
 import socket
+import ssl
 from urllib.parse import urlsplit
 
 import av
 
 from stream.addresses import shown
-
-TLS_SCHEMES = ("https", "rtmps", "rtsps")
+from stream.trust import PORTS, describe, refusal
 
 REASONS: list[tuple[type[Exception], str]] = [
     (av.error.ExitError, "does not answer; check the address and the network"),
@@ -24,14 +24,16 @@ REASONS: list[tuple[type[Exception], str]] = [
 """The first that fits holds."""
 
 
-def explain(url: str, err: Exception, done: str = "read") -> str:
+def explain(url: str, err: Exception, done: str = "read", *, insecure: bool = False) -> str:
     """One sentence on what FFmpeg says of an address that cannot be read, or ``written to``.
 
     FFmpeg says no more than "Input/output error" of a host that does not exist, of encryption that
-    fails and of silence on UDP: those are told apart here.
+    fails and of silence on UDP: those are told apart here. `insecure`: no certificate was checked.
     """
+    if isinstance(err, ssl.SSLCertVerificationError):
+        return f"{shown(url)} {_refused(describe(err))}."
     reason = next((reason for kind, reason in REASONS if isinstance(err, kind)), None)
-    reason = reason or _looked_into(url) or _as_told(err, done)
+    reason = reason or _looked_into(url, insecure=insecure) or _as_told(err, done)
     return f"{shown(url)} {reason}{'' if reason.endswith('?') else '.'}"
 
 
@@ -40,7 +42,7 @@ def _as_told(err: Exception, done: str) -> str:
     return f"cannot be {done} ({told}); check the address and the network"
 
 
-def _looked_into(url: str) -> str | None:
+def _looked_into(url: str, *, insecure: bool) -> str | None:
     parts = urlsplit(url)
     if not parts.netloc:
         return None
@@ -54,6 +56,16 @@ def _looked_into(url: str) -> str | None:
         socket.getaddrinfo(host, port)
     except (OSError, UnicodeError):
         return f"cannot be reached: there is no host {host}; check its name and the network"
-    if parts.scheme in TLS_SCHEMES:
-        return "takes no encrypted connection (TLS); check the port, the certificate and this clock"
+    if parts.scheme.lower() in PORTS:
+        refused = None if insecure else refusal(url)
+        if refused is not None:
+            return _refused(refused)
+        return "takes no encrypted connection (TLS); check the port"
     return None
+
+
+def _refused(why: str) -> str:
+    return (
+        f"shows a certificate that is not trusted ({why}); check the address and the clock, or "
+        "allow it with --insecure"
+    )

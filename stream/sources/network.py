@@ -31,8 +31,10 @@ from stream.sound import Sound
 from stream.source import Source, VideoInfo
 from stream.sources.conversion import RgbConverter, refuse_hdr
 from stream.sources.explaining import explain
+from stream.sources.fetching import NO_REUSE, Fetcher, is_playlist
 from stream.sources.hearing import SoundDecoder
 from stream.sources.opening import best_video_stream
+from stream.trust import tls_options
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class NetworkSource(Source):
         url: What the user calls it.
         clock: What is waited by, where the server sends ahead of time.
         sound: Give its sound too, if it has any.
+        insecure: Certificates are not checked, so that none is to blame for what goes wrong.
 
     Raises:
         SourceError: No picture comes out of it.
@@ -93,9 +96,11 @@ class NetworkSource(Source):
         *,
         clock: Clock | None = None,
         sound: bool = False,
+        insecure: bool = False,
     ) -> None:
         self.notes: list[str] = []
         self._url = url
+        self._insecure = insecure
         name = shown(url)
         self._clock = clock or Clock()
         self._stopped = threading.Event()
@@ -145,7 +150,7 @@ class NetworkSource(Source):
         try:
             return next(self._pictures, None)
         except (av.FFmpegError, OSError) as err:
-            raise SourceError(explain(self._url, err)) from err
+            raise SourceError(explain(self._url, err, insecure=self._insecure)) from err
 
     def read(self) -> Frame | None:
         if self._container is None:
@@ -186,22 +191,39 @@ def open_url(
     clock: Clock | None = None,
     sound: bool = False,
     timeout_s: float = TIMEOUT_S,
+    insecure: bool = False,
 ) -> NetworkSource:
     """
+    Args:
+        insecure: Take encrypted streams without looking at the certificate.
+
     Raises:
-        SourceError: The address is wrong, nobody answers, or there is no video.
+        SourceError: The address is wrong, nobody answers, its certificate is refused, or there is
+            no video.
     """
     scheme = urlsplit(url).scheme.lower()
     if scheme not in SCHEME_OPTIONS:
         known = ", ".join(f"{known}://" for known in SCHEME_OPTIONS)
         raise SourceError(f"Streams of {scheme}:// cannot be read; give one of {known}.")
-    options = LOW_DELAY | SCHEME_OPTIONS[scheme]
+    try:
+        container = _open_container(url, scheme, timeout_s, insecure=insecure)
+    except (av.FFmpegError, OSError, ValueError) as err:
+        raise SourceError(explain(url, err, insecure=insecure)) from err
+    return NetworkSource(container, url, clock=clock, sound=sound, insecure=insecure)
+
+
+def _open_container(url: str, scheme: str, timeout_s: float, *, insecure: bool) -> InputContainer:
+    options = LOW_DELAY | SCHEME_OPTIONS[scheme] | tls_options(url, insecure=insecure)
     timeout = None if scheme in WITHOUT_TIMEOUT else (timeout_s, min(timeout_s, STALL_S))
     place = url
     if scheme in WITHOUT_TIMEOUT:
         place += ("&" if "?" in url else "?") + f"timeout={round(timeout_s * 1e6)}"
-    try:
+    fetched, kind = scheme == "https" and not insecure, None
+    if not (fetched and is_playlist(url)):
         container = av.open(place, options=options, timeout=timeout)
-    except (av.FFmpegError, OSError, ValueError) as err:
-        raise SourceError(explain(url, err)) from err
-    return NetworkSource(container, url, clock=clock, sound=sound)
+        if not (fetched and container.format.name in SEGMENTED):
+            return container
+        container.close()
+        kind = container.format.name  # the server said so, in words that a fetched file lacks
+    opener = Fetcher(min(timeout_s, STALL_S)).open
+    return av.open(url, format=kind, options=options | NO_REUSE, timeout=timeout, io_open=opener)
