@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from miniature import SIZE, save_bundled_like
 from models import Engine, Style, load_engine
 from models.acceleration import kept
 from models.acceleration.kept import FACTS, FOLDER_VARIABLE, cache_folder, load_kept
+from models.acceleration.seals import DIGESTS_NAME, is_whole
 from models.presets import Preset
 
 pytest.importorskip("openvino")
@@ -119,7 +121,18 @@ def _garble_facts(place: Path) -> None:
     (place / FACTS).write_text("{}")
 
 
-@pytest.mark.parametrize("damage", [_lose_facts, _tear_weights, _garble_facts])
+def _zero_weights(place: Path) -> None:
+    path = place / "body.bin"
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def _lose_seal(place: Path) -> None:
+    (place / DIGESTS_NAME).unlink()
+
+
+@pytest.mark.parametrize(
+    "damage", [_lose_facts, _tear_weights, _garble_facts, _zero_weights, _lose_seal]
+)
 def test_what_is_damaged_is_made_again(
     preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
 ) -> None:
@@ -131,6 +144,35 @@ def test_what_is_damaged_is_made_again(
     assert load_kept(preset, loads) is not None
     assert loads.count == 2
     assert json.loads((place / FACTS).read_text())["networks"]
+
+
+@pytest.mark.parametrize("damage", ["zeros", "half", "unknown"])
+def test_damaged_plans_are_made_again(
+    preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    loads = Loads(preset)
+    first = load_kept(preset, loads)
+    assert first is not None
+    expected = paint(first)
+    (place,) = tmp_path.iterdir()
+    plans = [path for path in (place / "plans").iterdir() if path.name != DIGESTS_NAME]
+    assert plans
+    for plan in plans:
+        good = plan.read_bytes()
+        match damage:
+            case "zeros":
+                plan.write_bytes(good[: len(good) // 2] + bytes(len(good) - len(good) // 2))
+            case "half":
+                plan.write_bytes(good[: len(good) // 2])
+            case "unknown":
+                plan.with_name("9.blob").write_bytes(good)
+    engine = load_kept(preset, loads)
+    assert engine is not None
+    assert torch.equal(paint(engine), expected)
+    assert loads.count == 1  # the traces are as good as ever
+    assert is_whole(place / "plans")
+    assert len(list((place / "plans").iterdir())) == len(plans) + 1  # the seal
 
 
 def test_another_model_file_makes_a_new_one_and_the_oldest_go(
@@ -180,7 +222,9 @@ def test_a_folder_that_cannot_be_written_is_no_obstacle(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "file" / "cache"))
-    assert load_kept(preset, Loads(preset)) is None
+    loads = cache(Loads(preset))
+    assert load_kept(preset, loads) is None
+    assert any("cannot be kept in" in note and FOLDER_VARIABLE in note for note in loads().notes)
     monkeypatch.setenv(FOLDER_VARIABLE, "")
     assert cache_folder() is None
     assert load_kept(preset, Loads(preset)) is None

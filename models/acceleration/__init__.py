@@ -4,6 +4,7 @@
     cpu.py       what a CPU is given: OpenVINO, or torch in bfloat16 and channels_last
     openvino.py  a torch module as a compiled OpenVINO model, static shapes, one a size
     kept.py      the same on disk, for a quick start of the bundled model
+    seals.py     digests of what is on disk, there and in artifacts.py
     threads.py   how many threads a machine has to give
     rewrites.py  exact rewrites of a UNet: less work, the same numbers
     predictor.py the halves of such a UNet at work, whatever runs them

@@ -2,16 +2,15 @@
 
     <cache folder>/compiled/<key>/  blueprint.json  opening.bin  body.bin  closing.bin  digests.json
 
-`digests.json` makes a folder whole. A file that does not fit it is damaged: the folder is removed,
-and made again.
+`digests.json` (seals.py) makes a folder whole. A file that does not fit it is damaged: the folder
+is removed, and made again.
 """
 
-import hashlib
-import json
 import os
 import pickle
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from torch import Tensor
 from models.acceleration.blueprint import PART_NAMES, Blueprint, weights_of
 from models.acceleration.build import BLUEPRINT_NAME
 from models.acceleration.frame import Parts
+from models.acceleration.seals import is_sealed, is_whole, seal
 
-DIGESTS_NAME = "digests.json"
 MOST_KEPT = 24
 """Folders; those used longest ago go first."""
 
@@ -52,21 +51,18 @@ class Artifacts:
 
     def has(self, blueprint: Blueprint) -> bool:
         """Whether there is a folder that looks whole; `find` looks closer."""
-        return (self._root / blueprint.key / DIGESTS_NAME).is_file()
+        return is_sealed(self._root / blueprint.key)
 
     def find(self, blueprint: Blueprint) -> Path | None:
         """The folder of a blueprint; a damaged one is removed and not found."""
         folder = self._root / blueprint.key
         if not self.has(blueprint):
             return None
-        try:
-            is_whole = json.loads((folder / DIGESTS_NAME).read_text()) == _digests(folder)
-        except (OSError, ValueError):
-            is_whole = False
-        if not is_whole:
+        if not is_whole(folder):
             self.remove(blueprint)
             return None
-        os.utime(folder)
+        with suppress(OSError):  # a folder of another user serves too
+            os.utime(folder)
         return folder
 
     def begin(self, blueprint: Blueprint) -> Path:
@@ -86,10 +82,10 @@ class Artifacts:
         Raises:
             OSError: A part is missing, or the disk refuses.
         """
-        (folder / DIGESTS_NAME).write_text(json.dumps(_digests(folder)), encoding="utf-8")
+        seal(folder, [f"{name}.bin" for name in PART_NAMES])
         self.remove(blueprint)
         place = folder.rename(self._root / blueprint.key)
-        kept = [path for path in self._root.iterdir() if (path / DIGESTS_NAME).is_file()]
+        kept = [path for path in self._root.iterdir() if is_sealed(path)]
         for old in sorted(kept, key=lambda path: path.stat().st_mtime)[:-MOST_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
         return place
@@ -133,10 +129,3 @@ def load_parts(folder: Path, own: Parts) -> Parts:
         artifact = load(path=str(folder / f"{name}.bin"), format="binary")
         loaded.append(CompiledPart(artifact, list(weights_of(getattr(own, name)).values())))
     return Parts(*loaded)
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    return {
-        name: hashlib.sha256((folder / f"{name}.bin").read_bytes()).hexdigest()
-        for name in PART_NAMES
-    }

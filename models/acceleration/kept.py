@@ -5,8 +5,9 @@
 
 The first start also ends in the engine read from disk, so that every start paints the same bytes.
 What is kept is named by a digest of the model's files, of this package's code and of the libraries'
-versions; another model, code or library makes a new one, and the oldest are removed. For
-a model with one text encoder and no added conditions; the others load as ever.
+versions; another model, code or library makes a new one, and the oldest are removed. It is sealed
+(seals.py), and what is damaged is made again. For a model with one text encoder and no added
+conditions; the others load as ever.
 """
 
 import hashlib
@@ -37,6 +38,7 @@ from models.acceleration.openvino import (
     read_compiled,
 )
 from models.acceleration.predictor import SplitPredictor
+from models.acceleration.seals import drop_unsealed, is_whole, seal
 from models.acceleration.threads import physical_cores
 from models.conditioning import PromptEncoder, TextStage
 from models.engine import Engine
@@ -95,15 +97,23 @@ def load_kept(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | None
     if root is None:
         return None
     plain = cache(load_plain)
+    failure: Exception | None = None
     place = root / f"{preset.name}-{_digest(preset, precision)}"
     for _ in range(2):
         try:
-            if not (place / FACTS).is_file():
+            if not is_whole(place):
+                shutil.rmtree(place, ignore_errors=True)
                 _keep(plain(), place)
             return _Kept(place, preset, precision, plain).engine()
         except (OSError, RuntimeError, ValueError, KeyError) as err:
             logger.info("%s is not kept in %s: %s", preset.name, place, err)
             shutil.rmtree(place, ignore_errors=True)
+            failure = err
+    if isinstance(failure, OSError):
+        plain().note(
+            f"what is compiled cannot be kept in {root} ({failure.strerror}), so every start "
+            f"compiles; {FOLDER_VARIABLE} names another folder"
+        )
     return None
 
 
@@ -183,6 +193,7 @@ def _write(engine: Engine, folder: Path) -> None:
     _save(_LastState(text_encoder), (torch.zeros(1, limit, dtype=torch.int64),), folder, "text")
     _write_tokenizer(tokenizer, limit, folder / TOKENIZER)
     (folder / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    seal(folder, [path.name for path in folder.iterdir()])
 
 
 def _save(module: Any, inputs: tuple[Tensor, ...], folder: Path, name: str) -> None:
@@ -256,7 +267,7 @@ class _Kept:
         self._plain = plain
         self._facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
         self._threads = physical_cores()
-        self._plans = place / "plans"
+        self._plans = _plans(place)
         self._engine: Engine | None = None
 
     def engine(self) -> Engine:
@@ -316,6 +327,16 @@ class _Kept:
         kept = KeptTokenizer(self._place / TOKENIZER)
         run = read_compiled(self._place / "text.xml", self._threads, self._plans)
         return TextStage(kept, KeptTextEncoder(run, kept.model_max_length))
+
+
+def _plans(place: Path) -> Path | None:
+    """Where OpenVINO may keep what it compiles, rid of what is damaged; ``None`` = nowhere."""
+    plans = place / "plans"
+    try:
+        drop_unsealed(plans)
+    except OSError:
+        return None
+    return plans
 
 
 def _body(engine: Engine) -> Callable[..., Tensor]:

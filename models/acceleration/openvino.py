@@ -10,6 +10,7 @@ and out: who calls need not know.
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from models.acceleration.seals import add_to_seal
 from models.acceleration.threads import told
 
 Precision = Literal["f32", "bf16"]
@@ -39,7 +41,8 @@ class OpenVinoCall:
             earlier trace, as `save` wrote it; `module` may then be anything that does the same.
         precision: What is computed in.
         threads: How many.
-        plans: Folder where what was compiled is kept for a later start; ``None`` keeps none.
+        plans: Folder where what was compiled is kept for a later start, sealed; ``None`` keeps
+            none.
         on_failure: Told why, when shapes could not be compiled; they run on the module from then.
 
     Raises:
@@ -65,6 +68,7 @@ class OpenVinoCall:
         else:
             self._model, self._decoder = converted(module, traced)
         self._settings = settings(precision, threads, plans)
+        self._plans = plans
         self._on_failure = on_failure
         self._compiled: OrderedDict[Shapes, _Request | None] = OrderedDict()
 
@@ -90,6 +94,7 @@ class OpenVinoCall:
         try:
             model.reshape(dict(enumerate(shapes)))
             compiled = self._core.compile_model(model, "CPU", self._settings)
+            _seal(self._plans)
             return _Request(compiled.create_infer_request(), self._tensor_type)
         except RuntimeError as err:
             reason = " ".join(str(err).split())[:200]
@@ -153,7 +158,16 @@ def _core() -> Any:
     return _openvino().Core()
 
 
-def read_compiled(path: Path, threads: int, plans: Path) -> Callable[..., tuple[Tensor, ...]]:
+def _seal(plans: Path | None) -> None:
+    """Note what OpenVINO has just kept; what is not noted is made again the next time."""
+    if plans is not None:
+        with suppress(OSError):
+            add_to_seal(plans)
+
+
+def read_compiled(
+    path: Path, threads: int, plans: Path | None
+) -> Callable[..., tuple[Tensor, ...]]:
     """A saved model as a function of tensors, in float32; compiled for each new set of shapes.
 
     For what runs once a style: results are copied.
@@ -171,6 +185,7 @@ def read_compiled(path: Path, threads: int, plans: Path) -> Callable[..., tuple[
             fixed = model.clone()
             fixed.reshape(dict(enumerate(shapes)))
             compiled = core.compile_model(fixed, "CPU", settings("f32", threads, plans))
+            _seal(plans)
             requests[shapes] = compiled.create_infer_request()
         outputs = requests[shapes].infer([tensor.numpy() for tensor in inputs])
         return tuple(torch.from_numpy(outputs[index].copy()) for index in range(len(outputs)))

@@ -1,0 +1,105 @@
+"""Digests beside kept files, so that what a disk or a power cut did to them is seen.
+
+    folder/  a.bin  b.xml  digests.json
+
+A file of the right length with wrong bytes loads without a word, and paints something else.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+DIGESTS_NAME = "digests.json"
+
+
+def seal(folder: Path, names: Sequence[str]) -> None:
+    """Note the digests of these files of a folder.
+
+    Raises:
+        OSError: One is not there, or the disk refuses.
+    """
+    _write(folder, {name: _digest(folder / name) for name in names})
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether there are digests; `is_whole` compares them."""
+    return (folder / DIGESTS_NAME).is_file()
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether there are digests and every file that they name has its own."""
+    try:
+        noted = _read(folder)
+        return bool(noted) and all(_digest(folder / name) == noted[name] for name in noted)
+    except (OSError, ValueError):
+        return False
+
+
+def add_to_seal(folder: Path) -> None:
+    """Note the digests of the files that came into a folder since.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    noted = _noted(folder)
+    fresh = [path for path in _files(folder) if path.name not in noted]
+    if fresh:
+        _write(folder, noted | {path.name: _digest(path) for path in fresh})
+
+
+def drop_unsealed(folder: Path) -> None:
+    """Remove the files of a folder that no digest is noted of, or another.
+
+    Raises:
+        OSError: One cannot be read or removed.
+    """
+    noted, good = _noted(folder), {}
+    for path in _files(folder):
+        digest = _digest(path)
+        if noted.get(path.name) == digest:
+            good[path.name] = digest
+        else:
+            path.unlink()
+    if good != noted:  # what is made again under an old name is new
+        _write(folder, good)
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    named = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return [path for path in named if path.is_file() and path.name != DIGESTS_NAME]
+
+
+def _noted(folder: Path) -> dict[str, str]:
+    try:
+        return _read(folder)
+    except (OSError, ValueError):
+        return {}
+
+
+def _read(folder: Path) -> dict[str, str]:
+    noted = json.loads((folder / DIGESTS_NAME).read_text(encoding="utf-8"))
+    if not isinstance(noted, dict):
+        raise ValueError(f"got {type(noted).__name__} in {DIGESTS_NAME}, expected digests by name")
+    return noted
+
+
+def _write(folder: Path, digests: dict[str, str]) -> None:
+    """Whole or not at all: another process may be reading."""
+    descriptor, name = tempfile.mkstemp(prefix=".", dir=folder)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(digests, file, indent=1)
+        Path(name).replace(folder / DIGESTS_NAME)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

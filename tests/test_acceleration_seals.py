@@ -1,0 +1,90 @@
+"""Digests beside files: damage of every kind is seen, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from models.acceleration.seals import (
+    DIGESTS_NAME,
+    add_to_seal,
+    drop_unsealed,
+    is_sealed,
+    is_whole,
+    seal,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(f"{name} as it was")
+    seal(tmp_path, ["a", "b"])
+    return tmp_path
+
+
+def test_what_was_sealed_is_whole(folder: Path) -> None:
+    assert is_sealed(folder) and is_whole(folder)
+    (folder / "c").write_text("of no concern")
+    assert is_whole(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "b", "c", DIGESTS_NAME]
+
+
+@pytest.mark.parametrize("damage", ["other bytes", "shorter", "gone", "folder"])
+def test_a_file_that_changed_breaks_the_seal(folder: Path, damage: str) -> None:
+    path = folder / "b"
+    match damage:
+        case "other bytes":
+            path.write_bytes(bytes(path.stat().st_size))
+        case "shorter":
+            path.write_text("b as")
+        case "gone":
+            path.unlink()
+        case "folder":
+            path.unlink()
+            path.mkdir()
+    assert is_sealed(folder) and not is_whole(folder)
+
+
+@pytest.mark.parametrize("words", ["", "{", "[]", "{}", "[1]"])
+def test_a_seal_that_makes_no_sense_is_none(folder: Path, words: str) -> None:
+    (folder / DIGESTS_NAME).write_text(words)
+    assert not is_whole(folder)
+    drop_unsealed(folder)
+    assert not (folder / "a").exists()
+
+
+def test_only_what_is_sealed_and_whole_stays(folder: Path) -> None:
+    (folder / "b").write_text("damaged")
+    (folder / "c").write_text("never sealed")
+    drop_unsealed(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["a", DIGESTS_NAME]
+
+
+def test_what_came_since_is_added_and_what_was_there_is_not_sealed_anew(folder: Path) -> None:
+    (folder / "b").write_text("damaged")
+    (folder / "c").write_text("new")
+    add_to_seal(folder)
+    drop_unsealed(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "c", DIGESTS_NAME]
+
+
+def test_what_is_made_again_under_its_old_name_is_sealed_anew(folder: Path) -> None:
+    (folder / "b").write_text("damaged")
+    drop_unsealed(folder)
+    (folder / "b").write_text("made again, not with the same bytes")
+    add_to_seal(folder)
+    assert is_whole(folder)
+    drop_unsealed(folder)
+    assert (folder / "b").exists()
+
+
+def test_a_folder_that_is_not_there_has_nothing_to_drop_or_add(tmp_path: Path) -> None:
+    drop_unsealed(tmp_path / "none")
+    add_to_seal(tmp_path / "none")
+    assert not is_whole(tmp_path / "none") and not (tmp_path / "none").exists()
+
+
+def test_a_file_that_is_not_there_cannot_be_sealed(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        seal(tmp_path, ["a"])
+    assert not is_sealed(tmp_path)
