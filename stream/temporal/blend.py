@@ -43,6 +43,9 @@ UNSHARP_GAIN = 2.0
 """Giving a share of the fine contrast back raises it by half of that: much of it is coarser than
 the box."""
 
+BANDS_PX, SAMPLED_PX = 32, 8
+"""Of so many rows, so many are looked at to tell how much contrast was lost."""
+
 LEAST_WEIGHT = 0.1
 """Where the history counts less than this nothing was lost."""
 
@@ -129,9 +132,11 @@ def agreement(old: Data, new: Data, grid: Size, levels: float = AGREE_LEVELS) ->
     Args:
         levels: What the means of a cell may differ by.
     """
-    apart = np.asarray(cv2.absdiff(cell_colours(old, grid), cell_colours(new, grid))).max(axis=2)
-    excess = np.maximum(apart - np.float32(levels), 0)
-    return np.asarray(np.exp(-np.square(excess / np.float32(AGREE_SOFTNESS))), dtype=np.float32)
+    apart = cv2.absdiff(cell_colours(old, grid), cell_colours(new, grid))
+    red, green, blue = cv2.split(apart)
+    excess = np.maximum(np.arange(256) - levels, 0) / AGREE_SOFTNESS
+    stays = np.exp(-np.square(excess)).astype(np.float32)
+    return np.asarray(cv2.LUT(cv2.max(cv2.max(red, green), blue), stays), dtype=np.float32)
 
 
 def cell_colours(data: Data, grid: Size) -> Data:
@@ -172,7 +177,8 @@ def restore(
     """Give a mixture back, in place, the fine contrast of the new paint: averaging takes it away.
 
     All that has history in it is sharpened alike, by what it has lost as a whole: the mean of its
-    loss of contrast (of the strokes) and of its root mean square (of the edges).
+    loss of contrast (of the strokes) and of its root mean square (of the edges). A quarter of the
+    rows tells of that.
 
     Args:
         mixed, new: uint8 (H, W, 3).
@@ -185,14 +191,16 @@ def restore(
     counts = cv2.inRange(weight, LEAST_WEIGHT, 1.0)
     mask = buffers.take("mask", mixed.shape[:2], np.uint8)
     cv2.resize(counts, size, mask, interpolation=cv2.INTER_NEAREST)
-    soft = buffers.take("soft", mixed.shape, np.uint8)
-    wanted, got = (_contrasts(data, mask, soft) for data in (new, mixed))
+    rows = np.flatnonzero(np.arange(len(mixed)) % BANDS_PX < SAMPLED_PX)
+    wanted, got = (_contrasts(data[rows], mask[rows]) for data in (new, mixed))
     pairs = zip(wanted, got, strict=True)
     loss = sum((a + NO_CONTRAST) / (b + NO_CONTRAST) - 1 for a, b in pairs) / 2
     more = min(UNSHARP_GAIN * loss, most)
     if more < LEAST_LOSS:
         return
-    cv2.addWeighted(mixed, 1 + more, soft, -more, 0, soft)  # `soft` is of the mixture, the last
+    soft = buffers.take("soft", mixed.shape, np.uint8)
+    cv2.blur(mixed, (FINE_PX, FINE_PX), soft)
+    cv2.addWeighted(mixed, 1 + more, soft, -more, 0, soft)
     cv2.copyTo(soft, mask, mixed)
 
 
@@ -202,9 +210,9 @@ def _grown(values: Floats, size: Size, name: str, buffers: Buffers) -> Floats:
     return np.asarray(cv2.resize(values, size, large), dtype=np.float32)
 
 
-def _contrasts(data: Data, mask: Data, soft: Data) -> tuple[float, float]:
-    """Mean and root mean square difference of the masked pixels from `soft`, made here."""
-    cv2.blur(data, (FINE_PX, FINE_PX), soft)
+def _contrasts(data: Data, mask: Data) -> tuple[float, float]:
+    """Mean and root mean square difference of the masked pixels from their surroundings."""
+    soft = cv2.blur(data, (FINE_PX, FINE_PX))
     count = max(1, 3 * cv2.countNonZero(mask))
     squares = cv2.norm(data, soft, cv2.NORM_L2SQR, mask)
     return cv2.norm(data, soft, cv2.NORM_L1, mask) / count, (squares / count) ** 0.5
