@@ -43,6 +43,10 @@ HUB_NAME = re.compile(
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MAIN = "main"
 
+FULL = {errno.ENOSPC, errno.EDQUOT}
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
+"""What a disk says; the network has numbers of its own."""
+
 FIRST_OUT_OF_ORDER = 500
 """Statuses from here on say that the hub is at fault, not the question."""
 
@@ -203,8 +207,9 @@ def _check_space(source: str, wanted_bytes: int) -> None:
     free = shutil.disk_usage(place).free
     if free < wanted_bytes + SPARE_BYTES:
         raise ModelError(
-            f"{source} needs {_size(wanted_bytes)} on the disk and {_size(free)} are free in "
-            f"{cache}; make room, or set HF_HOME to a folder on another disk."
+            f"{source} needs {_size(wanted_bytes)} on the disk and {_size(SPARE_BYTES)} to spare, "
+            f"and {_size(free)} are free in {cache}; make room, or set HF_HOME to a folder on "
+            "another disk."
         )
 
 
@@ -225,12 +230,12 @@ def explain(err: BaseException, source: str, revision: str | None = None) -> Mod
     """One sentence on what went wrong with the hub, and what to do."""
     chain = list(_causes(err))
     for cause in chain:
-        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+        if isinstance(cause, OSError) and cause.errno in FULL:
             return ModelError(
                 f"The disk is full; make room in {constants.HF_HUB_CACHE}, then ask for {source} "
                 "again (what was fetched is kept)."
             )
-        if isinstance(cause, PermissionError):
+        if isinstance(cause, OSError) and cause.errno in UNWRITABLE:
             return ModelError(
                 f"The cache {constants.HF_HUB_CACHE} cannot be written; "
                 "set HF_HOME to a folder that can."

@@ -293,7 +293,7 @@ def test_too_small_a_disk_is_said_before_the_first_byte(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))  # type: ignore[attr-defined]
-    with pytest.raises(ModelError, match=r"needs \d+ MB on the disk and 0 MB are free"):
+    with pytest.raises(ModelError, match=r"needs \d+ MB on the disk .*and 0 MB are free"):
         load(Preset("mini", MODEL))
     assert downloads(hub) == []
 
@@ -302,7 +302,11 @@ def test_too_small_a_disk_is_said_before_the_first_byte(
     ("error", "words"),
     [
         (OSError(errno.ENOSPC, "no space"), "disk is full; make room"),
+        (OSError(errno.EDQUOT, "no more for you"), "disk is full; make room"),
         (PermissionError(errno.EACCES, "no"), "cannot be written; set HF_HOME"),
+        (OSError(errno.EROFS, "read-only"), "cannot be written; set HF_HOME"),
+        (NotADirectoryError(errno.ENOTDIR, "a file"), "cannot be written; set HF_HOME"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "no"), "hub cannot be reached"),
     ],
 )
 def test_what_the_disk_can_do_wrong_is_one_sentence(error: OSError, words: str) -> None:

@@ -109,10 +109,11 @@ def load_kept(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | None
             logger.info("%s is not kept in %s: %s", preset.name, place, err)
             shutil.rmtree(place, ignore_errors=True)
             failure = err
-    if isinstance(failure, OSError):
+    if isinstance(failure, OSError | RuntimeError):  # of OpenVINO, where a disk is full
+        why = getattr(failure, "strerror", None) or " ".join(str(failure).split())[:200]
         plain().note(
-            f"what is compiled cannot be kept in {root} ({failure.strerror}), so every start "
-            f"compiles; {FOLDER_VARIABLE} names another folder"
+            f"what is compiled cannot be kept in {root}, so every start compiles; "
+            f"{FOLDER_VARIABLE} names another folder ({why})"
         )
     return None
 
