@@ -119,6 +119,12 @@ class CameraSource(Source):
                 f"The camera {self._name} gives {size[0]}x{size[1]} instead of "
                 f"{mode.size[0]}x{mode.size[1]}."
             )
+        promised = self._promised
+        if mode.rate is not None and promised and _differ(promised, mode.rate):
+            self.notes.append(
+                f"The camera {self._name} gives {promised:g} frames a second instead of "
+                f"{mode.rate:g}."
+            )
 
     def _grab(self) -> Any:
         for _ in range(LOST_AFTER_READS):
@@ -151,7 +157,7 @@ class CameraSource(Source):
             return
         self._rate_is_noted = True
         measured = (self._count - 1) / elapsed_s
-        if abs(measured - self._promised) > RATE_LIE_SHARE * self._promised:
+        if _differ(measured, self._promised):
             self.notes.append(
                 f"The camera {self._name} gives {measured:.1f} frames a second where its driver "
                 f"says {self._promised:g}; more light or another size may help."
@@ -161,6 +167,10 @@ class CameraSource(Source):
         if self._capture is not None:
             self._capture.release()
             self._capture = None
+
+
+def _differ(rate: float, wanted: float) -> bool:
+    return abs(rate - wanted) > RATE_LIE_SHARE * wanted
 
 
 def _rate(promised: float) -> Fraction | None:

@@ -71,14 +71,16 @@ class ReconnectingSource(Source):
         self._stats = stats
         self._on_loss = on_loss
         self._stopped = threading.Event()
-        self._inner: Source | None = open_inner()
+        self.notes: list[str] = []
+        inner = open_inner()
+        self._inner: Source | None = inner
         self._last: Frame | None = None
         self._delay_s = FIRST_DELAY_S
         self._next_try_s = 0.0
         self._lost_at_s: float | None = None
-        self.info = self._inner.info
-        self.has_sound = self._inner.has_sound
-        self.notes: list[str] = []
+        self.info = inner.info
+        self.has_sound = inner.has_sound
+        self._tell(inner)
 
     def read(self) -> Frame | None:
         """The next frame; ``None`` only after `interrupt`."""
@@ -103,7 +105,15 @@ class ReconnectingSource(Source):
             return None
         if self._lost_at_s is not None:
             self._found(self._lost_at_s)
+        self._tell(inner)
         return frame.replace(fit(frame.data, self.info.size))
+
+    def _tell(self, inner: Source) -> None:
+        """Pass on what the device does otherwise than asked, once."""
+        for note in inner.notes:
+            if note not in self.notes:
+                self.notes.append(note)
+                logger.warning("%s", note)
 
     def _lose(self, inner: Source, reason: str) -> None:
         inner.close()
