@@ -60,6 +60,13 @@ class VideoDevice:
         """Whether it is v4l2loopback's."""
         return self.driver == LOOPBACK_DRIVER
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it is v4l2loopback's that was closed with exclusive_caps=1: it says that it can
+        do nothing, and older versions of the driver never open it again.
+        """
+        return self.is_loopback and not self.takes and not self.captures and not self.problem
+
 
 def video_devices(sysfs: Path = SYSFS) -> list[VideoDevice]:
     """Every video device that the system tells of."""

@@ -336,7 +336,7 @@ def check_virtual_camera(machine: Machine) -> Finding:
     if not loopbacks:
         mend = "sudo modprobe v4l2loopback card_label=allaprima exclusive_caps=1"
         return Finding("virtual camera", "note", "v4l2loopback is not loaded", mend)
-    stuck = [one for one in loopbacks if not one.takes and not one.captures]
+    stuck = [one for one in loopbacks if one.is_stuck]
     if len(stuck) == len(loopbacks):
         told = f"{stuck[0].path} was closed with exclusive_caps=1 and cannot be opened again"
         mend = "sudo modprobe -r v4l2loopback, load it again; v4l2loopback 0.13 or newer mends it"

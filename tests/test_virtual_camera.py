@@ -8,10 +8,11 @@ import pytest
 from command import allaprima, assert_refused
 from fakes import make_frames
 
+from stream.devices import LOOPBACK_DRIVER, VideoDevice
 from stream.errors import SinkError
 from stream.exitcode import ExitCode
 from stream.frame import Size
-from stream.sinks.virtual_camera import VirtualCameraSink
+from stream.sinks.virtual_camera import VirtualCameraSink, _reason
 
 
 class FakeCamera:
@@ -69,13 +70,38 @@ def test_a_camera_that_breaks_is_a_sentence() -> None:
         sink.write(make_frames(1)[0])
 
 
-def test_no_driver_is_a_sentence() -> None:
+def loopback(number: int, **state: bool) -> VideoDevice:
+    return VideoDevice(f"/dev/video{number}", "allaprima", LOOPBACK_DRIVER, **state)
+
+
+WEBCAM = VideoDevice("/dev/video0", "webcam", "uvcvideo", captures=True)
+BARRED = VideoDevice("/dev/video1", "allaprima", problem="not yours to use: join the group video")
+
+
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        ([], r"load v4l2loopback.*`allaprima doctor`"),
+        ([WEBCAM], "load v4l2loopback"),
+        ([WEBCAM, BARRED], "/dev/video1 may not be used by you"),
+        ([loopback(2)], r"/dev/video2 was closed with exclusive_caps=1.*modprobe -r"),
+        ([loopback(2), loopback(3, captures=True)], "/dev/video2 and /dev/video3 .*another"),
+    ],
+)
+def test_why_no_camera_can_be_opened_is_a_sentence(
+    devices: list[VideoDevice], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def open_camera(size: Size, rate: float) -> FakeCamera:
         raise RuntimeError("v4l2loopback backend: no device found")
 
-    sink = VirtualCameraSink(rate=Fraction(24), open_camera=open_camera)
-    with pytest.raises(SinkError, match=r"load v4l2loopback.*`allaprima doctor`"):
+    monkeypatch.setattr("sys.platform", "linux")
+    sink = VirtualCameraSink(rate=Fraction(24), open_camera=open_camera, devices=lambda: devices)
+    with pytest.raises(SinkError, match=words):
         sink.write(make_frames(1)[0])
+
+
+def test_elsewhere_obs_is_what_is_missing() -> None:
+    assert "install OBS" in _reason("win32", [])
 
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,13 +6,15 @@ it otherwise, and some drivers cannot be opened twice. pyvirtualcam is GPL-2.0, 
 and is imported only here.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.devices import VideoDevice, video_devices
 from stream.errors import SinkError
 from stream.frame import Frame, Size
 from stream.sink import Sink
@@ -40,15 +42,23 @@ class VirtualCameraSink(Sink):
     Args:
         rate: Frames a second that the camera announces.
         open_camera: Opens it; the tests give another.
+        devices: The video devices of this machine, to say why none can be opened.
 
     Raises:
         SinkError: pyvirtualcam is not installed.
     """
 
-    def __init__(self, *, rate: Fraction, open_camera: OpenCamera | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        rate: Fraction,
+        open_camera: OpenCamera | None = None,
+        devices: Callable[[], Sequence[VideoDevice]] = video_devices,
+    ) -> None:
         self.notes: list[str] = []
         self._rate = float(rate)
         self._open = open_camera or _opener()
+        self._devices = devices
         self._camera: Camera | None = None
         self._size: Size | None = None
         self._closed = False
@@ -70,16 +80,36 @@ class VirtualCameraSink(Sink):
         try:
             return self._open(size, self._rate)
         except (RuntimeError, OSError, ValueError) as err:
-            raise SinkError(
-                "No virtual camera can be opened: on Linux load v4l2loopback, elsewhere install "
-                "OBS; `allaprima doctor` tells what is missing here."
-            ) from err
+            found = self._devices() if sys.platform == "linux" else ()
+            raise SinkError(_reason(sys.platform, found)) from err
 
     def close(self) -> None:
         self._closed = True
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()
+
+
+def _reason(platform: str, devices: Sequence[VideoDevice]) -> str:
+    """Why no virtual camera can be opened, and what to do about it."""
+    if platform != "linux":
+        return "No virtual camera can be opened: install OBS, and close what uses its camera."
+    barred = [one.path for one in devices if "group video" in one.problem]
+    loopbacks = [one for one in devices if one.is_loopback]
+    if barred and not loopbacks:
+        return f"{barred[0]} may not be used by you; join the group video and log in again."
+    if not loopbacks:
+        return (
+            "There is no virtual camera: load v4l2loopback, as `allaprima doctor` tells, or use "
+            "--to pipewire."
+        )
+    if all(one.is_stuck for one in loopbacks):
+        return (
+            f"{loopbacks[0].path} was closed with exclusive_caps=1 and cannot be opened again: "
+            "unload v4l2loopback (sudo modprobe -r v4l2loopback) and load it again."
+        )
+    paths = " and ".join(one.path for one in loopbacks)
+    return f"{paths} cannot be opened: another program uses it; close that first."
 
 
 def _opener() -> OpenCamera:

@@ -1,5 +1,6 @@
 """What is tried inside the virtual machine: a real V4L2 camera through a live session into a real
-virtual camera, read back; the camera's driver is taken away and brought back meanwhile.
+virtual camera, read back; the camera's driver is taken away and brought back meanwhile. Before and
+after, what is wrong (wrong_states.py).
 """
 
 import threading
@@ -7,6 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from live_fakes import FakePainter
+from wrong_states import (
+    check_cameras_that_are_wrong,
+    check_no_driver,
+    check_virtual_cameras_that_are_wrong,
+)
 
 from models import Style
 from stream.clock import Clock
@@ -74,6 +80,8 @@ def main() -> None:
     clock = Clock()
     check_listing()
     check_camera(clock)
+    check_cameras_that_are_wrong(clock)
+    check_virtual_cameras_that_are_wrong()
     stats = Stats(clock=clock)
     session = LiveSession(
         open_live_source(LiveInput("vivid", SIZE, 25.0), clock=clock, stats=stats),
@@ -96,6 +104,7 @@ def main() -> None:
     session.run()
     assert visitor.done
     assert stats.events == {"source lost": 1, "source back": 1}
+    check_no_driver()
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ b=/bin/busybox
 for module in \$(\$b cat /modules/order); do
     case \$module in
     vivid.ko) extra="n_devs=1 node_types=0x1 input_types=0x00 vid_cap_nr=10 allocators=0" ;;
-    v4l2loopback.ko) extra="devices=1 video_nr=20 card_label=allaprima exclusive_caps=0" ;;
+    v4l2loopback.ko)
+        extra="devices=2 video_nr=20,21 card_label=allaprima,exclusive exclusive_caps=0,1" ;;
     *) extra= ;;
     esac
     \$b insmod /modules/\$module \$extra
@@ -66,4 +67,4 @@ timeout -s KILL 300 qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu
     -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
     >log 2>&1 || true
 grep -q "the job ended with 0" log || { tail -n 60 log; exit 1; }
-echo "camera, virtual camera, unplugging and return: passed on real drivers"
+echo "camera, virtual camera, unplugging and return, wrong states: passed on real drivers"
