@@ -47,6 +47,12 @@ TIME_BASE = Fraction(1, 90_000)
 
 MAX_AGE_S = 0.15
 
+NEWER = "newer frame"
+"""Why a frame is dropped where all is well."""
+
+IN_FLIGHT = 3
+"""Frames that may be on their way: one waits, one is painted, one is moved."""
+
 MAKER_LIMIT_S = 0.5
 """How long is waited at the end for who reads and paints, before they are left behind: nothing
 depends on them any more, and one may be loading a model, or listening to a silent server."""
@@ -152,8 +158,7 @@ class LiveSession:
         makers, takers = self._workers()
         shut_down = partial(self._shut_down, makers, takers)
         run_workers([*makers, *takers], self._attend, shut_down, self._failures)
-        missed = self.stats.frames_in - self.stats.frames_out - self.stats.dropped
-        self.stats.count_dropped("newer frame", max(0, missed))
+        self.stats.count_unseen(NEWER)
         self.stats.note(*self._source.notes)
         self._failures.raise_first()
         return self.stats
@@ -226,6 +231,7 @@ class LiveSession:
             frame.data, pts=pts, time_base=TIME_BASE, duration=None, captured_at_s=now_s
         )
         self.stats.count_in(now_s)
+        self.stats.count_unseen(NEWER, IN_FLIGHT)
         with suppress(Closed):
             if not self._presenter.started:
                 self._preview(frame)

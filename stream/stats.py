@@ -163,6 +163,15 @@ class Stats:
             with self._lock:
                 self._dropped[cause] = self._dropped.get(cause, 0) + count
 
+    def count_unseen(self, cause: str, in_flight: int = 0) -> None:
+        """Whatever was read, was neither handed over nor dropped, and is no longer on its way was
+        dropped because of `cause`.
+        """
+        with self._lock:
+            done = self._frames_out + sum(self._dropped.values()) + in_flight
+            if self._frames_in > done:
+                self._dropped[cause] = self._dropped.get(cause, 0) + self._frames_in - done
+
     def count_event(self, name: str) -> None:
         """Something worth a number happened once more (a cut, a style change)."""
         with self._lock:
@@ -262,6 +271,12 @@ class Stats:
             name: {"frames": frames, "dropped": dropped, "age_ms": percentiles_ms(age_s)}
             for name, (frames, dropped, age_s) in sinks.items()
         }
+
+    @property
+    def missed_by_sink(self) -> dict[str, dict[str, int]]:
+        """What each of several sinks was not given, by cause."""
+        with self._lock:
+            return {name: dict(shown.dropped) for name, shown in self._sinks.items()}
 
     @property
     def latency_ms(self) -> dict[str, float]:

@@ -41,6 +41,27 @@ def test_percentiles_equal_numpys() -> None:
     assert list(found.values()) == pytest.approx(np.percentile(times_s * 1e3, [50, 95, 99]))
 
 
+def test_what_is_neither_seen_nor_on_its_way_was_dropped() -> None:
+    stats = Stats()
+    for _ in range(5):
+        stats.count_in(0.0)
+    stats.count_out(0.0, 0.1)
+    stats.count_dropped("overtaken")
+    stats.count_unseen("newer frame", in_flight=2)
+    assert stats.dropped_by_cause == {"overtaken": 1, "newer frame": 1}
+    stats.count_unseen("newer frame", in_flight=2)
+    stats.count_unseen("newer frame")
+    stats.count_unseen("newer frame")
+    assert stats.dropped_by_cause == {"overtaken": 1, "newer frame": 3}
+
+
+def test_what_a_sink_missed_is_told_by_cause() -> None:
+    stats = Stats()
+    stats.count_missed("far", "no connection", 2)
+    stats.count_shown("near", 0.0, 0.1)
+    assert stats.missed_by_sink == {"far": {"no connection": 2}, "near": {}}
+
+
 def test_latency_is_from_capture_to_hand_over() -> None:
     stats = Stats()
     stats.count_out(captured_at_s=1.0, now_s=1.025)

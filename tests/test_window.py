@@ -81,6 +81,15 @@ def test_hud_tells_style_rate_age_and_switches() -> None:
         assert words in text
 
 
+def test_hud_tells_what_was_dropped_and_which_output_is_in_trouble() -> None:
+    stats = Stats()
+    stats.count_dropped("newer frame", 3)
+    stats.count_missed("rtmp://far/app/***", "no connection", 7)
+    stats.count_missed("null", "newer frame", 0)
+    lines = hud_lines(make(), stats)
+    assert lines[2:] == ["dropped  3 newer frame", "rtmp://far/app/***  7 no connection"]
+
+
 def test_hud_is_drawn_into_the_picture() -> None:
     bgr = np.full((360, 640, 3), 128, np.uint8)
     draw_hud(bgr, make(), Stats(), KEYS)

@@ -40,7 +40,19 @@ def hud_lines(controls: Controls, stats: Stats) -> list[str]:
     ]
     if stats.effort:
         lines.append(stats.effort)
-    return [*lines, switches.upper()] if switches else lines
+    lines += losses(stats)
+    lines.append(switches.upper())
+    return [line for line in lines if line]
+
+
+def losses(stats: Stats) -> list[str]:
+    """What was dropped on the way, by cause, and by each output that is in trouble."""
+    lost = {"dropped": stats.dropped_by_cause} | stats.missed_by_sink
+    return [
+        f"{name}  {', '.join(f'{count} {cause}' for cause, count in causes.items())}"
+        for name, causes in lost.items()
+        if causes
+    ]
 
 
 def draw_hud(
