@@ -29,14 +29,23 @@ class ModelMemoryError(ModelError):
     """The device has too little memory for this model at this size."""
 
 
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc")
+"""What allocators say: of a GPU, torch's on the CPU, the system's, C++'s (OpenVINO)."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is too little memory."""
+    told = str(error)
+    return isinstance(error, MemoryError) or any(words in told for words in _OUT_OF_MEMORY)
+
+
 @contextmanager
 def explained_memory_errors(device: object) -> Iterator[None]:
-    """Turn the allocators' errors (GPU: out of memory; CPU: can't allocate) into ours."""
+    """Turn the allocators' errors into ours."""
     try:
         yield
-    except RuntimeError as err:
-        text = str(err)
-        if "out of memory" not in text and "can't allocate memory" not in text:
+    except Exception as err:  # each library has its own
+        if isinstance(err, ModelError) or not is_out_of_memory(err):
             raise
         raise ModelMemoryError(
             f"{device} ran out of memory; use a smaller size or batch, a tiny VAE or a smaller "

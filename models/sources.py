@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from models.errors import ModelFormatError, ModelNotFoundError
+from models.errors import ModelFormatError, ModelNotFoundError, is_out_of_memory
 from models.files import PICKLE_SUFFIXES, best_variant, network_files
 from models.hub import HubName, file_names
 
@@ -123,7 +123,7 @@ def loading(what: str) -> Iterator[None]:
         with _quiet():
             yield
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as err:
-        if "out of memory" in str(err) or "can't allocate memory" in str(err):
+        if is_out_of_memory(err):
             raise
         detail = " ".join(str(err).split())
         raise ModelFormatError(f"{what} cannot be loaded: {detail}") from err
