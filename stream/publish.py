@@ -5,7 +5,12 @@ May hang in a socket for ever: whoever started it kills it. Imports no torch, an
 why it failed.
 """
 
+import os
+import socket
+import stat
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from multiprocessing.connection import Connection
@@ -30,6 +35,13 @@ SLOT_SOUND = 2 * SOUND_RATE
 """The most samples of sound that go with a picture."""
 
 SAMPLE_BYTES = 2 * CHANNELS
+
+LOST_S = 8.0
+"""What was sent and is not acknowledged for so long goes to nobody; the system alone would try for
+a quarter of an hour, and take more to send meanwhile."""
+
+FIRST_SOCKETS = 256
+"""How many of the process' handles are looked at; FFmpeg's are among the first."""
 
 TEE = "tee"
 
@@ -151,6 +163,24 @@ def prompt_address(url: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}tcp_nodelay=1"
 
 
+def notice_loss() -> None:
+    """Ask the system to give up this process' connections when nothing is acknowledged (Linux).
+
+    A far side whose network is gone is so noticed although little is sent. One that is frozen is
+    not: its system acknowledges until its own buffers are full.
+    """
+    if sys.platform != "linux":
+        return
+    for number in range(FIRST_SOCKETS):
+        with suppress(OSError):
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(number)) as one:
+                if one.family in (socket.AF_INET, socket.AF_INET6):
+                    limit_ms = round(LOST_S * 1e3)
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit_ms)
+
+
 def _send_all(
     publication: Publication, slots: Any, output: "OutputContainer", wire: Connection
 ) -> None:
@@ -164,9 +194,11 @@ def _send_all(
             break
         slot, pts, time_base, pieces = word
         data, sounds = unpack(slots[slot], publication, pieces)
-        if sender is None:
-            sender = _Sender(publication, output, pts, time_base)
+        first = sender is None
+        sender = sender or _Sender(publication, output, pts, time_base)
         sender.send(data, pts, sounds)
+        if first:  # PyAV connects when the first packet is written
+            notice_loss()
         wire.send(slot)
     if sender is not None:
         sender.finish()

@@ -24,7 +24,7 @@ from stream.clock import Clock, ManualClock
 from stream.errors import SinkError
 from stream.exitcode import ExitCode
 from stream.frame import Frame
-from stream.publish import ENCODER, MUXER_OPTIONS, prompt_address
+from stream.publish import ENCODER, LOST_S, MUXER_OPTIONS, notice_loss, prompt_address
 from stream.sinks import network
 from stream.sinks.network import CONNECT_S, IMPORT_S, NetworkSink, even, format_of
 from stream.sound import Sound
@@ -366,3 +366,16 @@ def test_an_unknown_address_is_refused() -> None:
 
 def test_odd_sizes_lose_a_pixel() -> None:
     assert even((321, 181)) == (320, 180)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has a time limit for it")
+def test_connections_are_given_up_when_nothing_is_acknowledged(peers: Callable[..., Peer]) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", peers().port)) as tcp,
+        socket.socket(type=socket.SOCK_DGRAM) as udp,
+    ):
+        notice_loss()
+        limit_ms = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert limit_ms == LOST_S * 1e3
+        tcp.sendall(b"both are still open")
+        udp.sendto(b"", tcp.getsockname())
