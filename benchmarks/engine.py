@@ -47,6 +47,7 @@ def main() -> None:
     peak = peak_of(device, measured)
     result: dict[str, Any] = {
         "machine": machine(),
+        "device": str(device),
         "versions": versions(),
         "commit": commit(),
         "load_before": load,
@@ -63,7 +64,7 @@ def main() -> None:
     print(f"\nroofline: {peak.tflops:.1f} TFLOP/s, {peak.gbs:.0f} GB/s ({peak.source})")
     print(f"load of the machine before {load[0]:.1f}, after {os.getloadavg()[0]:.1f}")
     if args.chart is not None:
-        try_to_draw(result["tables"], args.chart)
+        try_to_draw(result, args.chart)
     print(json.dumps(result))
 
 
@@ -168,10 +169,12 @@ def free(device: torch.device, *, compiled: bool) -> None:
         torch.cuda.empty_cache()
 
 
-def try_to_draw(tables: list[dict[str, Any]], path: Path) -> None:
+def try_to_draw(result: dict[str, Any], path: Path) -> None:
+    place = result["machine"]["gpu" if result["device"].startswith("cuda") else "processor"]
+    told = f"{place}, PyTorch {result['versions']['torch']}, commit {result['commit']}"
     try:
-        draw(tables, path)
-    except ImportError as err:
+        draw(result["tables"], path, told)
+    except (ImportError, ValueError) as err:
         print(err)
     else:
         print(f"chart: {path}")

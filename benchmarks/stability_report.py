@@ -99,7 +99,7 @@ def draw_plots(folder: Path, result: dict) -> None:
     try:
         import matplotlib
     except ModuleNotFoundError:
-        print("no plots: matplotlib is not installed")
+        print("no plots: matplotlib is not installed (pip install '.[benchmarks]')")
         return
     matplotlib.use("Agg")
     from matplotlib import pyplot

@@ -19,7 +19,7 @@ COLUMNS = (
 )
 NAME_WIDTH = 38
 BAR_HEIGHT_INCHES = 0.35
-NO_MATPLOTLIB = "No chart was drawn: matplotlib is not installed (pip install matplotlib)."
+NO_MATPLOTLIB = "No chart was drawn: matplotlib is not installed (pip install '.[benchmarks]')."
 
 
 def show(table: dict[str, Any]) -> None:
@@ -53,27 +53,37 @@ def _cell(key: str, value: float | int | str | None) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
-def draw(tables: Sequence[dict[str, Any]], path: Path) -> None:
-    """Frames a second as bars, a panel each table.
+def draw(tables: Sequence[dict[str, Any]], path: Path, told: str = "") -> None:
+    """Frames a second as bars, a panel each table in which a row stands.
+
+    Args:
+        tables: As `show` takes them.
+        path: A PNG.
+        told: What they were measured on; above the panels.
 
     Raises:
         ImportError: matplotlib is not installed; the message says how to mend that.
+        ValueError: No row stands.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as err:
         raise ImportError(NO_MATPLOTLIB) from err
-    standing = [[row for row in table["rows"] if "fps" in row] for table in tables]
-    heights = [1 + len(rows) for rows in standing]
-    figure = Figure((9, BAR_HEIGHT_INCHES * sum(heights) + 0.6), layout="constrained")
-    panels = figure.subplots(len(tables), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for panel, table, rows in zip(panels, tables, standing, strict=True):
+    found = [(t["title"], [row for row in t["rows"] if "fps" in row]) for t in tables]
+    standing = [(title, rows) for title, rows in found if rows]
+    if not standing:
+        raise ValueError("No chart was drawn: nothing could be measured.")
+    heights = [1 + len(rows) for _, rows in standing]
+    figure = Figure((9, BAR_HEIGHT_INCHES * sum(heights) + 0.9), layout="constrained")
+    figure.suptitle(told, fontsize="medium")
+    panels = figure.subplots(len(standing), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for panel, (title, rows) in zip(panels, standing, strict=True):
         names, fps = [row["name"] for row in rows], [row["fps"] for row in rows]
         colours = ["tab:orange" if name.startswith("ours") else "tab:blue" for name in names]
         panel.bar_label(panel.barh(names, fps, color=colours), fmt="%.1f", padding=3)
         panel.invert_yaxis()
         panel.margins(x=0.1)
-        panel.set_title(table["title"], fontsize="medium", loc="left")
+        panel.set_title(title, fontsize="medium", loc="left")
         panel.spines[["top", "right"]].set_visible(False)
     panels[-1].set_xlabel("frames a second, bytes to bytes")
     figure.savefig(path, dpi=120)

@@ -283,8 +283,11 @@ def test_a_chart_has_a_bar_for_each_row_that_stands(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     standing = {"name": "ours", "fps": 3.0}
     table = {"title": "one", "rows": [standing, {"name": "gone", "failure": "not installed"}]}
-    tables.draw([table, table], tmp_path / "chart.png")
+    failed = {"title": "two", "rows": [{"name": "gone", "failure": "not installed"}]}
+    tables.draw([table, failed], tmp_path / "chart.png", "a machine")
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="nothing could be measured"):
+        tables.draw([failed], tmp_path / "none.png")
 
 
 def test_the_table_shows_failures_and_equal_pictures(capsys: pytest.CaptureFixture[str]) -> None:
