@@ -44,8 +44,8 @@ def explained_memory_errors(device: object) -> Iterator[None]:
     """Turn the allocators' errors into ours."""
     try:
         yield
-    except Exception as err:  # each library has its own
-        if isinstance(err, ModelError) or not is_out_of_memory(err):
+    except (RuntimeError, OSError, MemoryError) as err:
+        if not is_out_of_memory(err):
             raise
         raise ModelMemoryError(
             f"{device} ran out of memory; use a smaller size or batch, a tiny VAE or a smaller "

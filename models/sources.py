@@ -124,7 +124,7 @@ def loading(what: str) -> Iterator[None]:
             yield
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as err:
         if is_out_of_memory(err):
-            raise
+            raise MemoryError(str(err)) from err  # explained by whoever loads
         detail = " ".join(str(err).split())
         raise ModelFormatError(f"{what} cannot be loaded: {detail}") from err
 

@@ -20,6 +20,7 @@ from miniature import (
     make_vae,
     save,
 )
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -369,11 +370,12 @@ def test_what_cannot_be_found_is_said_before_anything_is_loaded(
             load_engine(saved("lcm"), device="cpu", **settings)
 
 
+@pytest.mark.parametrize("kind", [OSError, SafetensorError])
 def test_too_little_memory_for_the_weights_is_no_damaged_file(
-    saved: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    saved: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
-        raise OSError(12, "Cannot allocate memory")
+        raise kind("I/O error: Cannot allocate memory (os error 12)")
 
     monkeypatch.setattr("diffusers.UNet2DConditionModel.from_pretrained", refuse)
     with pytest.raises(ModelMemoryError, match="cpu ran out of memory; use a smaller size"):
