@@ -129,7 +129,8 @@ class ControlServer:
                 return socket.create_server((LOOPBACK, int(where)))
             return self._listen_unix(Path(where))
         except (OSError, OverflowError) as err:
-            reason = getattr(err, "strerror", None) or str(err)
+            code = getattr(err, "errno", None)  # its words are followed by the whole address
+            reason = os.strerror(code) if code else str(err)
             raise ControlError(
                 f"The control socket {where} cannot be opened ({reason}); choose another port or "
                 "path."

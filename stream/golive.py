@@ -13,12 +13,12 @@ from stream.addresses import shown
 from stream.clock import Clock
 from stream.control import ControlServer
 from stream.controls import Controls, Look, NamedStyle
-from stream.errors import ControlError
+from stream.errors import ControlError, SinkError, StreamError
 from stream.geometry import parse_output_size
 from stream.governor import GovernorMode
 from stream.live import TIME_BASE, LiveSession
 from stream.live_options import LiveOptions
-from stream.live_sink import RECORDING, LiveOutputs, open_live_sink
+from stream.live_sink import DEVICES, RECORDING, LiveOutputs, open_live_sink
 from stream.live_source import LiveInput, open_live_source, source_kind
 from stream.metrics import MetricsServer
 from stream.microphone import Microphone
@@ -118,7 +118,7 @@ class LiveRunner:
             return session.run()
         finally:
             self._session = None
-            self.failed_outputs = session.failed_sinks
+            self.failed_outputs += session.failed_sinks
 
     def stop(self) -> bool:
         """End the session properly; False if there is none to end, or it ends already. May be
@@ -158,16 +158,22 @@ class LiveRunner:
 
     def _open_services(self, controls: Controls) -> list[ControlServer | MetricsServer]:
         where, port = self._options.control, self._options.metrics_port
-        services: list[ControlServer | MetricsServer] = []
+        openers: list[Callable[[], ControlServer | MetricsServer]] = []
         if where is not None:
-            services.append(ControlServer(where, controls, self.stats))
+            openers.append(lambda: ControlServer(where, controls, self.stats))
         if port is not None:
+            openers.append(lambda: MetricsServer(port, self.stats))
+        services = []
+        for open_service in openers:
             try:
-                services.append(MetricsServer(port, self.stats))
+                services.append(open_service())
             except ControlError as err:
-                self.stats.note(str(err))
-                self._on_trouble(str(err))
+                self._go_without(err)
         return services
+
+    def _go_without(self, err: StreamError) -> None:
+        self.stats.note(str(err))
+        self._on_trouble(str(err))
 
     def _open_microphone(self) -> Microphone | None:
         device = self._options.audio_device
@@ -194,11 +200,22 @@ class LiveRunner:
             mirrored=is_camera if options.mirror is None else options.mirror,
             insecure=options.insecure,
         )
-        sinks = []
+        sinks, missing = [], []
         for spec in options.outputs:
-            sink = open_live_sink(spec, shared)
+            try:
+                sink = open_live_sink(spec, shared)
+            except SinkError as err:
+                if spec not in DEVICES:
+                    raise
+                missing.append((spec, err))
+                continue
             on_failure.callback(sink.abort)
             sinks.append((shown(spec), sink))
+        if not sinks:
+            raise missing[0][1]
+        for spec, reason in missing:
+            self.failed_outputs.append(spec)
+            self._go_without(reason)
         return sinks
 
     def _encoding(self) -> VideoEncoding:

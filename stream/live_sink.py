@@ -23,6 +23,9 @@ from stream.stats import Stats
 
 VIRTUAL_CAMERA = "virtualcam"
 PIPEWIRE = "pipewire"
+DEVICES = (WINDOW, VIRTUAL_CAMERA, PIPEWIRE)
+"""What a machine may lack; a session goes on without where it has another output."""
+
 PLAYLIST = ".m3u8"
 DEFAULT_RATE = Fraction(24)
 

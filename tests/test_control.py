@@ -155,10 +155,6 @@ def test_standard_input_takes_lines_too(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_port_that_is_taken_is_a_sentence(running: Running) -> None:
     with pytest.raises(ControlError, match=r"cannot be opened .*; choose another port"):
         ControlServer(str(running.server.port), make_controls(), Stats())
-    result = allaprima(
-        *("live", "--from", "testsrc", "--to", "null", "--control", str(running.server.port))
-    )
-    assert_refused(result, ExitCode.OUTPUT, "control socket")
 
 
 # Styles from a file

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from pathlib import Path
 
 import av
@@ -99,6 +100,27 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     take.write_bytes(b"precious")
     result = allaprima("live", "--from", SOURCE, "--to", take)
     assert_refused(result, ExitCode.OUTPUT, "--overwrite")
+
+
+def test_a_display_that_is_not_there_stops_no_other(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    take = tmp_path / "take.mkv"
+    result = live(model, "--from", SOURCE, "--to", "window", "--to", take)
+    assert result.exit_code == ExitCode.OUTPUT, result.output
+    assert "There is no display for a window" in result.stderr
+    with av.open(str(take)) as container:
+        assert sum(1 for _ in container.decode(video=0)) >= 1
+
+
+def test_a_control_port_that_is_taken_stops_nothing(model: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = live(model, "--from", SOURCE, "--to", "null", "--control", port)
+    assert result.exit_code == ExitCode.DONE, result.output
+    assert f"{port} cannot be opened (Address already in use); choose" in result.stderr
 
 
 def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -254,6 +254,7 @@ def test_a_silent_server_is_given_up() -> None:
     [
         ("http://no.such.host.invalid/x", "there is no host no.such.host.invalid"),
         ("rtsp://127.0.0.1:99999/x", "is not an address"),
+        ("rtsp://", "is no address: it names no server"),
     ],
 )
 def test_a_wrong_address_is_said(url: str, words: str) -> None:

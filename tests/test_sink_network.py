@@ -364,6 +364,12 @@ def test_an_unknown_address_is_refused() -> None:
     assert_refused(result, ExitCode.OUTPUT, "gopher://", "rtmp://")
 
 
+@pytest.mark.parametrize("url", ["rtmp://", "rtsp:///live"])
+def test_an_address_without_a_server_is_refused(url: str) -> None:
+    with pytest.raises(SinkError, match=f"{url} is no address"):
+        format_of(url)
+
+
 def test_odd_sizes_lose_a_pixel() -> None:
     assert even((321, 181)) == (320, 180)
 

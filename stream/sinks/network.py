@@ -277,6 +277,8 @@ def format_of(url: str) -> str:
     if url.lower().endswith(".m3u8") and "://" not in url:
         return "hls"
     scheme = urlsplit(url).scheme.lower()
+    if scheme in FORMATS and not urlsplit(url).netloc:
+        raise SinkError(f"{url} is no address: it names no server; write {scheme}://server/...")
     if scheme not in FORMATS:
         known = ", ".join(f"{known}://" for known in FORMATS)
         raise SinkError(

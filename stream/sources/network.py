@@ -205,6 +205,8 @@ def open_url(
     if scheme not in SCHEME_OPTIONS:
         known = ", ".join(f"{known}://" for known in SCHEME_OPTIONS)
         raise SourceError(f"Streams of {scheme}:// cannot be read; give one of {known}.")
+    if not urlsplit(url).netloc:
+        raise SourceError(f"{url} is no address: it names no server; write {scheme}://server/...")
     try:
         container = _open_container(url, scheme, timeout_s, insecure=insecure)
     except (av.FFmpegError, OSError, ValueError) as err:
