@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from clips import Clip, made_frames, write_clip
 from command import allaprima, assert_refused
@@ -19,11 +20,13 @@ from stream.errors import SinkError, SourceError
 from stream.exitcode import ExitCode
 from stream.publish import Publication, destination, escaped
 from stream.sinks.network import NetworkSink
+from stream.sound import CHANNELS, SOUND_RATE, Sound
 from stream.sources.fetching import is_playlist, request
 from stream.sources.network import open_url
 from stream.stats import Stats
 
 LIMIT_S = 60
+SAMPLES = SOUND_RATE // 25
 HLS = "application/vnd.apple.mpegurl"
 BAD = [("self", "self-signed"), ("other", "Hostname mismatch"), ("old", "expired")]
 LIST = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXTINF:1.0,\n{}\n#EXT-X-ENDLIST\n"
@@ -143,18 +146,20 @@ def test_other_parts_of_a_playlist_are_refused(url: str) -> None:
 RECEIVER = """
 import sys, av
 with av.open(sys.argv[1], options={"listen": "1"}) as stream:
-    for count, picture in enumerate(stream.decode(video=0), 1):
-        print(count, flush=True)
+    for frame in stream.decode(stream.streams.video[0], stream.streams.audio[0]):
+        print(type(frame).__name__, flush=True)
 """
 
 
 def send(url: str, done: Callable[[Stats], bool], *, insecure: bool = False) -> NetworkSink:
-    """Publish until then; the sink, not yet closed."""
+    """Publish pictures and sound until then; the sink, not yet closed."""
     stats = Stats()
-    clock = Clock()
-    sink = NetworkSink(url, rate=Fraction(25), clock=clock, stats=stats, insecure=insecure)
+    sink = NetworkSink(
+        url, rate=Fraction(25), clock=Clock(), stats=stats, sound=True, insecure=insecure
+    )
     made = made_frames(8)
     for count in range(LIMIT_S * 50):
+        sink.hear(Sound(np.full((SAMPLES, CHANNELS), 99, np.int16), count * SAMPLES))
         sink.write(made[count % 8].replace(made[count % 8].data, pts=count * 3600))
         if done(stats):
             return sink
@@ -165,7 +170,7 @@ def send(url: str, done: Callable[[Stats], bool], *, insecure: bool = False) -> 
 
 @needs_openssl
 @pytest.mark.parametrize(("name", "insecure"), [("good", False), ("self", True)])
-def test_pictures_arrive_encrypted(
+def test_pictures_and_sound_arrive_encrypted(
     show: Callable[..., Encrypted], name: str, insecure: bool
 ) -> None:
     target = free_port()
@@ -177,7 +182,8 @@ def test_pictures_arrive_encrypted(
         reader = threading.Thread(target=lambda: seen.extend(receiver.stdout))
         reader.start()
         url = f"rtmps://localhost:{server.port}/live/key"
-        sink = send(url, lambda stats: len(seen) >= 10, insecure=insecure)
+        kinds = ("VideoFrame\n", "AudioFrame\n")
+        sink = send(url, lambda stats: min(map(seen.count, kinds)) >= 10, insecure=insecure)
         sink.close()
         reader.join(LIMIT_S)
     assert sink.notes == []
