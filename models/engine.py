@@ -265,13 +265,13 @@ class Engine:
         What comes back gives the picture, whenever it is called. A few frames may be on their way;
         one more waits for the first of them. `data` is free to be written to.
         """
-        if self.painter is not None:
-            with explained_memory_errors(self.device):
+        with explained_memory_errors(self.device):
+            if self.painter is not None:
                 return self.painter.begin(data, noise, conditioning, schedule)
-        frames = data if data.ndim == 4 else data[None]
-        image = torch.cat([self.to_image(frame) for frame in frames])
-        latents = self.denoise(self.encode(image), noise, conditioning, schedule)
-        painted = [self.to_data(one) for one in torch.split(self.decode(latents), 1)]
+            frames = data if data.ndim == 4 else data[None]
+            image = torch.cat([self.to_image(frame) for frame in frames])
+            latents = self.denoise(self.encode(image), noise, conditioning, schedule)
+            painted = [self.to_data(one) for one in torch.split(self.decode(latents), 1)]
         return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
 
     def close(self) -> None:
@@ -309,8 +309,9 @@ class Engine:
         """
         style = self.default_style
         shape = (size[1], size[0], 3) if batch == 1 else (batch, size[1], size[0], 3)
-        data = np.zeros(shape, dtype=np.uint8)
-        self.paint(data, self.noise(style, size), self.encode_prompt(style), self.schedule(style))
+        with explained_memory_errors(self.device):
+            data, noise = np.zeros(shape, dtype=np.uint8), self.noise(style, size)
+        self.paint(data, noise, self.encode_prompt(style), self.schedule(style))
 
     def frame_input(self, latents: Tensor) -> Tensor | None:
         """What a UNet that sees the frame is fed (instruct-pix2pix: without the scaling)."""

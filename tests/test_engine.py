@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -359,6 +360,15 @@ def test_too_little_memory_says_what_to_do(engine: Engine, error: Exception) -> 
     with pytest.raises(ModelMemoryError, match="use a smaller size") as info:
         engine.warm_up(SIZE)
     assert info.value.__cause__ is error
+
+
+def test_a_size_beyond_the_hosts_memory_says_what_to_do(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse = Mock(side_effect=MemoryError("Unable to allocate 37.3 GiB"))
+    with monkeypatch.context() as patch, pytest.raises(ModelMemoryError, match="use a smaller"):
+        patch.setattr(np, "zeros", refuse)
+        engine.warm_up(SIZE)
 
 
 def test_other_errors_pass_unchanged(engine: Engine) -> None:
