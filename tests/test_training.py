@@ -21,7 +21,6 @@ from models.styles import STYLES
 from models.training import autoencoder, consistency, diffusion, judge, lcm_lora, paired, text
 from models.training.average import WEIGHTS, average, parse
 from models.training.batches import TWIN_SHIFT, Batches
-from models.training.critic import Critic, CriticLoop, force_ratio
 from models.training.export import adopt, export
 from models.training.looks import GRID
 from models.training.loop import Plan, fit, generator
@@ -105,21 +104,6 @@ def test_student_learns_the_known_ends_of_a_batch(
     assert missed(student) < 0.8 * before
 
 
-def test_critic_learns_to_tell_the_students_pictures() -> None:
-    torch.manual_seed(0)
-    critic = Critic()
-    loop = CriticLoop(critic)
-    photo, w, looks = torch.rand(8, 3, 32, 32) - 0.5, torch.ones(8, 1, 1, 1), torch.arange(8)
-    hinges = []
-    for _ in range(40):
-        wanted = photo + torch.rand(photo.shape)
-        loop.loss(photo.clone(), wanted, photo, w, looks)  # a student that paints nothing
-        hinges.append(loop.learn())
-    assert hinges[0] > 1.5 and hinges[-1] < 1.0
-    taught, made = (critic(p, photo, w, looks)[0].mean() for p in (wanted, photo))
-    assert taught > made
-
-
 def test_drawn_corners_trim_only_what_the_decoder_should_have_seen_beyond() -> None:
     at_border = 0
     for seed in range(60):
@@ -169,27 +153,6 @@ def test_harder_looks_are_drawn_more_often(runs: Path, monkeypatch: pytest.Monke
     drawn = torch.cat([batches.paired(k, window=64).looks[:, 0] for k in range(40)])
     neon = [s.prompt for s in STYLES].index("neon")
     assert (drawn == neon).float().mean() > 0.4  # of four looks
-
-
-def test_critic_is_saved_and_goes_on(tmp_path: Path) -> None:
-    photo, w, looks = torch.rand(2, 3, 32, 32) - 0.5, torch.ones(2, 1, 1, 1), torch.arange(2)
-    loop = CriticLoop(Critic())
-    loop.loss(photo, photo + 1, photo, w, looks)
-    loop.learn()
-    loop.save(tmp_path / "critic.pt")
-    again = CriticLoop(Critic())
-    again.load(tmp_path / "critic.pt")
-    expected = loop.loss(photo, photo + 1, photo, w, looks)
-    torch.testing.assert_close(again.loss(photo, photo + 1, photo, w, looks), expected)
-
-
-def test_critic_is_weighed_to_pull_as_hard() -> None:
-    at = torch.randn(2, 3, requires_grad=True)
-    compared, adversarial = (at * 3).square().sum(), (100 * at).abs().sum()
-    ratio = force_ratio(compared, adversarial, at)
-    force = torch.autograd.grad(ratio * adversarial, at, retain_graph=True)[0]
-    whole = torch.autograd.grad(compared, at)[0]
-    torch.testing.assert_close(force.norm(), whole.norm())
 
 
 def test_student_learns_from_the_teachers_ode(trained: Path) -> None:

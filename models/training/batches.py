@@ -26,8 +26,8 @@ TWIN_SHIFT = 7
 
 
 PRACTICE = {
-    "oil painting": 2.0, "anime": 2.0, "ink drawing": 1.5, "charcoal": 1.5, "pencil sketch": 1.5,
-    "film noir": 1.5, "stained glass": 1.5, "neon": 1.5, "van gogh": 1.5,
+    "oil painting": 2.0, "anime": 2.0, "ink drawing": 2.0, "charcoal": 2.0, "pencil sketch": 2.0,
+    "film noir": 2.0, "stained glass": 1.5, "neon": 1.5, "van gogh": 1.5,
 }  # fmt: skip
 """How often a look is drawn beside the others: those that the judge missed most come up more."""
 

@@ -4,7 +4,9 @@ A loss that compares pixel with pixel rewards the mean of all strokes that could
 none. The critic sees the photograph beside the painting (arXiv 1611.07004), knows the look by
 projection (arXiv 1802.05637) and learns with the hinge loss and spectral norms (arXiv 1802.05957)
 to tell the teachers' pictures from the student's, patch by patch. The student has to please it, and
-to give it the same features as the painting does (arXiv 1711.11585, section 3.2).
+to give it the same features as the painting does (arXiv 1711.11585, section 3.2). It also learns to
+name the looks of the teachers' pictures, and the student's shall be named as theirs are (an
+auxiliary classifier, arXiv 1610.09585): no patch of strokes shows that the whole is a little blue.
 """
 
 from pathlib import Path
@@ -24,6 +26,12 @@ LEARNING_RATE = 5e-4
 FEATURE_WEIGHT = 4.0
 """Of the features' distance beside the score."""
 
+NAMING_WEIGHT = 1.0
+"""Of the right name beside the score."""
+
+NAMED_FROM = 0.7
+"""Share of the look in a picture from which on it has to be named."""
+
 
 class Critic(nn.Module):
     """(painting, photograph, w, look) -> patch scores (B, H/8, W/8), and features."""
@@ -41,6 +49,10 @@ class Critic(nn.Module):
         )
         self.score = spectral_norm(nn.Conv2d(d, 1, 1))
         self.looks = spectral_norm(nn.Embedding(CLASSES, d))
+        statistics = 2 * (3 + sum(WIDTHS))
+        self.head = nn.Sequential(
+            nn.LayerNorm(statistics), nn.Linear(statistics, 128), nn.SiLU(), nn.Linear(128, CLASSES)
+        )
 
     def forward(
         self, painting: Tensor, photo: Tensor, w: Tensor, looks: Tensor
@@ -59,6 +71,16 @@ class Critic(nn.Module):
                 features.append(x)
             scores: Tensor = self.score(x)[:, 0]
         return scores.float() + torch.einsum("bchw,bc->bhw", x.float(), self.looks(looks)), features
+
+    def misnamed(
+        self, painting: Tensor, features: list[Tensor], w: Tensor, looks: Tensor
+    ) -> Tensor:
+        """Cross-entropy of the looks, from means and spreads of colours and features; a scalar."""
+        planes = [painting, *(plane.float() for plane in features)]
+        pooled = torch.cat([s for p in planes for s in (p.mean((2, 3)), p.std((2, 3)))], 1)
+        missed = F.cross_entropy(self.head(pooled), looks, reduction="none")
+        shown = (w.flatten() >= NAMED_FROM) | (looks == 0)
+        return (missed * shown).sum() / shown.sum().clamp(min=1)
 
 
 class CriticLoop:
@@ -81,22 +103,27 @@ class CriticLoop:
         apart = [
             (a.float() - b.float()).abs().mean() for a, b in zip(features, taught, strict=True)
         ]
-        loss: Tensor = FEATURE_WEIGHT * torch.stack(apart).mean() - scores.mean()
+        misnamed = self._critic.misnamed(painted, features, w, looks)
+        loss: Tensor = (
+            FEATURE_WEIGHT * torch.stack(apart).mean() - scores.mean() + NAMING_WEIGHT * misnamed
+        )
         return loss
 
     def learn(self) -> float:
-        """One step on the batch seen last; returns the hinge loss."""
+        """One step on the batch seen last; returns the hinge loss. Only the teachers' are named."""
         assert self._seen is not None
         painted, wanted, photo, w, looks = self._seen
         self._critic.requires_grad_(True)
-        scores, _ = self._critic(
+        scores, features = self._critic(
             torch.cat([wanted, painted]), photo.repeat(2, 1, 1, 1), w.repeat(2, 1, 1, 1),
             looks.repeat(2),
         )  # fmt: skip
         real, made = scores.chunk(2)
         hinge = F.relu(1 - real).mean() + F.relu(1 + made).mean()
+        taught = [plane[: len(wanted)] for plane in features]
+        misnamed = self._critic.misnamed(wanted, taught, w, looks)
         self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(hinge)
+        torch.autograd.backward(hinge + misnamed)
         self._optimizer.step()
         return hinge.item()
 

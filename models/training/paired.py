@@ -46,7 +46,8 @@ WEIGH_EVERY = 8
 CRITIC = "critic.pt"
 
 PIXEL_WEIGHT = 0.6
-TINT_WEIGHT = 2.0
+TINT_WEIGHT = 4.0
+RESTORED_TINT_WEIGHT = 2.0
 TWIN_WEIGHT = 0.6
 
 TINT_SIDE = 16
@@ -171,7 +172,7 @@ class Paired:
         losses = {
             "pixels": PIXEL_WEIGHT * F.l1_loss(decoded * root, wanted * root),
             "edges": PIXEL_WEIGHT * difference_loss(decoded * root, wanted * root),
-            "tint": TINT_WEIGHT * tint_loss(decoded * root, wanted * root),
+            "tint": TINT_WEIGHT * tint_loss(decoded, wanted),
         }
         count = twins_of(len(x))
         alike = twin_loss(decoded * root, example.corners[: 2 * count], count)
@@ -179,14 +180,18 @@ class Paired:
         if self._critic is not None:
             doubt = self._critic.loss(decoded, wanted, photo, w, example.looks[rows])
             if self._force is None or step % WEIGH_EVERY == 0:
-                compared = latents_loss + torch.stack(list(losses.values())).sum()
+                compared = latents_loss + sum(v for k, v in losses.items() if k != "tint")
                 self._force = force_ratio(compared, doubt, x)
             losses["critic"] = CRITIC_SHARE * self._force * doubt
         known = slice(-KNOWN_ROWS, None)
         own = torch.cat([example.frame[known], example.painting[known]])[corner]
         restored = to_images(self._autoencoder, own)[inner]
         given = torch.cat([photos[known], targets[known]])
-        losses["restored"] = F.l1_loss(restored, given) + difference_loss(restored, given)
+        losses["restored"] = (
+            F.l1_loss(restored, given)
+            + difference_loss(restored, given)
+            + RESTORED_TINT_WEIGHT * tint_loss(restored, given)
+        )
         return losses
 
 
