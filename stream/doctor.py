@@ -7,9 +7,11 @@ Each check looks at one thing and answers with one `Finding`; what it looks at c
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -71,6 +73,9 @@ def _display_problem() -> str:
     return ""
 
 
+UNKNOWN_VERSION = "of unknown version"
+
+
 @dataclass(frozen=True, slots=True)
 class Gpu:
     """The accelerator as PyTorch tells of it.
@@ -80,7 +85,7 @@ class Gpu:
         name: The device's name; "" where PyTorch sees none.
         architecture: Such as ``sm_90``; `built_for` is what the build has code for.
         free_bytes: Free memory.
-        driver_present: Whether an NVIDIA driver is there at all.
+        driver: Version of the NVIDIA driver, or "of unknown version"; "" where there is none.
     """
 
     cuda_build: str = ""
@@ -88,17 +93,16 @@ class Gpu:
     architecture: str = ""
     built_for: tuple[str, ...] = ()
     free_bytes: int = 0
-    driver_present: bool = False
+    driver: str = ""
 
 
 def look_at_gpu() -> Gpu:
     """Ask PyTorch; takes the second that its import takes."""
     import torch
 
-    present = Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi") is not None
-    build = torch.version.cuda or ""
+    driver, build = nvidia_driver(), torch.version.cuda or ""
     if not torch.cuda.is_available():
-        return Gpu(build, driver_present=present)
+        return Gpu(build, driver=driver)
     major, minor = torch.cuda.get_device_capability()
     return Gpu(
         build,
@@ -106,8 +110,16 @@ def look_at_gpu() -> Gpu:
         f"sm_{major}{minor}",
         tuple(torch.cuda.get_arch_list()),
         torch.cuda.mem_get_info()[0],
-        present,
+        driver,
     )
+
+
+def nvidia_driver(proc: Path = Path("/proc/driver/nvidia")) -> str:
+    """The version that the kernel module tells, "of unknown version", or "" without a driver."""
+    with suppress(OSError):
+        found = re.search(r"Kernel Module\D*([\d.]+)", (proc / "version").read_text())
+        return found[1] if found else UNKNOWN_VERSION
+    return UNKNOWN_VERSION if proc.exists() or shutil.which("nvidia-smi") else ""
 
 
 def look_for_encoder(name: str) -> bool:
@@ -247,12 +259,13 @@ def check_gpu(machine: Machine) -> Finding:
         if gpu.built_for and not _is_served(gpu):
             told = f"{gpu.name} is {gpu.architecture}; this PyTorch was built for others"
             return Finding("GPU", "problem", told, "install a newer PyTorch, from pytorch.org")
-        return Finding("GPU", "ok", f"{gpu.name}, {gpu.free_bytes / GIB:.1f} GiB free")
-    if gpu.driver_present and not gpu.cuda_build:
-        told = "there is an NVIDIA driver, but this PyTorch was built without CUDA"
+        driver = f", driver {gpu.driver}" if gpu.driver else ""
+        return Finding("GPU", "ok", f"{gpu.name}, {gpu.free_bytes / GIB:.1f} GiB free{driver}")
+    if gpu.driver and not gpu.cuda_build:
+        told = f"NVIDIA driver {gpu.driver}, but this PyTorch was built without CUDA"
         return Finding("GPU", "problem", told, "install a PyTorch with CUDA, from pytorch.org")
-    if gpu.driver_present:
-        told = f"PyTorch for CUDA {gpu.cuda_build} sees no GPU"
+    if gpu.driver:
+        told = f"PyTorch for CUDA {gpu.cuda_build} sees no GPU with driver {gpu.driver}"
         return Finding("GPU", "problem", told, "update the NVIDIA driver, then restart")
     return Finding("GPU", "note", "none: the CPU paints", "small models only, or fewer frames")
 

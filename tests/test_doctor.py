@@ -51,6 +51,16 @@ def test_a_well_machine_needs_nothing() -> None:
     assert not any(finding.mend for finding in findings)
 
 
+def test_driver_is_told_by_its_version(tmp_path: Path) -> None:
+    version = (
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024"
+    )
+    (tmp_path / "version").write_text(version)
+    assert d.nvidia_driver(tmp_path) == "550.54.14"
+    (tmp_path / "version").write_text("another")
+    assert d.nvidia_driver(tmp_path) == d.UNKNOWN_VERSION
+
+
 @pytest.mark.parametrize(
     ("sick", "what", "state", "words"),
     [
@@ -60,9 +70,9 @@ def test_a_well_machine_needs_nothing() -> None:
         ({"version": {"av": "1"}.get}, "OpenCV", "problem", "pip install opencv-python"),
         ({"version": {"opencv-python": "5"}.get}, "PyAV", "problem", "pip install av"),
         ({"gpu": lambda: d.Gpu()}, "GPU", "note", "small models"),
-        ({"gpu": lambda: d.Gpu(driver_present=True)}, "GPU", "problem", "PyTorch with CUDA"),
+        ({"gpu": lambda: d.Gpu(driver="550.54.14")}, "GPU", "problem", "PyTorch with CUDA"),
         (
-            {"gpu": lambda: d.Gpu("13.0", driver_present=True)},
+            {"gpu": lambda: d.Gpu("13.0", driver="550.54.14")},
             *("GPU", "problem", "update the NVIDIA driver"),
         ),
         (
