@@ -218,7 +218,7 @@ def _reduction(size: Size, grid: Size) -> int:
 
 
 def _percentile(values: NDArray[np.generic], percent: int) -> float:
-    """The value that `percent` of the others are below. Equal values slow a partition, not a sort."""
+    """The value that `percent` of the others are below. Equal values slow a partition down."""
     rank = (values.size - 1) * percent // 100
     return float(np.sort(values, axis=None)[rank])
 
