@@ -20,9 +20,6 @@ from models.training.pairs import Pairs
 WINDOW = 128
 CLASSES = 1 + len(STYLES)
 
-CAST_LEVELS = 4.0
-"""Largest colour cast laid over a picture, of 255."""
-
 WIDTHS = (48, 64, 96, 128)
 
 
@@ -95,18 +92,13 @@ def train(runs: Path, plan: Plan) -> Judge:
 
 
 def roughened(images: Tensor, random: torch.Generator) -> Tensor:
-    """A little blur and noise, of a strength drawn for the batch: a look is not its sharpness.
-
-    And a cast that nobody sees, drawn for each picture: a black and white film is not a photograph
-    because its greys are one level too blue, as every autoencoder leaves them.
-    """
+    """A little blur and noise, of a strength drawn for the batch: a look is not its sharpness."""
     sigma, level = (float(v) for v in torch.rand(2, generator=random))
     if sigma > 0.25:
         rgb = images.flatten(0, 1).unsqueeze(1)
         images = gaussian(rgb, 1.3 * sigma).view_as(images)
     noise = torch.randn(images.shape, generator=random).to(images.device)
-    cast = 2 * torch.rand((len(images), 3, 1, 1), generator=random).to(images.device) - 1
-    return images + 0.06 * level * noise + CAST_LEVELS / 127.5 * cast
+    return images + 0.06 * level * noise
 
 
 @torch.no_grad()
