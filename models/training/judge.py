@@ -19,7 +19,6 @@ from models.training.pairs import Pairs
 
 WINDOW = 128
 CLASSES = 1 + len(STYLES)
-
 WIDTHS = (48, 64, 96, 128)
 
 
