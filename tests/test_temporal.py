@@ -57,10 +57,10 @@ def test_history_weight_does_not_depend_on_the_frame_rate() -> None:
 
 @pytest.mark.parametrize(
     ("stability", "expected"),
-    [(0, 0.0), (0.25, 0.4346), (0.5, 0.6592), (0.75, 0.7386), (1, 0.7881)],
+    [(0, 0.0), (0.25, 0.3292), (0.5, 0.5738), (0.75, 0.6756), (1, 0.7386)],
 )
 def test_history_weight_at_30_frames_a_second(stability: float, expected: float) -> None:
-    """exp(-(1/30) / tau) for tau of 0, 40, 80, 110 and 140 ms."""
+    """exp(-(1/30) / tau) for tau of 0, 30, 60, 85 and 110 ms."""
     assert history_weight(1 / 30, stability) == pytest.approx(expected, abs=1e-4)
 
 

@@ -77,7 +77,7 @@ def test_many_short_frames_forget_as_much_as_a_long_one(
     short, long = (blend.history_weight(t, stability, memory) for t in (dt_s, count * dt_s))
 
     assert short**count == pytest.approx(long, rel=1e-6)
-    assert 0 <= long < short < 1
+    assert 0 <= long <= short < 1
 
 
 @pytest.mark.parametrize("rate", [24, 30, 50, 60, 120])

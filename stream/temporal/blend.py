@@ -20,14 +20,14 @@ Floats = NDArray[np.float32]
 Data = NDArray[np.uint8]
 
 STABILITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
-TIME_CONSTANTS_S = (0.0, 0.040, 0.080, 0.110, 0.140)
+TIME_CONSTANTS_S = (0.0, 0.030, 0.060, 0.085, 0.110)
 """tau at each of the stabilities above; linear in between."""
 
 FADE_SHARE = 0.15
 """The history fades to 1/e over a way of this share of the picture's short side: by then the flow
 has erred, and the model paints the thing anew."""
 
-AGREE_LEVELS, AGREE_SOFTNESS = 10.0, 8.0
+AGREE_LEVELS, AGREE_SOFTNESS = 8.5, 8.0
 """Levels by which the mean of a cell's old and new paint may differ, and over which the old one's
 weight falls to 1/e beyond: a colour that really changed, or a ghost."""
 
@@ -39,11 +39,11 @@ FINE_PX = 5
 """Side of the box whose mean a pixel is compared with. It is what bilinear pulling blurs: larger
 boxes ring, for the result is history again, and OpenCV takes thrice the time for them."""
 
-UNSHARP_GAIN = 2.0
+UNSHARP_GAIN = 1.8
 """Giving a share of the fine contrast back raises it by half of that: much of it is coarser than
 the box."""
 
-BANDS_PX, SAMPLED_PX = 32, 8
+BANDS_PX, SAMPLED_PX = 48, 12
 """Of so many rows, so many are looked at to tell how much contrast was lost."""
 
 LEAST_WEIGHT = 0.1
@@ -177,7 +177,7 @@ def restore(
     """Give a mixture back, in place, the fine contrast of the new paint: averaging takes it away.
 
     All that has history in it is sharpened alike, by what it has lost as a whole: the mean of its
-    loss of contrast (of the strokes) and of its root mean square (of the edges). A quarter of the
+    loss of contrast (of the strokes) and of its root mean square (of the edges). A sixth of the
     rows tells of that.
 
     Args:
@@ -192,7 +192,9 @@ def restore(
     mask = buffers.take("mask", mixed.shape[:2], np.uint8)
     cv2.resize(counts, size, mask, interpolation=cv2.INTER_NEAREST)
     rows = np.flatnonzero(np.arange(len(mixed)) % BANDS_PX < SAMPLED_PX)
-    wanted, got = (_contrasts(data[rows], mask[rows]) for data in (new, mixed))
+    sampled, place, edge = mask[rows], rows % BANDS_PX, FINE_PX // 2
+    sampled[(place < edge) | (place >= SAMPLED_PX - edge)] = 0  # beside them lies another band
+    wanted, got = (_contrasts(data[rows], sampled) for data in (new, mixed))
     pairs = zip(wanted, got, strict=True)
     loss = sum((a + NO_CONTRAST) / (b + NO_CONTRAST) - 1 for a, b in pairs) / 2
     more = min(UNSHARP_GAIN * loss, most)
