@@ -27,7 +27,7 @@ def test_what_a_library_raises_becomes_one_sentence(error: Exception) -> None:
 
 
 def test_running_out_of_memory_is_left_to_those_who_explain_it() -> None:
-    with pytest.raises(RuntimeError, match="out of memory"), loading("painter/lcm"):
+    with pytest.raises(MemoryError, match="out of memory"), loading("painter/lcm"):
         raise RuntimeError("CUDA out of memory")
 
 
