@@ -37,6 +37,7 @@ From = Annotated[
     str,
     typer.Option(
         "--from",
+        "--camera",
         metavar="IN",
         help="Camera number, name or /dev/videoN; rtsp://, rtmp://, http://, udp://; "
         "screen[:WxH+X+Y]; a file; testsrc.",

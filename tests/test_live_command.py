@@ -52,6 +52,11 @@ def test_duration_ends_a_file_that_loops(tmp_path: Path, model: str) -> None:
     assert json.loads(result.stdout)["input"] == str(clip)
 
 
+def test_camera_is_another_name_for_from() -> None:
+    result = allaprima("live", "--camera", "4242", "--to", "null")
+    assert_refused(result, ExitCode.INPUT, "There is no camera")
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
