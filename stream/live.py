@@ -365,10 +365,11 @@ class LiveSession:
         except Exception as err:
             outlet.failed = True
             outlet.channel.close(discard=True)
-            logger.warning("The output %s failed: %s", outlet.name, err)
+            is_last = all(one.failed for one in self._fanout.outlets)  # then it is raised besides
+            level = logging.WARNING if is_last else logging.ERROR
+            logger.log(level, "The output %s failed: %s", outlet.name, err)
             self.stats.count_event(f"{outlet.name} failed")
             self.stats.note(f"The output {outlet.name} failed: {err}")
-            is_last = all(one.failed for one in self._fanout.outlets)
             if is_last:
                 self._end()
             if is_last or not isinstance(err, (StreamError, ValueError, OSError)):

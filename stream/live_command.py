@@ -42,8 +42,8 @@ class LiveRun:
     def _telling(self) -> Iterator[None]:
         """What goes wrong on the way is said when it does, also without --debug."""
         ours = logging.getLogger("stream")
-        handler = _Teller(self._tell)
-        if not self._asked.quiet and not ours.isEnabledFor(logging.DEBUG):
+        handler = _Teller(self._tell, logging.ERROR if self._asked.quiet else logging.WARNING)
+        if not ours.isEnabledFor(logging.DEBUG):
             ours.addHandler(handler)
         try:
             yield
@@ -99,10 +99,10 @@ class LiveRun:
 
 
 class _Teller(logging.Handler):
-    """Hands warnings on as sentences."""
+    """Hands warnings, or only errors, on as sentences."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, tell: Callable[[str], None], level: int) -> None:
+        super().__init__(level)
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -52,6 +52,14 @@ def test_duration_ends_a_file_that_loops(tmp_path: Path, model: str) -> None:
     assert json.loads(result.stdout)["input"] == str(clip)
 
 
+def test_a_failed_output_is_said_also_when_quiet(model: str) -> None:
+    args = ["--to", "tcp://127.0.0.1:9", "--to", "null", "--duration", 1, "--quiet"]
+    result = live(model, "--from", SOURCE, *args)
+    assert result.exit_code == ExitCode.OUTPUT
+    assert result.stderr.count("The output tcp://127.0.0.1:9 failed") == 1, result.stderr
+    assert not result.stdout
+
+
 def test_camera_is_another_name_for_from() -> None:
     result = allaprima("live", "--camera", "4242", "--to", "null")
     assert_refused(result, ExitCode.INPUT, "There is no camera")
