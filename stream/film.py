@@ -1,7 +1,8 @@
 """Film: the reel of a file. Its future can be seen, so frames may wait for later ones.
 
     frame ─► a new shot? ─► wait ─► decide ─► in work ─► mix ─► look ahead ─► tween ─► out
-                                    one in `every`, the first and the last of each shot
+                                    one in `every`, the first and the last of each shot,
+                                    and what no flow finds in its neighbours
 
 Shots know nothing of each other: each is painted as if the stream began with it, so that a film can
 be cut there, painted in parts, and joined. What is held back is bounded, however long the shot.
@@ -47,7 +48,8 @@ class Film(Reel):
         settings: Expert settings of stability.
         in_work: As `Reel` takes it.
         look_ahead: Smooth each picture by those after it.
-        every: Paint one frame in so many; the others are made from their painted neighbours.
+        every: Paint one frame in so many; the others are made from their painted neighbours, or
+            painted as well where much of them is in neither.
 
     Raises:
         ValueError: `every` is below 1.
@@ -74,7 +76,7 @@ class Film(Reel):
         self._splitter = Splitter(settings.cut_difference)
         self._waiting: list[tuple[Waiting, Data]] = []
         self._last: Moment[Group] | None = None
-        self._is_begun = False
+        self._painted: gate.Look | None = None  # of the newest frame whose painting has begun
         self._stability = 0.0
 
     def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Frame]:
@@ -86,28 +88,42 @@ class Film(Reel):
         waiting = Waiting(frame.replace(NO_PICTURE), look, float(time - self._start))
         self._waiting.append((waiting, data))
         self._stability = stability
-        if not self._is_begun or len(self._waiting) == self._every:
-            self._paint_newest()
+        if self._painted is None or len(self._waiting) == self._every:
+            self._paint_waiting()
         return self._next()
 
     def end_shot(self) -> None:
         """What is held back of the shot becomes ready, and is forgotten."""
         if self._waiting:
-            self._paint_newest()
+            self._paint_waiting()
         self._complete(0)
         self._pass_on(self._ahead.flush())
         super().end_shot()
-        self._start = self._last = None
-        self._is_begun = False
+        self._start = self._last = self._painted = None
 
     def _cut(self) -> None:
         self.end_shot()
         self._stats.count_event("cut")
 
-    def _paint_newest(self) -> None:
-        """Begin the newest frame; if all are painted, it may turn out to be the first of a shot."""
-        *skipped, (newest, data) = self._waiting
+    def _paint_waiting(self) -> None:
+        """Begin the newest of the waiting frames; all, where a picture between would be made up."""
+        *skipped, newest = self._waiting
         self._waiting = []
+        if skipped and self._is_lost(skipped[len(skipped) // 2][0], newest[0]):
+            self._stats.count_event("lost")
+            for waiting, data in skipped:
+                self._paint([], waiting, data)
+            skipped = []
+        self._paint([waiting for waiting, _ in skipped], *newest)
+
+    def _is_lost(self, middle: Waiting, newest: Waiting) -> bool:
+        if self._painted is None:
+            return False
+        with self._stats.stage("tween"):
+            return self._tweener.is_lost(self._painted, newest.look, middle.look)
+
+    def _paint(self, tweened: Sequence[Waiting], newest: Waiting, data: Data) -> None:
+        """Begin a frame; if all are painted, it may turn out to be the first of a shot."""
         grid = newest.look.grid
         decision = self._decide(data, grid, newest.time_s, self._stability)
         if decision.is_cut:
@@ -115,9 +131,10 @@ class Film(Reel):
             self._start = newest.frame.pts * newest.frame.time_base
             newest = newest._replace(time_s=0.0)
             decision = self._decide(data, grid, newest.time_s, self._stability)
-        self._is_begun = True
-        group = Group(newest.frame, [waiting for waiting, _ in skipped])
-        then = partial(self._smooth, group, newest, decision, self._stability)
+        self._painted = newest.look
+        then = partial(
+            self._smooth, Group(newest.frame, tweened), newest, decision, self._stability
+        )
         self._take_up(data, decision, then)
 
     def _smooth(

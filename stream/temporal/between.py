@@ -4,7 +4,7 @@
 
 k_0 and k_1 are the painted pictures, w_0 and w_1 the flow from the frame to each, c_0 and c_1 how
 sure that is, t the frame's place between them in time. What is hidden in one of them is taken from
-the other; what rests in both keeps its bytes.
+the other; what rests in both keeps its bytes. Where much is found in neither, the frame has to be painted.
 """
 
 from typing import NamedTuple
@@ -22,6 +22,12 @@ Floats = NDArray[np.float32]
 LEAST_SURE = 0.02
 """What a flow counts at least: where neither leads anywhere, the two pictures are cross-faded."""
 
+LOST_SHARE = 0.02
+"""Of a frame's pixels, with less than `LEAST_FOUND` of confidence into both keys, above which a
+picture between them would show things that were never there."""
+
+LEAST_FOUND = 0.5
+
 
 class Key(NamedTuple):
     """A painted picture, uint8 RGB (H, W, 3), and the frame that it was painted from."""
@@ -35,6 +41,15 @@ class Tweener:
 
     def __init__(self) -> None:
         self._flow = FlowEstimator()
+
+    def is_lost(self, before: gate.Look, after: gate.Look, look: gate.Look) -> bool:
+        """Whether much of a frame is in neither of the two that would be its keys."""
+        noise = gate.sensor_noise(look.luma, gate.pixel_change(look.luma, before.luma, look.grid))
+        found = np.maximum(
+            self._flow.estimate(look.luma, before.luma, noise).confidence,
+            self._flow.estimate(look.luma, after.luma, noise).confidence,
+        )
+        return float((found < LEAST_FOUND).mean()) > LOST_SHARE
 
     def between(self, before: Key, after: Key, look: gate.Look, share: float) -> Data:
         """The picture of a frame, uint8 RGB (H, W, 3).
