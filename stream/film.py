@@ -106,15 +106,20 @@ class Film(Reel):
         self._stats.count_event("cut")
 
     def _paint_waiting(self) -> None:
-        """Begin the newest of the waiting frames; all, where a picture between would be made up."""
-        *skipped, newest = self._waiting
-        self._waiting = []
-        if skipped and self._is_lost(skipped[len(skipped) // 2][0], newest[0]):
+        """Begin the newest of the waiting frames, and those without which much would be made up."""
+        waiting, self._waiting = self._waiting, []
+        self._paint_last(waiting)
+
+    def _paint_last(self, waiting: list[tuple[Waiting, Data]]) -> None:
+        """Begin the last of some frames in a row; where one amid them is lost, that one before."""
+        *skipped, newest = waiting
+        amid = len(skipped) // 2
+        if skipped and self._is_lost(skipped[amid][0], newest[0]):
             self._stats.count_event("lost")
-            for waiting, data in skipped:
-                self._paint([], waiting, data)
-            skipped = []
-        self._paint([waiting for waiting, _ in skipped], *newest)
+            self._paint_last(waiting[: amid + 1])
+            self._paint_last(waiting[amid + 1 :])
+        else:
+            self._paint([frame for frame, _ in skipped], *newest)
 
     def _is_lost(self, middle: Waiting, newest: Waiting) -> bool:
         if self._painted is None:
