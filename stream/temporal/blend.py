@@ -187,10 +187,13 @@ def restore(
         most: What of the contrast is given back at most.
     """
     buffers = buffers or Buffers()
-    size = mixed.shape[1], mixed.shape[0]
-    counts = cv2.inRange(weight, LEAST_WEIGHT, 1.0)
     mask = buffers.take("mask", mixed.shape[:2], np.uint8)
-    cv2.resize(counts, size, mask, interpolation=cv2.INTER_NEAREST)
+    counts = cv2.inRange(weight, LEAST_WEIGHT, 1.0)
+    is_whole = cv2.countNonZero(counts) == counts.size
+    if is_whole:
+        mask.fill(255)
+    else:
+        cv2.resize(counts, mask.shape[::-1], mask, interpolation=cv2.INTER_NEAREST)
     rows = np.flatnonzero(np.arange(len(mixed)) % BANDS_PX < SAMPLED_PX)
     sampled, place, edge = mask[rows], rows % BANDS_PX, FINE_PX // 2
     sampled[(place < edge) | (place >= SAMPLED_PX - edge)] = 0  # beside them lies another band
@@ -202,8 +205,9 @@ def restore(
         return
     soft = buffers.take("soft", mixed.shape, np.uint8)
     cv2.blur(mixed, (FINE_PX, FINE_PX), soft)
-    cv2.addWeighted(mixed, 1 + more, soft, -more, 0, soft)
-    cv2.copyTo(soft, mask, mixed)
+    cv2.addWeighted(mixed, 1 + more, soft, -more, 0, mixed if is_whole else soft)
+    if not is_whole:
+        cv2.copyTo(soft, mask, mixed)
 
 
 def _grown(values: Floats, size: Size, name: str, buffers: Buffers) -> Floats:

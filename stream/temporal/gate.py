@@ -175,8 +175,7 @@ def exposure(now: Floats, then: Floats) -> tuple[float, float]:
 
     Least squares over the cells (h, w, 3) that agree best, so that what moved has no say.
     """
-    step = 2 if now[..., 0].size > MANY_CELLS else 1
-    y, x = now[::step, ::step, 0].ravel(), then[::step, ::step, 0].ravel()
+    y, x = (_few(cells)[..., 0].ravel() for cells in (now, then))
     gain, offset = 1.0, _percentile(y - x, 50)
     for _ in range(EXPOSURE_ROUNDS):
         off = np.abs(y - np.float32(gain) * x - np.float32(offset))
@@ -194,7 +193,7 @@ def exposure(now: Floats, then: Floats) -> tuple[float, float]:
 def light_shift(exposure: tuple[float, float], then: Floats) -> float:
     """By how many levels the light has moved dark or bright cells, whichever more."""
     gain, offset = exposure
-    lumas = np.sort(then[..., 0], axis=None)
+    lumas = np.sort(_few(then)[..., 0], axis=None)
     ends = lumas[[len(lumas) // 10, len(lumas) * 9 // 10]]
     return float(np.abs(gain * ends + offset - ends).max())
 
@@ -215,6 +214,12 @@ def _reduction(size: Size, grid: Size) -> int:
     cell_px = size[0] // grid[0]
     fits = [by for by in (4, 2) if cell_px % by == 0 and min(size) // by >= LEAST_SIDE_PX]
     return fits[0] if fits else 1
+
+
+def _few(cells: Floats) -> Floats:
+    """Every second cell each way, if there are many."""
+    step = 2 if cells[..., 0].size > MANY_CELLS else 1
+    return cells[::step, ::step]
 
 
 def _percentile(values: NDArray[np.generic], percent: int) -> float:
