@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test test-devices lint setup system bench clean help
+.PHONY: demo test test-cuda test-devices lint setup system bench clean help
 
 help:
 	@echo "make demo    set up, restyle a clip that ships, say how fast it goes, write demo/"
 	@echo "make test    set up, lint, check types, run the whole test suite"
+	@echo "make test-cuda  test on an NVIDIA GPU; fails without one"
 	@echo "make test-devices  test on a virtual display, on servers of others and on real camera drivers"
 	@echo "make bench   set up, measure speed and memory on this machine"
 	@echo "make system  install the system libraries of apt.txt (Debian, Ubuntu)"
@@ -43,6 +44,9 @@ lint: $(INSTALLED)
 
 test: lint
 	$(BIN)/pytest
+
+test-cuda: $(INSTALLED)
+	ALLAPRIMA_REQUIRE_CUDA=1 $(BIN)/pytest -m cuda
 
 # A display of its own with real key presses; a PipeWire of its own; servers of others; a recording
 # that is killed; in a virtual machine, real camera drivers. Debian.
