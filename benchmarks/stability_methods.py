@@ -43,7 +43,6 @@ class RememberingEngine:
         self.native_size = engine.native_size
         self.size_multiple = engine.size_multiple
         self.notes = engine.notes
-        self.painter = self  # whole frames are looked up
         self.revision = engine.revision
         self.frames_painted = 0
         self._answers: dict[object, Any] = {}
@@ -69,8 +68,11 @@ class RememberingEngine:
         key = ("picture", _key(data), *map(id, given))
         return self._answer(key, lambda: self.shown(self.predict(data, *given)))
 
+    def in_flight(self, ahead: bool = False) -> int:
+        return 1  # whole frames are looked up
+
     def begin(
-        self, data: Picture, noise: Tensor, conditioning: Any, schedule: Any
+        self, data: Picture, noise: Tensor, conditioning: Any, schedule: Any, *, ahead: bool = False
     ) -> Callable[[], Picture]:
         """As `Engine.begin`: what gives the picture, which is there already."""
         painted = self.paint(data, noise, conditioning, schedule)

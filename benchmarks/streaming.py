@@ -44,7 +44,6 @@ class FreeEngine:
     default_style = Style()
     native_size = 256
     size_multiple = 16
-    painter = None
     revision = 0
 
     def __init__(self) -> None:
@@ -65,8 +64,11 @@ class FreeEngine:
     def paint(self, data: Data, *_: object) -> Data:
         return data
 
-    def begin(self, data: Data, *_: object) -> Callable[[], Data]:
+    def begin(self, data: Data, *_: object, ahead: bool = False) -> Callable[[], Data]:
         return lambda: data
+
+    def in_flight(self, ahead: bool = False) -> int:
+        return 0
 
     to_image = encode = denoise = decode = to_data = paint
 

@@ -175,7 +175,7 @@ def run_file(clip: Path, engine: Engine, style: Style) -> dict:
     source = open_source(clip)
     sink = open_sink(clip.with_name("out.mp4"), info=source.info, overwrite=True)
     short_side_px = min(source.info.size)
-    stylizer = Stylizer(engine, style, short_side_px=short_side_px, look_ahead=True)
+    stylizer = Stylizer(engine, style, short_side_px=short_side_px, look_ahead=True, overlap=True)
     start_s = time.process_time()
     stats = Session(source, stylizer, sink).run()
     spent_s = time.process_time() - start_s

@@ -7,8 +7,6 @@ number (tests/test_parity.py) without its per-call host syncs. It knows no time 
 """
 
 import logging
-from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +22,7 @@ from models.conditioning import (
 )
 from models.errors import explained_memory_errors
 from models.networks import Networks
+from models.painting import Painter, Painting
 from models.prompt import parse_prompt
 from models.schedule import Schedule, ScheduleConfig, add_noise, consistency, make_schedule
 from models.style import Style
@@ -33,25 +32,6 @@ logger = logging.getLogger(__name__)
 Size = tuple[int, int]
 SEED_RANGE = 2**64
 """What torch's generator takes; larger seeds are folded into it."""
-
-Painting = Callable[[], NDArray[np.uint8]]
-"""A picture to come: uint8 RGB; the first call waits for it."""
-
-
-class Painter(Protocol):
-    """Whole frames, bytes to bytes, by a faster way than call after call."""
-
-    def begin(
-        self,
-        data: NDArray[np.uint8],
-        noise: Tensor,
-        conditioning: Conditioning,
-        schedule: Schedule,
-    ) -> Painting:
-        """As `Engine.begin`."""
-
-    def close(self) -> None:
-        """End what it has running beside."""
 
 
 class Engine:
@@ -71,6 +51,8 @@ class Engine:
             sentence once; grows in use.
         networks: The three calls of a frame; a fast path puts others here.
         painter: What paints whole frames; ``None`` where the networks are called one by one.
+        relay: What paints several whole frames side by side, each for longer; ``None`` where
+            nothing is won by it.
         revision: How often its weights were changed (`models.loras`): what was encoded before is
             to be encoded again.
         prompt_encoder: Text to embeddings.
@@ -96,6 +78,7 @@ class Engine:
     ) -> None:
         self.networks = networks
         self.painter: Painter | None = None
+        self.relay: Painter | None = None
         self.revision = 0
         self.prompt_encoder = prompt_encoder
         self.looks: tuple[str, ...] = ()
@@ -259,15 +242,24 @@ class Engine:
         noise: Tensor,
         conditioning: Conditioning,
         schedule: Schedule,
+        *,
+        ahead: bool = False,
     ) -> Painting:
         """Start what `paint` does, and return at once where a GPU works by itself.
 
         What comes back gives the picture, whenever it is called. A few frames may be on their way;
         one more waits for the first of them. `data` is free to be written to.
+
+        Args:
+            ahead: Frames will be begun before the pictures of those before are asked for: return
+                at once also where that makes each take longer.
         """
+        painter = self.painter
+        if ahead and painter is None and data.ndim == 3:
+            painter = self.relay
         with explained_memory_errors(self.device):
-            if self.painter is not None:
-                return self.painter.begin(data, noise, conditioning, schedule)
+            if painter is not None:
+                return painter.begin(data, noise, conditioning, schedule)
             frames = data if data.ndim == 4 else data[None]
             image = torch.cat([self.to_image(frame) for frame in frames])
             latents = self.denoise(self.encode(image), noise, conditioning, schedule)
@@ -276,8 +268,14 @@ class Engine:
 
     def close(self) -> None:
         """End what runs beside the engine (a compiler); it paints on. May be called again."""
-        if self.painter is not None:
-            self.painter.close()
+        for painter in (self.painter, self.relay):
+            if painter is not None:
+                painter.close()
+
+    def in_flight(self, ahead: bool = False) -> int:
+        """How many frames are worth having on their way: 0 where `begin` paints them itself."""
+        painter = self.painter or (self.relay if ahead else None)
+        return 0 if painter is None else painter.in_flight
 
     @torch.inference_mode()
     def to_image(self, data: NDArray[np.uint8]) -> Tensor:
@@ -298,11 +296,12 @@ class Engine:
         data: NDArray[np.uint8] = pixels.permute(1, 2, 0).contiguous().cpu().numpy()
         return data
 
-    def warm_up(self, size: Size, batch: int = 1) -> None:
+    def warm_up(self, size: Size, batch: int = 1, *, ahead: bool = False) -> None:
         """Run whole frames of size (width, height), so that the first real ones are no slower.
 
         Args:
             batch: How many will be painted in one call.
+            ahead: As `begin` will be told.
 
         Raises:
             ModelMemoryError: The device has too little memory for this size.
@@ -311,7 +310,11 @@ class Engine:
         shape = (size[1], size[0], 3) if batch == 1 else (batch, size[1], size[0], 3)
         with explained_memory_errors(self.device):
             data, noise = np.zeros(shape, dtype=np.uint8), self.noise(style, size)
-        self.paint(data, noise, self.encode_prompt(style), self.schedule(style))
+        given = data, noise, self.encode_prompt(style), self.schedule(style)
+        for painting in [
+            self.begin(*given, ahead=ahead) for _ in range(max(1, self.in_flight(ahead)))
+        ]:
+            painting()
 
     def frame_input(self, latents: Tensor) -> Tensor | None:
         """What a UNet that sees the frame is fed (instruct-pix2pix: without the scaling)."""

@@ -48,11 +48,13 @@ class Paintbox:
     Args:
         engine: The model.
         stats: Where stage times and the engine's notes go.
+        ahead: Pictures will be begun before those before them are asked for.
     """
 
-    def __init__(self, engine: "Engine", stats: Stats) -> None:
+    def __init__(self, engine: "Engine", stats: Stats, *, ahead: bool = False) -> None:
         self._engine = engine
         self._stats = stats
+        self._ahead = ahead
         self._conditioning: Latest[Conditioning] = Latest()
         self._schedule: Latest[Schedule] = Latest()
         self._noise: Latest[Tensor] = Latest()
@@ -83,9 +85,9 @@ class Paintbox:
         self._stats.note(*engine.notes)
 
     @property
-    def works_ahead(self) -> bool:
-        """Whether `begin` returns before the picture is there."""
-        return self._engine.painter is not None
+    def in_flight(self) -> int:
+        """How many pictures are worth having begun; 0 where `begin` paints them itself."""
+        return self._engine.in_flight(self._ahead)
 
     def begin(self, data: NDArray[np.uint8]) -> Painting:
         """Begin to paint uint8 RGB (H, W, 3), or (B, H, W, 3), of the size that was adopted.
@@ -93,7 +95,7 @@ class Paintbox:
         Raises:
             ModelError: The model failed.
         """
-        if self.works_ahead or data.ndim == 4:
+        if self.in_flight or data.ndim == 4:
             return self._begin_whole(data)
         painted = self._paint(data)
         return lambda: painted
@@ -113,7 +115,11 @@ class Paintbox:
         """As `begin`, where one call of the engine does it all."""
         with self._stats.stage("begin"):
             painting = self._engine.begin(
-                data, self._noise.value, self._conditioning.value, self._schedule.value
+                data,
+                self._noise.value,
+                self._conditioning.value,
+                self._schedule.value,
+                ahead=self._ahead,
             )
         self._stats.note(*self._engine.notes)
         if data.ndim == 4:

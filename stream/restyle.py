@@ -72,7 +72,7 @@ class Restyler:
                 sink = stack.enter_context(self._open_sink(job, source.info, sizes.output))
             if source.info.frame_count != 1:
                 # so that the first frames are as fast as the others
-                engine.warm_up(sizes.model, self._options.batch)
+                engine.warm_up(sizes.model, self._options.batch, ahead=True)
             advance = stack.enter_context(self._watch(job, source.info))
             session = Session(source, stylizer, sink, on_frame=lambda _: advance())
             self._session = session
@@ -118,7 +118,7 @@ class Restyler:
             stats=Stats(fps_target=options.fps_target),
             look_ahead=options.look_ahead and stability > 0,
             every=options.every,
-            overlap=True,
+            overlap=info.frame_count != 1,
             batch=1 if info.frame_count == 1 else options.batch,
         )
 

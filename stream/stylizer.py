@@ -52,8 +52,8 @@ class Stylizer:
         every: Paint one frame in so many, and make those between from their painted neighbours,
             which holds frames back if it is more than 1.
         temporal: Expert settings of stability.
-        overlap: Let a GPU paint one frame while the host works on others, which holds one back.
-            Nothing changes where the engine paints on the host.
+        overlap: Let frames be painted while the host works on others, which holds some back: one
+            on a GPU, as many as there are cores where the engine paints them side by side.
         batch: Paint so many frames in one call of the engine, which holds up to twice as many back
             if it is more than 1.
 
@@ -89,7 +89,7 @@ class Stylizer:
         self._output_size = output_size
         self._sample_aspect_ratio = sample_aspect_ratio
         self._sizes: Sizes | None = None
-        self._paintbox = Paintbox(engine, self.stats)
+        self._paintbox = Paintbox(engine, self.stats, ahead=overlap)
         self._look_ahead, self._every, self._temporal = look_ahead, every, temporal
         self._overlap, self._batch = overlap, batch
         self._reel = self._make_reel()
@@ -177,8 +177,8 @@ class Stylizer:
         if self._batch > 1:
             # one batch fills while the other is painted, with room for frames that are still
             begin, in_work = Batches(begin, self._batch).begin, 2 * self._batch - 1
-        elif self._overlap and self._paintbox.works_ahead:
-            in_work = 1
+        elif self._overlap:
+            in_work = self._paintbox.in_flight
         if self._look_ahead or self._every != 1:
             return Film(
                 begin,

@@ -63,7 +63,6 @@ class FakeEngine:
     default_style = Style()
     native_size = 64
     size_multiple = 16
-    painter = None
     revision = 0
 
     def __init__(self, breaks: Breaks | None = None) -> None:
@@ -128,6 +127,8 @@ class FakeEngine:
         noise: Tensor,
         conditioning: Tensor,
         schedule: SimpleNamespace,
+        *,
+        ahead: bool = False,
     ) -> Callable[[], NDArray[np.uint8]]:
         self.calls("begin")
         painted = [
@@ -140,8 +141,11 @@ class FakeEngine:
         ]
         return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
 
-    def warm_up(self, size: Size, batch: int = 1) -> None:
+    def warm_up(self, size: Size, batch: int = 1, *, ahead: bool = False) -> None:
         self.calls("warm_up")
+
+    def in_flight(self, ahead: bool = False) -> int:
+        return 0
 
 
 class LateEngine(FakeEngine):
@@ -150,8 +154,6 @@ class LateEngine(FakeEngine):
     Attributes:
         log: ``("begin", shape)`` and ``("wait", shape)``, in order.
     """
-
-    painter = object()
 
     def __init__(self, breaks: Breaks | None = None) -> None:
         super().__init__(breaks)
@@ -163,6 +165,8 @@ class LateEngine(FakeEngine):
         noise: Tensor,
         conditioning: Tensor,
         schedule: SimpleNamespace,
+        *,
+        ahead: bool = False,
     ) -> Callable[[], NDArray[np.uint8]]:
         given = data.copy()
         self.log.append(("begin", data.shape))
@@ -172,6 +176,9 @@ class LateEngine(FakeEngine):
             return FakeEngine.begin(self, given, noise, conditioning, schedule)()
 
         return wait
+
+    def in_flight(self, ahead: bool = False) -> int:
+        return 1
 
 
 class ListSource(Source):

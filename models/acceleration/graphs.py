@@ -26,7 +26,7 @@ from models.acceleration.ring import Painting, Ring
 from models.acceleration.shortcut import Shortcut, keeps_picture
 from models.conditioning import Conditioning
 from models.engine import Engine
-from models.engine import Painting as Picture
+from models.painting import Painting as Picture
 from models.schedule import Schedule
 
 Data = NDArray[np.uint8]
@@ -117,6 +117,8 @@ class FrameGraphs:
         compiled: ``None`` keeps to the engine's own kernels.
         shortcut: Taken in each graph whose picture it leaves as it is.
     """
+
+    in_flight = 1
 
     def __init__(
         self,

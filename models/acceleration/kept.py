@@ -38,6 +38,7 @@ from models.acceleration.openvino import (
     read_compiled,
 )
 from models.acceleration.predictor import SplitPredictor
+from models.acceleration.relay import MOST_LANES, Relay
 from models.acceleration.seals import drop_unsealed, is_whole, seal
 from models.acceleration.threads import physical_cores
 from models.conditioning import PromptEncoder, TextStage
@@ -286,6 +287,7 @@ class _Kept:
             notes=tuple(facts["notes"]),
         )
         engine.note(openvino_note(self._precision, self._threads), logging.INFO)
+        engine.relay = Relay(engine, min(self._threads, MOST_LANES)) if self._threads > 1 else None
         torch.set_num_threads(1)
         self._engine = engine
         return engine

@@ -70,7 +70,7 @@ class OpenVinoCall:
         self._settings = settings(precision, threads, plans)
         self._plans = plans
         self._on_failure = on_failure
-        self._compiled: OrderedDict[Shapes, _Request | None] = OrderedDict()
+        self._compiled: OrderedDict[Shapes, Request | None] = OrderedDict()
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         shapes = tuple(tuple(tensor.shape) for tensor in inputs)
@@ -88,22 +88,40 @@ class OpenVinoCall:
         """Write the trace to `path`, an .xml file, and its weights beside it as .bin."""
         _openvino().save_model(self._model, path, compress_to_fp16=False)
 
-    def _compile(self, shapes: Shapes) -> "_Request | None":
+    def side_by_side(self, inputs: tuple[Tensor, ...], count: int, each: int) -> list["Request"]:
+        """Requests that run `count` at a time, one thread each; `each` of them for every one.
+
+        Args:
+            inputs: Of the shapes that they are to run.
+
+        Raises:
+            RuntimeError: OpenVINO refuses these shapes.
+        """
+        streams = {"NUM_STREAMS": count, "INFERENCE_NUM_THREADS": count}
+        compiled = self._compiled_for(tuple(tuple(tensor.shape) for tensor in inputs), streams)
+        tensor_type = self._tensor_type
+        return [Request(compiled.create_infer_request(), tensor_type) for _ in range(count * each)]
+
+    def _compile(self, shapes: Shapes) -> "Request | None":
         """What runs these shapes; ``None`` where OpenVINO refuses them."""
-        model = self._model.clone()
         try:
-            model.reshape(dict(enumerate(shapes)))
-            compiled = self._core.compile_model(model, "CPU", self._settings)
-            _seal(self._plans)
-            return _Request(compiled.create_infer_request(), self._tensor_type)
+            compiled = self._compiled_for(shapes, {})
+            return Request(compiled.create_infer_request(), self._tensor_type)
         except RuntimeError as err:
             reason = " ".join(str(err).split())[:200]
             self._on_failure(f"OpenVINO refuses {shapes[0]}, so plain torch runs it: {reason}")
             return None
 
+    def _compiled_for(self, shapes: Shapes, changed: dict[str, Any]) -> Any:
+        model = self._model.clone()
+        model.reshape(dict(enumerate(shapes)))
+        compiled = self._core.compile_model(model, "CPU", {**self._settings, **changed})
+        _seal(self._plans)
+        return compiled
 
-class _Request:
-    """One compiled model and the tensors that it looks at."""
+
+class Request:
+    """One compiled model and the tensors that it looks at. Runs one thing at a time."""
 
     def __init__(self, request: Any, tensor_type: Any) -> None:
         self._request = request
@@ -114,6 +132,31 @@ class _Request:
         self._output = torch.empty(0)
 
     def infer(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        self._take(inputs)
+        self._request.infer()
+        return self._output
+
+    def start(self, inputs: tuple[Tensor, ...], then: Callable[[Tensor], None]) -> None:
+        """Return at once; `then` is called with the output, in a thread of OpenVINO.
+
+        It must not raise, and not start this request again. Where the inference itself fails it is
+        not called: `check` tells.
+        """
+        self._request.wait()  # until `then` of the time before has returned
+        self._take(inputs)
+        output = self._output
+        self._request.set_callback(lambda _: then(output), None)
+        self._request.start_async()
+
+    def check(self) -> None:
+        """Raise what the running inference has failed with, if it has.
+
+        Raises:
+            RuntimeError: Of OpenVINO.
+        """
+        self._request.wait_for(0)
+
+    def _take(self, inputs: tuple[Tensor, ...]) -> None:
         for index, tensor in enumerate(inputs):
             flat = tensor.contiguous()  # itself, where it is so already
             if flat is not self._inputs[index]:
@@ -122,8 +165,6 @@ class _Request:
         # written straight into a tensor of the caller's own: nothing is copied, nothing overwritten
         self._output = torch.empty(self._output_shape)
         self._request.set_output_tensor(0, self._shared(self._output))
-        self._request.infer()
-        return self._output
 
     def _shared(self, tensor: Tensor) -> Any:
         return self._tensor_type(tensor.numpy(), shared_memory=True)

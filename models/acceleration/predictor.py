@@ -34,6 +34,18 @@ class SplitPredictor:
         timestep_cond: Tensor | None,
         added: dict[str, Tensor] | None,
     ) -> Tensor:
+        held = self.held(timestep, prompt_embeds, timestep_cond, added)
+        prediction: Tensor = self.body(latents, *held)
+        return prediction
+
+    def held(
+        self,
+        timestep: Tensor,
+        prompt_embeds: Tensor,
+        timestep_cond: Tensor | None,
+        added: dict[str, Tensor] | None,
+    ) -> tuple[Tensor, ...]:
+        """What the body is held to by these conditions."""
         tensors = [timestep, prompt_embeds, *(added or {}).values()]
         tensors += [] if timestep_cond is None else [timestep_cond]
         key = tuple((tensor.data_ptr(), tensor.shape) for tensor in tensors)
@@ -42,5 +54,4 @@ class SplitPredictor:
                 del self._known[next(iter(self._known))]
             held = self.conditions(timestep, prompt_embeds, timestep_cond, added)
             self._known[key] = tensors, held
-        prediction: Tensor = self.body(latents, *self._known[key][1])
-        return prediction
+        return self._known[key][1]

@@ -4,7 +4,8 @@
 
 k_0 and k_1 are the painted pictures, w_0 and w_1 the flow from the frame to each, c_0 and c_1 how
 sure that is, t the frame's place between them in time. What is hidden in one of them is taken from
-the other; what rests in both keeps its bytes. Where much is found in neither, the frame has to be painted.
+the other; what rests in both keeps its bytes. Where much is found in neither, the frame has to be
+painted.
 """
 
 from typing import NamedTuple

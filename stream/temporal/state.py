@@ -31,8 +31,8 @@ LONGEST_GAP_S = 1.0
 """A frame that comes later than this after the one before is treated as a cut."""
 
 NOISE_TIME_S, NOISE_EVERY_S = 0.5, 0.1
-"""Over which the estimates of the sensor's noise are averaged, and the time from one to the next: an
-estimate costs a fifth of a decision."""
+"""Over which the estimates of the sensor's noise are averaged, and from one of them to the next:
+each costs a fifth of a decision."""
 
 CAMERA_SHARE = 0.5
 """Share of the textured cells that must change for the whole picture to be taken as moving."""

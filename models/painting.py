@@ -1,0 +1,36 @@
+"""Painting: what paints whole frames, bytes to bytes, in place of an engine's calls one by one."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.conditioning import Conditioning
+from models.schedule import Schedule
+
+Painting = Callable[[], NDArray[np.uint8]]
+"""A picture to come: uint8 RGB; the first call waits for it."""
+
+
+class Painter(Protocol):
+    """Whole frames, bytes to bytes, by a faster way than call after call.
+
+    Attributes:
+        in_flight: Frames that are worth having on their way beside the caller's own work.
+    """
+
+    in_flight: int
+
+    def begin(
+        self,
+        data: NDArray[np.uint8],
+        noise: Tensor,
+        conditioning: Conditioning,
+        schedule: Schedule,
+    ) -> Painting:
+        """As `Engine.begin`."""
+
+    def close(self) -> None:
+        """End what it has running beside."""
