@@ -31,6 +31,10 @@ logger = logging.getLogger(__name__)
 REHEARSALS = 2
 """Paintings of noise before the first frame: what is made at first use is made then."""
 
+EASE_S = 0.25
+"""Cross-fade where the governor changes how a picture is painted: another size or number of steps
+gives other strokes."""
+
 PERIOD_SLACK = 0.5
 """Share of a frame period by which the next painting may come before its turn (capture jitter)."""
 
@@ -148,6 +152,8 @@ class Painter:
         self._observe(start_s)
         painted = self._faded(frame, painted)
         self._last = make_key(frame, painted)
+        if self._fade is None and _repaints(effort, self.effort):
+            self._fade = Fade(self._last, self._clock.now_s(), EASE_S)
         return painted
 
     @property
@@ -212,3 +218,8 @@ class Painter:
         before = self._carrier.carry(self._fade.key, frame)
         mixed = cv2.addWeighted(painted.data, share, before, 1 - share, 0)
         return painted.replace(np.asarray(mixed, dtype=np.uint8))
+
+
+def _repaints(before: Effort, after: Effort) -> bool:
+    """Whether a picture of the one effort is another than one of the other."""
+    return (before.short_side_px, before.steps) != (after.short_side_px, after.steps)

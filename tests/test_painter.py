@@ -14,6 +14,7 @@ from stream.clock import ManualClock
 from stream.controls import Look
 from stream.fanout import Fanout, Outlet
 from stream.frame import Frame
+from stream.painter import EASE_S
 from stream.presenter import Presenter, compose
 from stream.stats import Stats
 from stream.tween import Carrier, make_key
@@ -103,6 +104,29 @@ def test_a_smaller_size_of_the_governors_keeps_the_output_size() -> None:
     sizes = {painter.paint(frame, LOOK).size for frame in make_frames(8)}
     assert painter.effort.short_side_px < 64
     assert sizes == {(64, 48)}
+
+
+def test_a_step_of_the_governors_is_no_jump() -> None:
+    """Paint of another size has other strokes: they come in over a quarter of a second."""
+    clock = ManualClock()
+    engine = SlowEngine(clock, 0.2)
+    painter = make_painter(engine, clock, output_size="source")
+    frames = make_frames(1)
+    before = painter.paint(frames[0], LOOK).data
+    while painter.effort.short_side_px == 64:
+        before = painter.paint(frames[0], LOOK).data
+    engine.paint_s = 0.0
+
+    first = painter.paint(frames[0], LOOK).data
+    clock.advance(EASE_S / 2)
+    middle = painter.paint(frames[0], LOOK).data
+    clock.advance(EASE_S)
+    after = painter.paint(frames[0], LOOK).data
+
+    jump = np.abs(after.astype(int) - before).mean()
+    assert jump > 1
+    share = [np.abs(data.astype(int) - before).mean() / jump for data in (first, middle)]
+    assert share == pytest.approx([0, 0.5], abs=0.1)
 
 
 # Presenting
