@@ -18,6 +18,7 @@ from models.autoencoder import AutoencoderPatch
 from models.conditioning import EncodedText
 from models.networks import TIME_ID_COUNT, make_networks
 from models.schedule import ScheduleConfig
+from models.unet import LocalUNet2DConditionModel
 
 Architecture = Literal["bundled", "sd15", "sd-turbo", "sdxl", "tiny", "tiny-xl"]
 
@@ -166,7 +167,8 @@ class RandomText:
 def random_unet(architecture: Architecture, device: torch.device, dtype: torch.dtype) -> Any:
     torch.manual_seed(0)
     with device:
-        unet = UNet2DConditionModel(**UNETS[architecture])
+        kind = LocalUNet2DConditionModel if architecture == "bundled" else UNet2DConditionModel
+        unet = kind(**UNETS[architecture])
     return _ready(unet, dtype)
 
 
