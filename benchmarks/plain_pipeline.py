@@ -24,9 +24,7 @@ from numpy.typing import NDArray
 
 from models import Engine, Style
 from models.autoencoder import AutoencoderPatch
-from models.unet import LocalUNet2DConditionModel
 
-UNET_CLASSES = (UNet2DConditionModel, LocalUNet2DConditionModel)
 VAE_CLASSES = (AutoencoderKL, AutoencoderTiny, AutoencoderPatch)
 
 
@@ -45,7 +43,7 @@ class PlainPipeline:
         self._conditioning = engine.encode_prompt(style)
         self._timestep_cond = engine.timestep_cond(self._conditioning, engine.schedule(style))
         load = {"torch_dtype": dtype, "use_safetensors": True}
-        self.unet = _unet_class(folder).from_pretrained(folder, subfolder="unet", **load)
+        self.unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", **load)
         self.vae = _vae_class(folder).from_pretrained(folder, subfolder="vae", **load)
         self.scheduler = LCMScheduler.from_pretrained(folder, subfolder="scheduler")
         self.unet.to(self._device).eval()
@@ -121,11 +119,6 @@ class PlainPipeline:
         latents = denoised / scale + (self.vae.config.get("shift_factor") or 0.0)
         painted = self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0]
         return self._processor.postprocess(painted.float(), output_type="np")
-
-
-def _unet_class(folder: Path) -> Any:
-    name = UNet2DConditionModel.load_config(folder, subfolder="unet")["_class_name"]
-    return next(one for one in UNET_CLASSES if one.__name__ == name)
 
 
 def _vae_class(folder: Path) -> Any:

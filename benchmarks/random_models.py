@@ -18,7 +18,6 @@ from models.autoencoder import AutoencoderPatch
 from models.conditioning import EncodedText
 from models.networks import TIME_ID_COUNT, make_networks
 from models.schedule import ScheduleConfig
-from models.unet import LocalUNet2DConditionModel
 
 Architecture = Literal["bundled", "sd15", "sd-turbo", "sdxl", "tiny", "tiny-xl"]
 
@@ -167,8 +166,7 @@ class RandomText:
 def random_unet(architecture: Architecture, device: torch.device, dtype: torch.dtype) -> Any:
     torch.manual_seed(0)
     with device:
-        kind = LocalUNet2DConditionModel if architecture == "bundled" else UNet2DConditionModel
-        unet = kind(**UNETS[architecture])
+        unet = UNet2DConditionModel(**UNETS[architecture])
     return _ready(unet, dtype)
 
 

@@ -132,8 +132,10 @@ class Loader:
         return Part(self.folder, subfolder, self.preset.name, self.preset.variant)
 
     def _load_unet(self) -> Any:
-        unet_class = _unet_class(self.index["unet"][-1])
-        return self._network(unet_class, self._own("unet"), self.dtype, self.unet_weights)
+        from diffusers import UNet2DConditionModel
+
+        part = self._own("unet")
+        return self._network(UNet2DConditionModel, part, self.dtype, self.unet_weights)
 
     def _network(
         self, cls: Any, part: Part, dtype: torch.dtype, weights: Path | None = None
@@ -227,16 +229,6 @@ class Loader:
         if self.index.get("is_cosxl_edit"):
             return True
         return self.index.get("_class_name") not in UNSCALED_FRAME_PIPELINES
-
-
-def _unet_class(class_name: str | None) -> Any:
-    if class_name == "LocalUNet2DConditionModel":
-        from models.unet import LocalUNet2DConditionModel
-
-        return LocalUNet2DConditionModel
-    from diffusers import UNet2DConditionModel
-
-    return UNet2DConditionModel
 
 
 def _vae_class(part: Part) -> tuple[Any, dict[str, Any]]:

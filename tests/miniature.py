@@ -27,7 +27,6 @@ from models.autoencoder import AutoencoderPatch
 from models.conditioning import PromptEncoder, TextStage
 from models.networks import make_networks
 from models.schedule import ScheduleConfig
-from models.unet import LocalUNet2DConditionModel
 
 SIZE = (64, 48)
 """(width, height) in px; a multiple of every miniature's `size_multiple`."""
@@ -71,9 +70,7 @@ def make_text_encoder(seed: int = 0, *, projection: bool = False) -> Any:
     return kind(config).eval()
 
 
-def make_unet(
-    kind: Any = UNet2DConditionModel, seed: int = 1, **changes: Any
-) -> UNet2DConditionModel:
+def make_unet(seed: int = 1, **changes: Any) -> UNet2DConditionModel:
     torch.manual_seed(seed)
     config: dict[str, Any] = {
         "sample_size": 8,
@@ -85,7 +82,7 @@ def make_unet(
         "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
         "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
     }
-    return kind(**{**config, **changes}).eval()
+    return UNet2DConditionModel(**{**config, **changes}).eval()
 
 
 def make_vae(kind: Literal["kl", "tiny"] = "kl", seed: int = 2) -> Any:
@@ -191,7 +188,6 @@ def save_bundled_like(folder: Path) -> str:
         latent_channels=6, block_out_channels=(8, 8), scaling_factor=1.7, shift_factor=0.2
     )
     unet = make_unet(
-        LocalUNet2DConditionModel,
         in_channels=12,
         out_channels=6,
         down_block_types=("DownBlock2D", "DownBlock2D"),
@@ -211,7 +207,7 @@ def save_bundled_like(folder: Path) -> str:
         "scheduler": ["diffusers", "LCMScheduler"],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["models.unet", "LocalUNet2DConditionModel"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["models.autoencoder", "AutoencoderPatch"],
     }
     (folder / "model_index.json").write_text(json.dumps(index))

@@ -18,19 +18,9 @@ from models import Style, load_engine
 from models.autoencoder import AutoencoderPatch
 from models.steps import lcm_timesteps
 from models.styles import STYLES
-from models.training import (
-    autoencoder,
-    consistency,
-    diffusion,
-    judge,
-    lcm_lora,
-    paired,
-    settle,
-    text,
-)
+from models.training import autoencoder, consistency, diffusion, judge, lcm_lora, paired, text
 from models.training.average import WEIGHTS, average, parse
 from models.training.batches import TWIN_SHIFT, Batches
-from models.training.denoiser import Denoiser
 from models.training.export import adopt, export
 from models.training.looks import GRID
 from models.training.loop import Plan, fit, generator
@@ -40,7 +30,6 @@ from models.training.pairs import Pairs
 from models.training.pictures import CROP, cut, permissive_files, procedural
 from models.training.rcc import read_rcc
 from models.training.renderers import RENDERERS
-from models.unet import LocalUNet2DConditionModel
 
 LOOKS = ("neon", "film noir", "pop art", "ink drawing")
 CROPS = 12
@@ -149,34 +138,13 @@ def test_twins_show_the_same_a_part_of_a_cell_apart(runs: Path) -> None:
 
 
 def test_a_tint_counts_more_than_a_grain() -> None:
-    grey, random = torch.zeros(1, 3, 192, 192), torch.Generator().manual_seed(0)
+    grey, random = torch.zeros(1, 3, 64, 64), torch.Generator().manual_seed(0)
     tinted = grey + torch.tensor([0.05, 0.0, -0.05]).view(1, 3, 1, 1)
     grainy = grey + 0.05 * torch.randn(grey.shape, generator=random).sign()
     brighter = grey + 0.033
     assert paired.tint_loss(grey, grey) == 0
     assert paired.tint_loss(tinted, grey) > 2 * paired.tint_loss(brighter, grey)
     assert paired.tint_loss(tinted, grey) > 5 * paired.tint_loss(grainy, grey)
-
-
-def test_a_cast_counts_more_than_squares_that_miss_by_chance() -> None:
-    grey, random = torch.zeros(1, 3, 192, 192), torch.Generator().manual_seed(0)
-    missed = 0.05 * torch.randn(1, 3, 12, 12, generator=random).sign()
-    squares = missed.repeat_interleave(16, 2).repeat_interleave(16, 3)
-    cast = grey + torch.tensor([0.05, 0.05, -0.05]).view(1, 3, 1, 1)
-    assert paired.tint_loss(cast, grey) > 1.5 * paired.tint_loss(squares, grey)
-
-
-def test_decoder_may_be_left_as_it_is(trained: Path, tmp_path: Path) -> None:
-    for part in ("pairs", "text", "autoencoder", "teacher"):
-        (tmp_path / part).symlink_to(trained / part)
-    plan, place = Plan(steps=10, batch=4, warmup_steps=2), "diffusion_pytorch_model.safetensors"
-    consistency.train(tmp_path, plan, objective="paired", window=128, keep_decoder=True)
-    given, kept = (
-        load_file(folder / "vae" / place)
-        for folder in (trained / "autoencoder", tmp_path / "paired")
-    )
-    assert all(torch.equal(given[name], kept[name]) for name in given)
-    assert "restored" not in (tmp_path / "paired/log.jsonl").read_text()
 
 
 def test_harder_looks_are_drawn_more_often(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,20 +356,3 @@ def test_autoencoder_is_local() -> None:
         a, b = model(image), model(changed)
     assert torch.equal(a[..., 200:, 200:], b[..., 200:, 200:])
     assert not torch.equal(a[..., :32, :32], b[..., :32, :32])
-
-
-def test_student_begins_as_the_teacher_with_its_norms_at_rest(trained: Path) -> None:
-    plan = Plan(steps=1, batch=4)
-    examples, _ = diffusion.open_examples(trained, plan, torch.device("cpu"))
-    teacher = settle.open_unet(trained / "teacher" / "unet").eval()
-    student = settle.settled(teacher, examples, 64, seed=0).eval()
-    example, denoiser = examples.draw(0, 64), Denoiser(torch.device("cpu"))
-    t = torch.full((4,), 599)
-    z = denoiser.noised(example.frame, torch.randn(example.frame.shape), t)
-    with torch.no_grad():
-        wanted, got = (
-            denoiser.velocity(unet, z, example.frame, t, example.states, t)
-            for unet in (teacher, student)
-        )
-    assert isinstance(student, LocalUNet2DConditionModel)
-    assert (got - wanted).std() < 0.35 * wanted.std()

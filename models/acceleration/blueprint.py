@@ -117,7 +117,7 @@ def make_blueprint(engine: Engine, frame: FrameFunction) -> Blueprint:
 def make_hollow_parts(blueprint: Blueprint) -> Parts:
     """The networks of a blueprint on the "meta" device: shapes and operations, no weights."""
     with torch.device("meta"):
-        unet = _unet_class(blueprint.unet).from_config(blueprint.unet)
+        unet = diffusers.UNet2DConditionModel.from_config(blueprint.unet)
         vae = _vae_class(blueprint.vae).from_config(blueprint.vae)
     for module, dtype in ((unet, blueprint.unet_dtype), (vae, blueprint.vae_dtype)):
         convert: Any = nn.Module.to
@@ -152,13 +152,6 @@ def _plain(module: Any) -> dict[str, Any]:
     config = {name: value for name, value in module.config.items() if not name.startswith("_")}
     plain: dict[str, Any] = json.loads(json.dumps(config))
     return {**plain, "_class_name": type(module).__name__}
-
-
-def _unet_class(config: dict[str, Any]) -> Any:
-    from models.unet import LocalUNet2DConditionModel
-
-    kinds: Sequence[Any] = (diffusers.UNet2DConditionModel, LocalUNet2DConditionModel)
-    return next(kind for kind in kinds if kind.__name__ == config["_class_name"])
 
 
 def _vae_class(config: dict[str, Any]) -> Any:

@@ -24,8 +24,6 @@ from models.training.examples import Example, Examples
 from models.training.looks import GRID, PromptBank
 from models.training.loop import Plan, averaged, best_device, fit, generator, update_average
 from models.training.paired import CRITIC, Paired, twins_of
-from models.training.settle import open_unet, settled
-from models.unet import LocalUNet2DConditionModel
 
 Objective = Literal["paired", "lcd"]
 
@@ -112,10 +110,8 @@ def train(
     twins = twins_of(plan.batch) if objective == "paired" else 0
     examples, autoencoder = open_examples(runs, plan, device, twins)
     teacher_folder = runs / "teacher" / "unet"
-    unet = open_unet(start or teacher_folder).to(device)
-    if objective == "paired" and not isinstance(unet, LocalUNet2DConditionModel):
-        unet = settled(unet, examples, window, plan.seed)
-    unet = unet.to(memory_format=torch.channels_last)
+    unet = UNet2DConditionModel.from_pretrained(start or teacher_folder)
+    unet = unet.to(device, memory_format=torch.channels_last)
     folder = runs / objective
     folder.mkdir(parents=True, exist_ok=True)
     loss: Paired | Distilled

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import diffusers
 import torch
+from diffusers import UNet2DConditionModel
 from transformers import CLIPTextModel
 
 from models.autoencoder import AutoencoderPatch
 from models.training.looks import SCHEDULER
 from models.training.packages import PACKAGES, SENTENCE_ENCODER
-from models.training.settle import open_unet
 
 LARGEST_BYTES = 12_000_000
 PATH_KEY = "_name_or_path"
@@ -22,6 +22,7 @@ MODEL_INDEX = {
     "scheduler": ["diffusers", "LCMScheduler"],
     "text_encoder": ["transformers", "CLIPTextModel"],
     "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
     "vae": ["models.autoencoder", "AutoencoderPatch"],
     "feature_extractor": [None, None],
     "safety_checker": [None, None],
@@ -39,7 +40,7 @@ def export(runs: Path, folder: Path, *, unet: str = "paired") -> int:
     own_vae = runs / unet / "vae"  # a student whose decoder learned along
     vae = own_vae if own_vae.is_dir() else runs / "autoencoder" / "vae"
     networks = {
-        "unet": open_unet(runs / unet / "unet", torch_dtype=half),
+        "unet": UNet2DConditionModel.from_pretrained(runs / unet / "unet", torch_dtype=half),
         "vae": AutoencoderPatch.from_pretrained(vae, torch_dtype=half),
         "text_encoder": CLIPTextModel.from_pretrained(runs / "text/text_encoder", dtype=half),
     }
@@ -50,7 +51,7 @@ def export(runs: Path, folder: Path, *, unet: str = "paired") -> int:
         _forget_path(folder / name / "config.json")
     shutil.copytree(runs / "text" / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
     _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
-    _write_json(folder / "model_index.json", MODEL_INDEX | {"unet": _place(networks["unet"])})
+    _write_json(folder / "model_index.json", MODEL_INDEX)
     (folder / "ATTRIBUTION.md").write_text(attribution(runs))
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     if size > LARGEST_BYTES:
@@ -70,12 +71,6 @@ def adopt(folder: Path, runs: Path) -> None:
     for part in ("text_encoder", "tokenizer"):
         shutil.copytree(folder / part, runs / "text" / part, dirs_exist_ok=True)
     save_bank(runs / "text")
-
-
-def _place(unet: object) -> list[str]:
-    """What the index says of a UNet's class."""
-    name = type(unet).__name__
-    return ["diffusers" if name == "UNet2DConditionModel" else "models.unet", name]
 
 
 def _forget_path(config: Path) -> None:
