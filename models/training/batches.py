@@ -26,8 +26,8 @@ TWIN_SHIFT = 7
 
 
 PRACTICE = {
-    "oil painting": 2.0, "anime": 3.0, "ink drawing": 2.0, "charcoal": 2.0, "pencil sketch": 1.5,
-    "film noir": 2.0, "stained glass": 2.0, "comic book": 2.0, "neon": 1.5, "vintage film": 1.5,
+    "oil painting": 2.0, "anime": 2.0, "ink drawing": 2.0, "charcoal": 2.0, "pencil sketch": 2.0,
+    "film noir": 2.0, "stained glass": 1.5, "neon": 1.5, "van gogh": 1.5,
 }  # fmt: skip
 """How often a look is drawn beside the others: those that the judge missed most come up more."""
 

@@ -95,7 +95,6 @@ def train(
     start: Path | None = None,
     with_critic: bool = True,
     compiled: bool = False,
-    keep_decoder: bool = False,
 ) -> UNet2DConditionModel:
     """Train the student in `<runs>/<objective>`; returns its moving average, saved as `unet`.
 
@@ -103,7 +102,6 @@ def train(
         start: The UNet folder that gives the first weights; the teacher's by default.
         with_critic: Whether `paired` also has to please the critic.
         compiled: Compile the UNet's kernels first: minutes at the start, then a third quicker.
-        keep_decoder: Whether `paired` leaves the decoder as it is: siblings can be averaged then.
     """
     device = best_device()
     torch.manual_seed(plan.seed)
@@ -127,13 +125,12 @@ def train(
         plain = PromptBank.load(runs / "text" / "bank.safetensors").to(device).states[0, :1]
         loss = Distilled(unet, teacher.requires_grad_(False), examples, plain, plan, window)
     student = nn.ModuleDict({"unet": unet})
-    if objective == "paired" and not keep_decoder:
+    if objective == "paired":
         student["decoder"] = autoencoder.decoder.requires_grad_(True)
     average = fit(student, loss, plan, folder, after_step=loss.after_step)
     assert isinstance(average, nn.ModuleDict)
     if "decoder" in average:
         autoencoder.decoder.load_state_dict(average["decoder"].state_dict())
-    if objective == "paired":
         autoencoder.save_pretrained(folder / "vae")
     averaged_unet = average["unet"]
     assert isinstance(averaged_unet, UNet2DConditionModel)

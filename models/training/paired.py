@@ -46,12 +46,12 @@ WEIGH_EVERY = 8
 CRITIC = "critic.pt"
 
 PIXEL_WEIGHT = 0.6
-TINT_WEIGHT = 2.5
+TINT_WEIGHT = 4.0
 RESTORED_TINT_WEIGHT = 2.0
 TWIN_WEIGHT = 0.6
 
-TINT_SIDES = (16, 32, 96)
-"""Pixels, along each side, whose mean colours are compared."""
+TINT_SIDE = 16
+"""Pixels, along each side, whose mean colour is compared."""
 
 PIXEL_ROWS = 8
 """Of a batch are decoded; half of them are the twins of the other half."""
@@ -183,8 +183,6 @@ class Paired:
                 compared = latents_loss + sum(v for k, v in losses.items() if k != "tint")
                 self._force = force_ratio(compared, doubt, x)
             losses["critic"] = CRITIC_SHARE * self._force * doubt
-        if not any(weights.requires_grad for weights in self._autoencoder.decoder.parameters()):
-            return losses
         known = slice(-KNOWN_ROWS, None)
         own = torch.cat([example.frame[known], example.painting[known]])[corner]
         restored = to_images(self._autoencoder, own)[inner]
@@ -234,17 +232,13 @@ def place_of(first: Tensor, step: Tensor, count: Tensor) -> Tensor:
 
 
 def tint_loss(a: Tensor, b: Tensor) -> Tensor:
-    """L1 between the mean colours of squares of `TINT_SIDES`, hue and saturation thrice; a scalar.
+    """L1 between the mean colours of small squares, hue and saturation thrice; a scalar.
 
-    What small squares miss by chance outweighs there what all miss together, a cast; large squares
-    keep the cast alone. Images (B, 3, H, W), H and W at least the largest side.
+    Images (B, 3, H, W), H and W at least `TINT_SIDE`.
     """
-    losses = []
-    for side in TINT_SIDES:
-        apart = F.avg_pool2d(a - b, side)
-        hue = apart - apart.mean(1, keepdim=True)
-        losses.append(apart.abs().mean() + 2 * hue.abs().mean())
-    return torch.stack(losses).sum()
+    apart = F.avg_pool2d(a - b, TINT_SIDE)
+    hue = apart - apart.mean(1, keepdim=True)
+    return apart.abs().mean() + 2 * hue.abs().mean()
 
 
 def twin_loss(decoded: Tensor, corners: Tensor, twins: int) -> Tensor:
