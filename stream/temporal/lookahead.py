@@ -5,7 +5,7 @@
 x~_t is what the causal blend shows at t; W pulls the next smoothed picture along the flow from t to
 t+1. It is the backward pass of a fixed-interval smoother (Rauch, Tung and Striebel, Maximum
 likelihood estimates of linear dynamic systems, AIAA Journal 1965) for paint that wanders by
-little. The future pulls as the past does, for half as long, so nothing lags; what was just
+little. The future pulls as the past does, for less long, so nothing lags; what was just
 uncovered takes the paint that it will have; and what rests shows from its first frame on what it
 settles to.
 
@@ -33,9 +33,9 @@ T = TypeVar("T")
 BLOCK, BEYOND = 16, 8
 """Pictures that become ready together, and pictures after them that they are smoothed from."""
 
-FORESIGHT = 0.5
-"""Factor on the time over which the future counts: averages from both sides take twice as much of
-the strokes."""
+FORESIGHT = 0.4
+"""Factor on the time over which the future counts: averages from both sides take more of the
+strokes, which counts as a loss of style."""
 
 
 class Link(NamedTuple):
