@@ -311,9 +311,8 @@ class Engine:
         with explained_memory_errors(self.device):
             data, noise = np.zeros(shape, dtype=np.uint8), self.noise(style, size)
         given = data, noise, self.encode_prompt(style), self.schedule(style)
-        for painting in [
-            self.begin(*given, ahead=ahead) for _ in range(max(1, self.in_flight(ahead)))
-        ]:
+        count = max(1, self.in_flight(ahead)) if batch == 1 else 1
+        for painting in [self.begin(*given, ahead=ahead) for _ in range(count)]:
             painting()
 
     def frame_input(self, latents: Tensor) -> Tensor | None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models import Engine, Style, load_engine
-from models.acceleration.openvino import Request
+from models.acceleration.openvino import OpenVinoCall, Request
 from models.acceleration.relay import CHECK_S, Lane, Relay
 
 pytest.importorskip("openvino")
@@ -102,6 +102,23 @@ def test_what_fails_on_its_way_is_raised_by_its_picture_alone(
     for _ in range(2):
         with pytest.raises(IndexError):
             bad()
+
+
+def test_size_that_openvino_refuses_is_painted_one_by_one(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("no plan for this shape")
+
+    relay, data = Relay(engine, WAYS), frames(1)[0]
+    monkeypatch.setattr(engine, "relay", relay)
+    monkeypatch.setattr(OpenVinoCall, "side_by_side", refuse)
+
+    picture = engine.begin(data, *given(engine), ahead=True)()
+
+    assert (picture == engine.paint(data, *given(engine))).all()
+    assert engine.in_flight(ahead=True) == 0
+    assert any("no plan for this shape" in note for note in engine.notes)
 
 
 class Failing(Request):

@@ -58,12 +58,18 @@ class Relay:
     ) -> Painting:
         """As `Engine.begin`, of one frame; waits if as many are on their way.
 
-        Raises:
-            RuntimeError: OpenVINO refuses this size.
+        Where OpenVINO refuses this size, the engine paints without from then on.
         """
         run = self._run(data, noise, conditioning, schedule)
         if data.shape != self._shape:
-            self._make_lanes(run, data.shape)
+            try:
+                self._make_lanes(run, data.shape)
+            except RuntimeError as err:
+                engine: Engine = self._engine
+                reason = " ".join(str(err).split())[:200]
+                engine.note(f"frames are painted one by one, not side by side: {reason}")
+                engine.relay = None
+                return engine.begin(data, noise, conditioning, schedule)
         lane = self._lanes[0]
         self._lanes.rotate(-1)
         return lane.begin(run)
