@@ -115,7 +115,7 @@ class Film(Reel):
         *skipped, newest = waiting
         amid = len(skipped) // 2
         if skipped and self._is_lost(skipped[amid][0], newest[0]):
-            self._stats.count_event("lost")
+            self._stats.count_event("painted extra")
             self._paint_last(waiting[: amid + 1])
             self._paint_last(waiting[amid + 1 :])
         else:

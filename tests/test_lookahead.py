@@ -235,7 +235,7 @@ def test_one_frame_in_so_many_is_painted_and_the_ends_of_the_shot(every: int, pa
 
     assert engine.calls.counts["denoise"] == painted
     assert stylizer.stats.events.get("tweened", 0) == 10 - painted
-    assert "lost" not in stylizer.stats.events
+    assert "painted extra" not in stylizer.stats.events
 
 
 def test_frames_that_no_flow_finds_in_their_neighbours_are_painted() -> None:
@@ -250,7 +250,7 @@ def test_frames_that_no_flow_finds_in_their_neighbours_are_painted() -> None:
 
     assert [frame.pts for frame in painted] == list(range(9))
     assert engine.calls.counts["denoise"] == 9
-    assert stylizer.stats.events["lost"] == 6  # each four in halves, and each half again
+    assert stylizer.stats.events["painted extra"] == 6  # each four in halves, and each half again
     assert "tweened" not in stylizer.stats.events
 
 
