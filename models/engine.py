@@ -7,6 +7,7 @@ number (tests/test_parity.py) without its per-call host syncs. It knows no time 
 """
 
 import logging
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -60,6 +61,8 @@ class Engine:
         schedule_config: The noise process that the model was trained on.
         frame_is_scaled: Whether a UNet that sees the frame takes its latents scaled; false for
             instruct-pix2pix.
+        activation_ranges: What its convolutions are fed, where that was measured
+            (`models.acceleration.quantization`); else {}.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Engine:
         self.native_size = native_size
         self.size_multiple = networks.size_multiple
         self.frame_is_scaled = frame_is_scaled
+        self.activation_ranges: Mapping[str, NDArray[np.float32]] = {}
         self.notes: list[str] = []
         self._time_ids: dict[Size, Tensor] = {}
         self._strength_embeds: dict[int, Tensor] = {}

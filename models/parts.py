@@ -10,8 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from models.acceleration.quantization import RANGES_NAME, read_ranges
 from models.conditioning import PromptEncoder, TextStage
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError
@@ -74,7 +77,7 @@ class Loader:
             style = replace(style, guidance_scale=LCM_GUIDANCE)
         if preset.commercial_use is False:
             self.notes.append(f"commercial use of this model is not free: {preset.licence}")
-        return Engine(
+        engine = Engine(
             networks,
             PromptEncoder(stages, pooled=networks.wants_text_time),
             schedule_config,
@@ -86,6 +89,15 @@ class Loader:
             frame_is_scaled=self._frame_is_scaled(),
             notes=(*self.notes, *self.hub.notes),
         )
+        engine.activation_ranges = self._load_ranges()
+        return engine
+
+    def _load_ranges(self) -> dict[str, NDArray[np.float32]]:
+        """What was measured of the folder's own weights; nothing once others are in."""
+        if self.loras or self.vae_part or self.unet_weights:
+            return {}
+        with loading(f"{self.preset.name} ({RANGES_NAME})"):
+            return read_ranges(self.folder)
 
     def _find_folder(self) -> Path:
         preset = self.preset

@@ -3,6 +3,7 @@
     choice.py    which one an engine is given
     cpu.py       what a CPU is given: OpenVINO, or torch in bfloat16 and channels_last
     openvino.py  a torch module as a compiled OpenVINO model, static shapes, one a size
+    quantization.py  its convolutions in 8-bit integers; trial.py: where that is better
     relay.py     several frames at a time through it, one thread each, for files
     kept.py      the same on disk, for a quick start of the bundled model
     seals.py     digests of what is on disk, there and in artifacts.py

@@ -1,7 +1,9 @@
 """What an engine on a CPU is given: OpenVINO where it is installed, else torch made the most of.
 
     auto ──► OpenVINO (bf16 where the CPU has it) ──not installed, or fails──► torch, channels_last
-                                                        (bf16 where the CPU multiplies it, else f32)
+                   │                                    (bf16 where the CPU multiplies it, else f32)
+                   └── convolutions in 8-bit integers, where the model was measured for that and a
+                       trial shows that it is quicker here and keeps the picture
 
 Both change the engine's three network calls and nothing else. torch's thread count is set for the
 whole process: OpenVINO has threads of its own, and torch is left with small operations.
@@ -29,11 +31,16 @@ from models.acceleration.rewrites import (
     split,
 )
 from models.acceleration.threads import physical_cores, quickest_threads, told
+from models.acceleration.trial import is_better
 from models.engine import Engine
 from models.networks import TIME_ID_COUNT, LatentDecoder, LatentEncoder, Predictor, make_networks
 
 EXAMPLE_TIMESTEP = 499
 EXAMPLE_TOKENS = 16
+
+QUANTIZED_PSNR_DB = 35.0
+"""What a picture must keep where convolutions are computed in 8 bits. CPUs without instructions for
+it may add in 16 bits, and overflow."""
 
 
 def accelerate_cpu(engine: Engine) -> None:
@@ -48,8 +55,13 @@ def accelerate_cpu(engine: Engine) -> None:
         use_eager(engine)
 
 
-def use_openvino(engine: Engine, precision: Precision | None = None) -> None:
-    """Run the engine's float32 modules through OpenVINO; ``None`` is what is fastest here.
+def use_openvino(engine: Engine, precision: Precision | None = None) -> bool:
+    """Run the engine's float32 modules through OpenVINO; whether in 8-bit integers in part.
+
+    Args:
+        engine: Of plain networks.
+        precision: What all of it is computed in; ``None`` is what is fastest here, which may be
+            8-bit integers in part.
 
     Raises:
         ImportError: openvino is not installed.
@@ -57,6 +69,7 @@ def use_openvino(engine: Engine, precision: Precision | None = None) -> None:
         UnsupportedUNetError: The UNet has parts that the rewrites do not know.
     """
     threads = physical_cores()
+    may_quantize = precision is None and bool(engine.activation_ranges)
     precision = precision or best_precision()
     encoder, predictor, decoder = _modules(engine)
     unet = predictor.unet
@@ -79,7 +92,29 @@ def use_openvino(engine: Engine, precision: Precision | None = None) -> None:
         decode=call(decoder, latents),
     )
     torch.set_num_threads(1)
-    engine.note(openvino_note(precision, threads), logging.INFO)
+    is_quantized = may_quantize and _quantize(engine)
+    engine.note(openvino_note(precision, threads, is_quantized=is_quantized), logging.INFO)
+    return is_quantized
+
+
+def _quantize(engine: Engine) -> bool:
+    """Have the convolutions in 8 bits if that is better; whether it is."""
+    networks: Any = engine.networks
+    ranges, predict = engine.activation_ranges, networks.predict
+    try:
+        quick = replace(
+            networks,
+            encode=networks.encode.quantized(ranges),
+            predict=SplitPredictor(predict.conditions, predict.body.quantized(ranges)),
+            decode=networks.decode.quantized(ranges),
+        )
+    except ValueError as err:
+        engine.note(f"its convolutions are not computed in 8-bit integers: {err}")
+        return False
+    if not is_better(engine, quick, QUANTIZED_PSNR_DB):
+        return False
+    engine.networks = quick
+    return True
 
 
 def use_eager(engine: Engine, dtype: torch.dtype | None = None) -> None:

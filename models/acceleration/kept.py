@@ -180,7 +180,7 @@ def _write(engine: Engine, folder: Path) -> None:
         "frame_is_scaled": engine.frame_is_scaled,
         "notes": list(engine.notes),
     }
-    use_openvino(engine)
+    facts["is_quantized"] = use_openvino(engine)
     predict: Any = engine.networks.predict
     calls: dict[str, Any] = {
         "encode": engine.networks.encode,
@@ -286,7 +286,8 @@ class _Kept:
             frame_is_scaled=facts["frame_is_scaled"],
             notes=tuple(facts["notes"]),
         )
-        engine.note(openvino_note(self._precision, self._threads), logging.INFO)
+        told = openvino_note(self._precision, self._threads, is_quantized=facts["is_quantized"])
+        engine.note(told, logging.INFO)
         engine.relay = Relay(engine, min(self._threads, MOST_LANES)) if self._threads > 1 else None
         torch.set_num_threads(1)
         self._engine = engine

@@ -7,6 +7,7 @@ and embeddings are inputs, so a new prompt, strength or seed compiles nothing. O
 and out: who calls need not know.
 """
 
+import copy
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from models.acceleration.quantization import Ranges, quantized
 from models.acceleration.seals import add_to_seal
 from models.acceleration.threads import told
 
@@ -83,6 +85,17 @@ class OpenVinoCall:
         if request is None:
             return self._module(*inputs)
         return request.infer(inputs)
+
+    def quantized(self, ranges: Ranges) -> "OpenVinoCall":
+        """The same with its convolutions in 8-bit integers, as `quantization.quantized` has it.
+
+        Raises:
+            ValueError: `ranges` do not fit.
+        """
+        other = copy.copy(self)
+        other._model = quantized(self._model, ranges)
+        other._compiled = OrderedDict()
+        return other
 
     def save(self, path: Path) -> None:
         """Write the trace to `path`, an .xml file, and its weights beside it as .bin."""
@@ -234,9 +247,10 @@ def read_compiled(
     return run
 
 
-def openvino_note(precision: Precision, threads: int) -> str:
+def openvino_note(precision: Precision, threads: int, *, is_quantized: bool = False) -> str:
     """What an engine says of running on OpenVINO."""
-    return f"runs on OpenVINO in {PRECISIONS[precision]}, {told(threads)}"
+    integers = "8-bit integers and " if is_quantized else ""
+    return f"runs on OpenVINO in {integers}{PRECISIONS[precision]}, {told(threads)}"
 
 
 def settings(precision: Precision, threads: int, plans: Path | None = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`python -m models.training STAGE --runs FOLDER`: how models/bundled was made, stage by stage.
 
-    fetch -> pairs -> text -> autoencoder -> teacher -> distil -> judge -> export -> evaluate
+    fetch -> pairs -> text -> autoencoder -> teacher -> distil -> judge -> export -> calibrate
+    -> evaluate
 
 `adopt` puts the parts of a finished model (--model) where the stages look for them, to go on from.
 `average` makes one model (--model) of several (--part).
@@ -29,6 +30,7 @@ STAGES = (
     "judge",
     "export",
     "average",
+    "calibrate",
     "evaluate",
     "compare",
 )
@@ -102,6 +104,10 @@ def run(options: argparse.Namespace) -> None:
         from models.training.average import average, parse
 
         average([parse(part) for part in options.part], options.model)
+    elif options.stage == "calibrate":
+        from models.training.calibrate import calibrate
+
+        calibrate(options.model, runs)
     elif options.stage in ("export", "evaluate", "compare"):
         _finish(options)
     else:

@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from models.acceleration.quantization import RANGES_NAME
+
 WEIGHTS = Path("unet") / "diffusion_pytorch_model.safetensors"
 
 
@@ -36,6 +38,7 @@ def average(parts: list[tuple[Path, float]], folder: Path) -> None:
     }
     halves = {name: tensor.half().contiguous() for name, tensor in mean.items()}
     save_file(halves, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / RANGES_NAME).unlink(missing_ok=True)  # of other weights
 
 
 def parse(part: str) -> tuple[Path, float]:

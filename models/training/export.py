@@ -9,6 +9,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextModel
 
+from models.acceleration.quantization import RANGES_NAME
 from models.autoencoder import AutoencoderPatch
 from models.training.looks import SCHEDULER
 from models.training.packages import PACKAGES, SENTENCE_ENCODER
@@ -53,6 +54,7 @@ def export(runs: Path, folder: Path, *, unet: str = "paired") -> int:
     _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
     _write_json(folder / "model_index.json", MODEL_INDEX)
     (folder / "ATTRIBUTION.md").write_text(attribution(runs))
+    (folder / RANGES_NAME).unlink(missing_ok=True)  # of other weights
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     if size > LARGEST_BYTES:
         raise ValueError(f"got {size} bytes, expected at most {LARGEST_BYTES}")

@@ -1,0 +1,55 @@
+"""Trials: whether a quicker way of computing paints the picture as it was, and is quicker here."""
+
+import time
+from collections.abc import Sequence
+from statistics import median
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.engine import Engine
+from models.networks import Networks
+
+ROUNDS = 5
+
+
+def trial_picture(shape: Sequence[int]) -> Tensor:
+    """Soft shapes and some grain, uint8 (B, H, W, C), always the same."""
+    generator = torch.Generator().manual_seed(0)
+    batch, height, width, channels = shape
+    coarse = torch.rand(batch, channels, 6, 6, generator=generator)
+    soft = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")
+    grain = 0.05 * torch.randn(soft.shape, generator=generator)
+    return ((soft + grain).clamp(0, 1) * 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def is_alike(picture: Tensor, exact: Tensor, least_psnr_db: float) -> bool:
+    """Whether two pictures of 0 to 255 differ by no more than that."""
+    error = (picture.float() - exact.float()).square().mean().item()
+    return error <= 255**2 / 10 ** (least_psnr_db / 10)
+
+
+def is_better(engine: Engine, other: Networks, least_psnr_db: float) -> bool:
+    """Whether an engine paints the trial picture by other networks as by its own, and sooner.
+
+    At its native size, in its default style; in turns, by the median, as others use the machine.
+    """
+    side, style, own = engine.native_size, engine.default_style, engine.networks
+    data = trial_picture((1, side, side, 3))[0].contiguous().numpy()
+    given = engine.noise(style, (side, side)), engine.encode_prompt(style), engine.schedule(style)
+    spent_s: tuple[list[float], list[float]] = ([], [])
+    pictures: list[NDArray[np.uint8]] = []
+    try:
+        for _ in range(ROUNDS + 1):
+            for networks, spent in zip((own, other), spent_s, strict=True):
+                engine.networks = networks
+                start_s = time.perf_counter()
+                pictures.append(engine.paint(data, *given))
+                spent.append(time.perf_counter() - start_s)
+    finally:
+        engine.networks = own
+    exact, picture = (torch.from_numpy(each) for each in pictures[:2])
+    own_s, other_s = (median(spent[1:]) for spent in spent_s)  # the first compiles
+    return other_s < own_s and is_alike(picture, exact, least_psnr_db)

@@ -1,0 +1,267 @@
+"""Convolutions in 8-bit integers: near the exact ones, and only where a trial shows them better."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from miniature import save_bundled_like
+from torch import Tensor, nn
+
+from models import Engine, load_engine
+from models.acceleration import cpu, quantization, trial
+from models.acceleration.kept import FOLDER_VARIABLE
+from models.acceleration.quantization import RANGES_NAME, quantized, read_ranges, save_ranges
+from models.acceleration.trial import is_alike, is_better, trial_picture
+from models.errors import ModelFormatError
+from models.presets import BUNDLED_FOLDER
+from models.training.calibrate import measure
+from models.training.measures import paint
+
+openvino = pytest.importorskip("openvino")
+
+from models.acceleration.openvino import OpenVinoCall  # noqa: E402
+
+SIDE = 32
+INTEGERS = "8-bit integers"
+
+
+class Net(nn.Module):
+    """Two convolutions; the first channel that the second is fed is much wider than the others."""
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(3, 16, 3, padding=1)
+        self.second = nn.Conv2d(16, 3, 3, padding=1)
+        with torch.no_grad():
+            self.first.weight[0] *= width
+            self.second.weight[:, 0] /= width
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen: Tensor = self.second(nn.functional.silu(self.first(x)))
+        return seen
+
+
+class Outer(nn.Module):
+    """Gives the net a name, as a predictor does the UNet."""
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        self.net = Net(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen: Tensor = self.net(x)
+        return seen
+
+
+def image(seed: int = 0) -> Tensor:
+    picture = trial_picture((1, SIDE, SIDE, 3)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return picture.roll(seed, 2)
+
+
+def ranges_of(module: Outer) -> dict[str, np.ndarray]:
+    with torch.no_grad():
+        fed = {"net.first": image(), "net.second": nn.functional.silu(module.net.first(image()))}
+    return {
+        name: torch.stack([x.amin((0, 2, 3)), x.amax((0, 2, 3))]).numpy() for name, x in fed.items()
+    }
+
+
+def as_call(module: nn.Module) -> OpenVinoCall:
+    return OpenVinoCall(module, (image(),), precision="f32", threads=1, on_failure=pytest.fail)
+
+
+def error_of(module: Outer) -> float:
+    """Of the quantized net, as a share of what its picture varies by."""
+    call = as_call(module)
+    exact, found = (each(image(3)).clone() for each in (call, call.quantized(ranges_of(module))))
+    return float((found - exact).square().mean() / exact.var())
+
+
+@pytest.mark.parametrize("width", [1.0, 300.0])
+def test_quantized_convolutions_are_near_the_exact_ones(width: float) -> None:
+    assert 0 < error_of(Outer(width).eval()) < 1e-3
+
+
+def test_a_wide_channel_would_drown_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantization, "_shares", lambda fed, _: np.ones_like(fed))
+    assert error_of(Outer(300.0).eval()) > 1e-2
+
+
+def test_an_eighth_bit_is_used() -> None:
+    """The weights come out on 255 levels a channel, the activations on 256."""
+    module = Outer(1.0).eval()
+    model = quantized(as_call(module)._model, ranges_of(module))
+    levels = [n.get_levels() for n in model.get_ops() if n.get_type_name() == "FakeQuantize"]
+    assert sorted(levels) == [255, 255, 256, 256]
+
+
+def test_ranges_that_do_not_fit_are_refused() -> None:
+    call = as_call(Outer(1.0).eval())
+    with pytest.raises(ValueError, match="no convolution"):
+        call.quantized({"net.third": np.zeros((2, 3), np.float32)})
+    with pytest.raises(ValueError, match="4 channels, expected 3"):
+        call.quantized({"net.first": np.zeros((2, 4), np.float32)})
+
+
+def test_a_dead_channel_does_no_harm() -> None:
+    module = Outer(1.0).eval()
+    with torch.no_grad():
+        module.net.second.weight[:, 1] = 0
+    ranges = ranges_of(module)
+    ranges["net.second"][:, 2] = 0
+    assert torch.isfinite(as_call(module).quantized(ranges)(image())).all()
+
+
+# A whole model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The miniature of the bundled make with the ranges of its own convolutions."""
+    folder = Path(save_bundled_like(tmp_path_factory.mktemp("eight") / "little"))
+    engine = load_engine(str(folder), device="cpu", acceleration="off")
+    picture = trial_picture((1, SIDE, SIDE, 3))[0].numpy().copy()
+    ranges = measure(engine, lambda: paint(engine, engine.default_style, [picture]))
+    save_ranges(ranges, folder)
+    return folder
+
+
+def test_every_convolution_is_measured(folder: Path) -> None:
+    engine = load_engine(str(folder), device="cpu", acceleration="off")
+    networks: Any = engine.networks
+    parts = {"unet": networks.predict.unet, "vae": networks.encode.vae}
+    expected = {
+        f"{part}.{name}": module.in_channels
+        for part, network in parts.items()
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d)
+    }
+    found = {name: values.shape for name, values in read_ranges(folder).items()}
+    assert found == {name: (2, channels) for name, channels in expected.items()}
+    assert engine.activation_ranges.keys() == expected.keys()
+
+
+def test_the_bundled_models_ranges_are_of_its_own_convolutions() -> None:
+    engine = load_engine("bundled", device="cpu", acceleration="off")
+    networks: Any = engine.networks
+    weights = {
+        f"{part}.{name}": module
+        for part, network in (("unet", networks.predict.unet), ("vae", networks.encode.vae))
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d)
+    }
+    ranges = read_ranges(BUNDLED_FOLDER)
+    assert ranges.keys() == weights.keys()
+    assert all(values.shape == (2, weights[name].in_channels) for name, values in ranges.items())
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_they_are_taken_where_they_are_better(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, better: bool
+) -> None:
+    monkeypatch.setattr(cpu, "is_better", lambda *_: better)
+    engine = load_engine(str(folder), device="cpu", acceleration="openvino")
+    assert any(INTEGERS in note for note in engine.notes) == better
+
+
+def test_a_dtype_that_is_asked_for_is_kept_to(folder: Path) -> None:
+    engine = load_engine(str(folder), device="cpu", acceleration="openvino", dtype=torch.float32)
+    assert not any(INTEGERS in note for note in engine.notes)
+
+
+def test_ranges_of_another_model_are_said_and_left(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Path(save_bundled_like(tmp_path / "other"))
+    wrong = {name: values[:, :1] for name, values in read_ranges(folder).items()}
+    save_ranges(wrong, other)
+    engine = load_engine(str(other), device="cpu", acceleration="openvino")
+    assert any("not computed in 8-bit integers" in note for note in engine.notes)
+    assert not any("runs on OpenVINO in 8-bit" in note for note in engine.notes)
+
+
+def test_damaged_ranges_are_said(tmp_path: Path) -> None:
+    other = Path(save_bundled_like(tmp_path / "other"))
+    (other / RANGES_NAME).write_bytes(b"no tensors")
+    with pytest.raises(ModelFormatError, match=RANGES_NAME):
+        load_engine(str(other), device="cpu")
+
+
+def test_a_kept_model_says_what_it_runs_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    for better in (True, False):
+        monkeypatch.setattr(cpu, "is_better", lambda *_, better=better: better)
+        for _ in range(2):  # made, then read
+            engine = load_engine("bundled", device="cpu")
+            assert any(INTEGERS in note for note in engine.notes) == better
+        for place in tmp_path.iterdir():
+            (place / "facts.json").unlink()
+
+
+def test_the_bundled_model_in_integers_keeps_its_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "is_better", lambda *_: True)
+    plain = load_engine("bundled", device="cpu", acceleration="off")
+    engine = load_engine("bundled", device="cpu", acceleration="openvino")
+    picture = trial_picture((1, 128, 128, 3))[0].numpy().copy()
+    for prompt in ("oil painting", "ink drawing", "ukiyo-e"):
+        style = replace(engine.default_style, prompt=prompt)
+        exact, found = (paint(each, style, [picture]) for each in (plain, engine))
+        assert is_alike((found + 1) * 127.5, (exact + 1) * 127.5, cpu.QUANTIZED_PSNR_DB)
+
+
+# Trials
+
+
+@pytest.fixture
+def engine(folder: Path) -> Engine:
+    return load_engine(str(folder), device="cpu", acceleration="off")
+
+
+class Clock:
+    """Every other painting takes as long as is said."""
+
+    def __init__(self, own_s: float, other_s: float) -> None:
+        self._steps = itertools.cycle((0, own_s, 0, other_s))
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        self._now += next(self._steps)
+        return self._now
+
+
+@pytest.mark.parametrize(
+    ("own_s", "other_s", "expected"), [(2.0, 1.0, True), (1.0, 2.0, False), (1.0, 1.0, False)]
+)
+def test_a_trial_takes_the_quicker(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, own_s: float, other_s: float, expected: bool
+) -> None:
+    monkeypatch.setattr(trial.time, "perf_counter", Clock(own_s, other_s))
+    before = engine.networks
+    assert is_better(engine, engine.networks, 35.0) == expected
+    assert engine.networks is before
+
+
+def test_a_trial_refuses_another_picture(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoilt(decode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        return lambda latents: decode(latents) + 0.1
+
+    monkeypatch.setattr(trial.time, "perf_counter", Clock(2.0, 1.0))
+    other = replace(engine.networks, decode=spoilt(engine.networks.decode))
+    assert not is_better(engine, other, 35.0)
+    assert is_better(engine, other, 20.0)
+
+
+def test_a_failed_trial_leaves_the_engine_as_it_was(engine: Engine) -> None:
+    def fail(_: Tensor) -> Tensor:
+        raise RuntimeError("no")
+
+    before = engine.networks
+    with pytest.raises(RuntimeError, match="no"):
+        is_better(engine, replace(engine.networks, decode=fail), 35.0)
+    assert engine.networks is before
