@@ -46,6 +46,7 @@ def cpu_contestants(
         row("eager bfloat16, rewritten", lambda engine: _accelerated(engine, torch.bfloat16)),
         row("OpenVINO f32, UNet as it is", lambda engine: openvino(engine, style, "f32")),
         row("OpenVINO bf16, UNet as it is", lambda engine: openvino(engine, style, "bf16")),
+        row("OpenVINO bf16, rewritten", in_openvino),
         row("ours (auto)", lambda engine: _accelerated(engine, None)),
     ]
     if inductor:
@@ -60,6 +61,12 @@ def _paint(engine: Engine, style: Style, size: Size) -> Paint:
 def _accelerated(engine: Engine, dtype: torch.dtype | None) -> Engine:
     """By the choice itself where no dtype is given, else in torch."""
     accelerate(engine, "eager" if dtype else "auto", dtype)
+    return engine
+
+
+def in_openvino(engine: Engine) -> Engine:
+    """Ours without 8-bit integers."""
+    accelerate(engine, "openvino", torch.bfloat16)
     return engine
 
 

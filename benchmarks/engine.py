@@ -7,8 +7,8 @@
 Without --cpu: on a GPU, random weights of the true architectures; no network, no downloaded file.
 Its figures have not been measured by this project yet; `--device cpu --architecture tiny tiny-xl`
 tries the script without a GPU. With --cpu: the bundled model (the same architecture with random
-weights where it is not there). Prints a table each; the last line is one JSON object. Imports
-neither av nor cv2 nor typer.
+weights where it is not there); the roofline is that of bfloat16, which 8-bit integers may pass.
+Prints a table each; the last line is one JSON object. Imports neither av nor cv2 nor typer.
 """
 
 import argparse

@@ -15,6 +15,7 @@ from miniature import make_sd15, save
 from safetensors.torch import load_file, save_file
 
 from models import Style, load_engine
+from models.acceleration.quantization import RANGES_NAME
 from models.autoencoder import AutoencoderPatch
 from models.steps import lcm_timesteps
 from models.styles import STYLES
@@ -174,6 +175,8 @@ def test_judge_is_better_than_chance_on_pictures_it_has_not_seen(runs: Path) -> 
 
 
 def test_exported_folder_is_a_model_like_any_other(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / RANGES_NAME).touch()  # measured of other weights
     size = export(trained, tmp_path / "model", unet="teacher")
     engine = load_engine(str(tmp_path / "model"), device="cpu", dtype=torch.float32)
     assert size < 12_000_000
@@ -199,12 +202,14 @@ def test_average_lies_between_its_parts(trained: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):
         export(trained, folder, unet="teacher")
+        (folder / RANGES_NAME).touch()
     weights = load_file(two / WEIGHTS)
     save_file({k: v + 1 for k, v in weights.items()}, two / WEIGHTS, metadata={"format": "pt"})
     average([(one, 3.0), (two, 1.0)], tmp_path / "mean")
     mean = load_file(tmp_path / "mean" / WEIGHTS)["conv_in.weight"]
     torch.testing.assert_close(mean, weights["conv_in.weight"] + 0.25, rtol=1e-3, atol=1e-3)
     load_engine(str(tmp_path / "mean"), device="cpu", dtype=torch.float32)
+    assert not (tmp_path / "mean" / RANGES_NAME).exists()  # they were of other weights
     with pytest.raises(ValueError, match="positive weights"):
         average([(one, 0.0)], tmp_path / "none")
     with pytest.raises(ValueError, match="expected FOLDER=WEIGHT"):
