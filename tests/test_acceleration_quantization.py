@@ -19,7 +19,7 @@ from models.acceleration.quantization import RANGES_NAME, quantized, read_ranges
 from models.acceleration.trial import is_alike, is_better, trial_picture
 from models.errors import ModelFormatError
 from models.presets import BUNDLED_FOLDER
-from models.training.calibrate import measure
+from models.training.calibrate import is_exact, measure
 from models.training.measures import paint
 
 openvino = pytest.importorskip("openvino")
@@ -132,7 +132,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_convolution_is_measured(folder: Path) -> None:
+def test_every_convolution_for_integers_is_measured(folder: Path) -> None:
     engine = load_engine(str(folder), device="cpu", acceleration="off")
     networks: Any = engine.networks
     parts = {"unet": networks.predict.unet, "vae": networks.encode.vae}
@@ -140,7 +140,7 @@ def test_every_convolution_is_measured(folder: Path) -> None:
         f"{part}.{name}": module.in_channels
         for part, network in parts.items()
         for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d)
+        if isinstance(module, nn.Conv2d) and not is_exact(f"{part}.{name}")
     }
     found = {name: values.shape for name, values in read_ranges(folder).items()}
     assert found == {name: (2, channels) for name, channels in expected.items()}
@@ -157,7 +157,8 @@ def test_the_bundled_models_ranges_are_of_its_own_convolutions() -> None:
         if isinstance(module, nn.Conv2d)
     }
     ranges = read_ranges(BUNDLED_FOLDER)
-    assert ranges.keys() == weights.keys()
+    assert ranges.keys() == {name for name in weights if not is_exact(name)}
+    assert len(ranges) > len(weights) / 2
     assert all(values.shape == (2, weights[name].in_channels) for name, values in ranges.items())
 
 

@@ -26,6 +26,15 @@ STRENGTHS = (0.3, 0.5, 0.6, 0.7, 0.9)
 STEPS = (1, 2, 1, 4)
 PICTURES = 144
 
+EXACT = (
+    "unet.conv_in", "unet.down_blocks.0.resnets", "unet.up_blocks.1", "unet.conv_out",
+    "conv_shortcut", "vae.encoder.1", "vae.encoder.4", "vae.encoder.7", "vae.decoder.0",
+    "vae.decoder.10",
+)  # fmt: skip
+"""Parts of names of convolutions that are left out: where values come in and go out, or pass by
+without a norm, an eighth bit is too few. All in 8 bits save a tenth of the time more, at four times
+the error (root mean square 1.9 levels against 0.6; bfloat16 alone has 0.5)."""
+
 EXTREME = 0.99
 """Of the pictures have no larger value in a channel: a few wild ones would coarsen all others."""
 
@@ -71,13 +80,18 @@ def _watched(engine: Engine, seen: dict[str, list[Tensor]]) -> Iterator[None]:
         module.register_forward_pre_hook(partial(look, f"{part}.{name}"))
         for part, network in parts.items()
         for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d)
+        if isinstance(module, nn.Conv2d) and not is_exact(f"{part}.{name}")
     ]
     try:
         yield
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def is_exact(name: str) -> bool:
+    """Whether a convolution is none for 8 bits."""
+    return any(f"{part}." in f"{name}." for part in EXACT)
 
 
 def _outer(values: Tensor) -> Any:

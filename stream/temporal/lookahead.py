@@ -33,7 +33,7 @@ T = TypeVar("T")
 BLOCK, BEYOND = 16, 8
 """Pictures that become ready together, and pictures after them that they are smoothed from."""
 
-FORESIGHT = 0.42
+FORESIGHT = 0.33
 """Factor on the time over which the future counts: averages from both sides take more of the
 strokes, which counts as a loss of style."""
 
