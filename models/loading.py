@@ -49,7 +49,8 @@ def load_engine(
         name: "bundled", another name in `PRESETS`, a local diffusers folder or .safetensors
             checkpoint, or a place on the hub, "owner/name[@revision][/file.safetensors]".
         device: ``None`` takes CUDA, else MPS, else the CPU.
-        dtype: What the networks compute in; ``None`` is float16, on the CPU what is fastest there.
+        dtype: What the networks compute in; ``None`` is float16, on the CPU what is fastest there:
+            of the bundled model, 8-bit integers in part.
         loras: More LoRAs to fuse, each "ID[:weight]", ID a .safetensors file, a folder or hub id.
         vae: Folder or hub id of another VAE, e.g. "madebyollin/taesd".
         acceleration: "auto" takes the fastest path that works here and notes which (on the CPU,
