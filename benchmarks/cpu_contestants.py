@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from models import Engine, Style
 from models.acceleration.choice import accelerate
-from models.acceleration.openvino import OpenVinoCall, Precision
+from models.acceleration.openvino import OpenVinoCall, Precision, best_precision
 from models.acceleration.threads import physical_cores
 
 MakeEngine = Callable[[], Engine]
@@ -46,7 +46,7 @@ def cpu_contestants(
         row("eager bfloat16, rewritten", lambda engine: _accelerated(engine, torch.bfloat16)),
         row("OpenVINO f32, UNet as it is", lambda engine: openvino(engine, style, "f32")),
         row("OpenVINO bf16, UNet as it is", lambda engine: openvino(engine, style, "bf16")),
-        row("OpenVINO bf16, rewritten", in_openvino),
+        row("OpenVINO, no integers, rewritten", without_integers),
         row("ours (auto)", lambda engine: _accelerated(engine, None)),
     ]
     if inductor:
@@ -64,9 +64,14 @@ def _accelerated(engine: Engine, dtype: torch.dtype | None) -> Engine:
     return engine
 
 
-def in_openvino(engine: Engine) -> Engine:
-    """Ours without 8-bit integers."""
-    accelerate(engine, "openvino", torch.bfloat16)
+def without_integers(engine: Engine) -> Engine:
+    """Ours, exact.
+
+    Raises:
+        ImportError: openvino is not installed.
+    """
+    exact = torch.bfloat16 if best_precision() == "bf16" else torch.float32
+    accelerate(engine, "openvino", exact)
     return engine
 
 

@@ -297,12 +297,9 @@ class Engine:
     @torch.inference_mode()
     def to_data(self, image: Tensor) -> NDArray[np.uint8]:
         """image (1, 3, H, W) -> uint8 RGB (H, W, 3) on the host; rounded, clamped, one download."""
-        _, channels, height, width = image.shape
-        pixels = torch.empty(height, width, channels, dtype=torch.uint8, device=image.device)
-        for index in range(channels):  # a plane at a time stays in the cache
-            plane = image[0, index].float().add(1).mul_(127.5).round_().clamp_(0, 255)
-            pixels[..., index] = plane
-        data: NDArray[np.uint8] = pixels.cpu().numpy()
+        if image.device.type == "cpu":
+            return _interleaved(image[0])
+        data: NDArray[np.uint8] = _levels(image[0]).permute(1, 2, 0).contiguous().cpu().numpy()
         return data
 
     def warm_up(self, size: Size, batch: int = 1, *, ahead: bool = False) -> None:
@@ -377,6 +374,19 @@ class Engine:
             ids = [height, width, 0, 0, height, width]
             self._time_ids[size] = torch.tensor([ids], dtype=self.dtype, device=self.device)
         return self._time_ids[size]
+
+
+def _levels(image: Tensor) -> Tensor:
+    return image.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _interleaved(image: Tensor) -> NDArray[np.uint8]:
+    """(3, H, W) -> uint8 (H, W, 3), a plane at a time: each stays in a CPU's cache."""
+    channels, height, width = image.shape
+    data = np.empty((height, width, channels), np.uint8)
+    for index in range(channels):
+        data[..., index] = _levels(image[index]).numpy()
+    return data
 
 
 def _for_batch(tensor: Tensor, batch: int) -> Tensor:

@@ -93,8 +93,8 @@ class Loader:
         return engine
 
     def _load_ranges(self) -> dict[str, NDArray[np.float32]]:
-        """What was measured of the folder's own weights; nothing once others are in."""
-        if self.loras or self.vae_part or self.unet_weights:
+        """What was measured of the folder's own weights, for a CPU; nothing once others are in."""
+        if self.device.type != "cpu" or self.loras or self.vae_part or self.unet_weights:
             return {}
         with loading(f"{self.preset.name} ({RANGES_NAME})"):
             return read_ranges(self.folder)

@@ -17,7 +17,7 @@ from models.acceleration import cpu, quantization, trial
 from models.acceleration.kept import FOLDER_VARIABLE
 from models.acceleration.quantization import RANGES_NAME, quantized, read_ranges, save_ranges
 from models.acceleration.trial import is_alike, is_better, trial_picture
-from models.errors import ModelFormatError
+from models.errors import ModelFormatError, ModelMemoryError
 from models.presets import BUNDLED_FOLDER
 from models.training.calibrate import is_exact, measure
 from models.training.measures import paint
@@ -187,6 +187,46 @@ def test_ranges_of_another_model_are_said_and_left(
     assert not any("runs on OpenVINO in 8-bit" in note for note in engine.notes)
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.zeros(3, np.float32), r"float32 \(3,\), expected"),
+        (np.zeros((2, 3), np.float64), "float64"),
+        (np.full((2, 3), np.nan, np.float32), "no ranges"),
+        (np.array([[1.0], [0.0]], np.float32), "no ranges"),
+    ],
+)
+def test_what_is_no_range_is_said(tmp_path: Path, values: np.ndarray, said: str) -> None:
+    save_ranges({"unet.conv_in": values}, tmp_path)
+    with pytest.raises(ValueError, match=f"unet.conv_in.*{said}"):
+        read_ranges(tmp_path)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no room"), ModelMemoryError("no room")])
+def test_a_trial_that_fails_leaves_openvino_as_it_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> bool:
+        raise error
+
+    monkeypatch.setattr(cpu, "is_better", fail)
+    engine = load_engine(str(folder), device="cpu")
+    assert any("integers: no room" in note for note in engine.notes)
+    assert any("runs on OpenVINO in" in note for note in engine.notes)
+
+
+def test_what_openvino_refuses_in_integers_is_not_taken(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(engine: Engine, *_: object) -> bool:
+        engine.note("OpenVINO refuses a part of it")
+        return True
+
+    monkeypatch.setattr(cpu, "is_better", refused)
+    engine = load_engine(str(folder), device="cpu")
+    assert not any("refuses" in note or INTEGERS in note for note in engine.notes)
+
+
 def test_damaged_ranges_are_said(tmp_path: Path) -> None:
     other = Path(save_bundled_like(tmp_path / "other"))
     (other / RANGES_NAME).write_bytes(b"no tensors")
@@ -203,6 +243,41 @@ def test_a_kept_model_says_what_it_runs_in(tmp_path: Path, monkeypatch: pytest.M
             assert any(INTEGERS in note for note in engine.notes) == better
         for place in tmp_path.iterdir():
             (place / "facts.json").unlink()
+
+
+def test_a_kept_model_says_why_it_has_no_integers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bool:
+        raise RuntimeError("no room")
+
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(cpu, "is_better", fail)
+    for _ in range(2):  # made, then read
+        notes = load_engine("bundled", device="cpu").notes
+        assert any("integers: no room" in note for note in notes)
+        assert sum("runs on OpenVINO" in note for note in notes) == 1
+
+
+@pytest.mark.parametrize(("size", "batch"), [((96, 32), 1), ((32, 64), 2)])
+def test_integers_keep_every_size_and_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], batch: int
+) -> None:
+    monkeypatch.setattr(cpu, "is_better", lambda *_: True)
+    plain = load_engine(str(folder), device="cpu", acceleration="off")
+    engine = load_engine(str(folder), device="cpu")
+    data = trial_picture((batch, size[1], size[0], 3)).contiguous().numpy()
+    style = replace(engine.default_style, num_inference_steps=2)
+    exact, found = (
+        torch.from_numpy(
+            each.paint(
+                data, each.noise(style, size), each.encode_prompt(style), each.schedule(style)
+            )
+        )
+        for each in (plain, engine)
+    )
+    assert not torch.equal(exact, found)
+    assert is_alike(found, exact, cpu.QUANTIZED_PSNR_DB)
 
 
 def test_the_bundled_model_in_integers_keeps_its_picture(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +312,7 @@ class Clock:
 
 
 @pytest.mark.parametrize(
-    ("own_s", "other_s", "expected"), [(2.0, 1.0, True), (1.0, 2.0, False), (1.0, 1.0, False)]
+    ("own_s", "other_s", "expected"), [(2.0, 1.0, True), (1.0, 2.0, False), (1.05, 1.0, False)]
 )
 def test_a_trial_takes_the_quicker(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, own_s: float, other_s: float, expected: bool

@@ -33,6 +33,7 @@ from models.acceleration.rewrites import (
 from models.acceleration.threads import physical_cores, quickest_threads, told
 from models.acceleration.trial import is_better
 from models.engine import Engine
+from models.errors import ModelError
 from models.networks import TIME_ID_COUNT, LatentDecoder, LatentEncoder, Predictor, make_networks
 
 EXAMPLE_TIMESTEP = 499
@@ -98,9 +99,12 @@ def use_openvino(engine: Engine, precision: Precision | None = None) -> bool:
 
 
 def _quantize(engine: Engine) -> bool:
-    """Have the convolutions in 8 bits if that is better; whether it is."""
+    """Have the convolutions in 8 bits if that is better; whether it is.
+
+    Whatever goes wrong, the engine is left as it was.
+    """
     networks: Any = engine.networks
-    ranges, predict = engine.activation_ranges, networks.predict
+    ranges, predict, notes = engine.activation_ranges, networks.predict, list(engine.notes)
     try:
         quick = replace(
             networks,
@@ -108,13 +112,17 @@ def _quantize(engine: Engine) -> bool:
             predict=SplitPredictor(predict.conditions, predict.body.quantized(ranges)),
             decode=networks.decode.quantized(ranges),
         )
-    except ValueError as err:
-        engine.note(f"its convolutions are not computed in 8-bit integers: {err}")
+        is_taken = is_better(engine, quick, QUANTIZED_PSNR_DB)
+    except (ValueError, RuntimeError, ModelError) as err:
+        reason = " ".join(str(err).split())[:200]
+        engine.note(f"its convolutions are not computed in 8-bit integers: {reason}")
         return False
-    if not is_better(engine, quick, QUANTIZED_PSNR_DB):
+    if engine.notes != notes:  # a part of it was refused and ran on torch
+        engine.notes = notes
         return False
-    engine.networks = quick
-    return True
+    if is_taken:
+        engine.networks = quick
+    return is_taken
 
 
 def use_eager(engine: Engine, dtype: torch.dtype | None = None) -> None:

@@ -34,6 +34,7 @@ from models.acceleration.openvino import (
     Precision,
     best_precision,
     converted,
+    device_facts,
     openvino_note,
     read_compiled,
 )
@@ -120,7 +121,8 @@ def load_kept(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | None
 
 
 def _digest(preset: Preset, precision: Precision) -> str:
-    told = [precision, repr(preset), *(f"{name} {_version(name)}" for name in LIBRARIES)]
+    told = [*device_facts(), precision, repr(preset)]
+    told += [f"{name} {_version(name)}" for name in LIBRARIES]
     code = Path(__file__).parents[1]
     sources = [*code.glob("*.py"), *code.glob("acceleration/*.py")]
     for path in sorted([*sources, *_files(Path(preset.source))]):
@@ -178,9 +180,9 @@ def _write(engine: Engine, folder: Path) -> None:
         "schedule": asdict(engine.schedule_config),
         "native_size": engine.native_size,
         "frame_is_scaled": engine.frame_is_scaled,
-        "notes": list(engine.notes),
+        "is_quantized": use_openvino(engine),
+        "notes": engine.notes[:-1],  # the last says what it runs on, as each start does for itself
     }
-    facts["is_quantized"] = use_openvino(engine)
     predict: Any = engine.networks.predict
     calls: dict[str, Any] = {
         "encode": engine.networks.encode,

@@ -193,6 +193,18 @@ def best_precision() -> Precision:
     return "bf16" if "BF16" in capabilities else "f32"
 
 
+def device_facts() -> list[str]:
+    """What tells this CPU from others that compute otherwise or at another speed.
+
+    Raises:
+        ImportError: openvino is not installed.
+    """
+    names = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
+    facts = [str(_core().get_property("CPU", name)) for name in names]
+    flags: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch has none
+    return [*facts, *sorted(name for name, has in flags.items() if has is True)]
+
+
 def _openvino() -> Any:
     try:
         import openvino

@@ -31,15 +31,28 @@ SMOOTHING = 0.85
 
 ACTIVATION_LEVELS, WEIGHT_LEVELS = 256, 255
 LEAST = 1e-8
+"""What counts as no width: a channel that is always 0."""
 
 
 def read_ranges(folder: Path) -> dict[str, Floats]:
-    """The ranges in a model's folder; {} where there are none."""
+    """The ranges in a model's folder; {} where there are none.
+
+    Raises:
+        ValueError: They are none.
+        SafetensorError: The file is damaged.
+    """
     path = folder / RANGES_NAME
-    return load_file(path) if path.is_file() else {}
+    ranges = load_file(path) if path.is_file() else {}
+    for name, values in ranges.items():
+        if values.dtype != np.float32 or values.ndim != 2 or len(values) != 2:
+            raise ValueError(f"{name} is {values.dtype} {values.shape}, expected float32 (2, C)")
+        if not (np.isfinite(values).all() and (values[0] <= values[1]).all()):
+            raise ValueError(f"{name} holds no ranges")
+    return ranges
 
 
 def save_ranges(ranges: Ranges, folder: Path) -> None:
+    """Write the ranges into a model's folder."""
     save_file({name: np.ascontiguousarray(values) for name, values in ranges.items()},
               folder / RANGES_NAME)  # fmt: skip
 
@@ -52,7 +65,8 @@ def quantized(model: Any, ranges: Ranges) -> Any:
         ranges: Convolutions that it does not name stay as they are.
 
     Raises:
-        ValueError: It names none of them, or one of another number of channels.
+        ValueError: It names none of them, or one of another number of channels, or one whose
+            weights are no constant.
     """
     from openvino import opset13 as ops
 
@@ -96,6 +110,8 @@ def _constant(node: Any) -> Floats:
     source = node.input_value(1).get_node()
     while source.get_type_name() == "Convert":
         source = source.input_value(0).get_node()
+    if source.get_type_name() != "Constant":
+        raise ValueError(f"the weights of {node.get_friendly_name()} are no constant")
     return np.asarray(source.get_data(), dtype=np.float32)
 
 

@@ -44,13 +44,7 @@ UNSHARP_GAIN = 1.8
 the box."""
 
 BANDS_PX, SAMPLED_PX = 48, 12
-"""Of so many rows, so many are looked at to tell how much contrast was lost; of larger pictures, in
-as many bands as of one of `BANDED_PX` rows."""
-
-BANDED_PX = 256
-
-EVERY_ROW_PX = 512
-"""From so many rows on, every second one tells of the colours of cells."""
+"""Of so many rows, so many are looked at to tell how much contrast was lost."""
 
 LEAST_WEIGHT = 0.1
 """Where the history counts less than this nothing was lost."""
@@ -138,8 +132,7 @@ def agreement(old: Data, new: Data, grid: Size, levels: float = AGREE_LEVELS) ->
     Args:
         levels: What the means of a cell may differ by.
     """
-    step = 2 if len(new) >= EVERY_ROW_PX and len(new) % (2 * grid[1]) == 0 else 1
-    apart = cv2.absdiff(cell_colours(old[::step], grid), cell_colours(new[::step], grid))
+    apart = cv2.absdiff(cell_colours(old, grid), cell_colours(new, grid))
     red, green, blue = cv2.split(apart)
     excess = np.maximum(np.arange(256) - levels, 0) / AGREE_SOFTNESS
     stays = np.exp(-np.square(excess)).astype(np.float32)
@@ -184,8 +177,8 @@ def restore(
     """Give a mixture back, in place, the fine contrast of the new paint: averaging takes it away.
 
     All that has history in it is sharpened alike, by what it has lost as a whole: the mean of its
-    loss of contrast (of the strokes) and of its root mean square (of the edges). A few bands of
-    rows tell of that.
+    loss of contrast (of the strokes) and of its root mean square (of the edges). A sixth of the
+    rows tells of that.
 
     Args:
         mixed, new: uint8 (H, W, 3).
@@ -201,9 +194,8 @@ def restore(
         mask.fill(255)
     else:
         cv2.resize(counts, mask.shape[::-1], mask, interpolation=cv2.INTER_NEAREST)
-    bands_px = BANDS_PX * max(1, len(mixed) // BANDED_PX)
-    rows = np.flatnonzero(np.arange(len(mixed)) % bands_px < SAMPLED_PX)
-    sampled, place, edge = mask[rows], rows % bands_px, FINE_PX // 2
+    rows = np.flatnonzero(np.arange(len(mixed)) % BANDS_PX < SAMPLED_PX)
+    sampled, place, edge = mask[rows], rows % BANDS_PX, FINE_PX // 2
     sampled[(place < edge) | (place >= SAMPLED_PX - edge)] = 0  # beside them lies another band
     wanted, got = (_contrasts(data[rows], sampled) for data in (new, mixed))
     pairs = zip(wanted, got, strict=True)
