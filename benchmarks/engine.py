@@ -42,6 +42,8 @@ FRAMES = {"cpu": 8, "cuda": 40}
 def main() -> None:
     args = parse_arguments()
     device = torch.device("cpu" if args.cpu else args.device)
+    if device.index is not None:
+        torch.cuda.set_device(device)  # whose memory and events are read
     load = os.getloadavg()
     measured = measure_peak(device)
     peak = peak_of(device, measured)
@@ -131,7 +133,9 @@ def cases(args: argparse.Namespace) -> list[tuple[Architecture, int, int, int]]:
         for architecture in args.architecture
         for steps, batch in ((1, 1), (2, 1), (4, 1), (1, 2), (1, 4), (1, 8))
     ]
-    return found + [("sdxl", 1024, 1, 1)] * ("sdxl" in args.architecture)
+    if "sdxl" in args.architecture:
+        found += [("sdxl", 1024, steps, batch) for steps, batch in ((1, 1), (2, 1), (4, 1), (1, 8))]
+    return found
 
 
 def run(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from models.download import OnDownload
     from models.engine import Engine
     from models.loading import load_engine
+    from models.lora import LoraFile, read_lora
+    from models.loras import Loras
     from models.presence import is_present
     from models.schedule import Schedule
     from models.styles import STYLES, BundledStyle
@@ -28,6 +30,8 @@ __all__ = [
     "BundledStyle",
     "Conditioning",
     "Engine",
+    "LoraFile",
+    "Loras",
     "ModelError",
     "ModelFormatError",
     "ModelMemoryError",
@@ -39,6 +43,7 @@ __all__ = [
     "cache_folder",
     "is_present",
     "load_engine",
+    "read_lora",
 ]
 
 _HEAVY = {
@@ -46,11 +51,14 @@ _HEAVY = {
     "BundledStyle": "models.styles",
     "Conditioning": "models.conditioning",
     "Engine": "models.engine",
+    "LoraFile": "models.lora",
+    "Loras": "models.loras",
     "OnDownload": "models.download",
     "Schedule": "models.schedule",
     "cache_folder": "models.acceleration.kept",
     "is_present": "models.presence",
     "load_engine": "models.loading",
+    "read_lora": "models.lora",
 }
 
 

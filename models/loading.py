@@ -26,6 +26,7 @@ from models.styles import STYLES
 
 if TYPE_CHECKING:
     from models.download import OnDownload
+    from models.hub import HubName
 
 FOLDER_STYLE = Style(strength=0.5, num_inference_steps=2)
 """For models that no row of the table tells of."""
@@ -128,11 +129,22 @@ def find_preset(name: str) -> Preset:
     if is_file_name and (place is None or place.file is None):
         raise ModelNotFoundError(f"There is no file {name}; check the path.")
     if place is not None:
-        return Preset(name, name, style=FOLDER_STYLE)
+        return _row_of(place) or Preset(name, name, style=FOLDER_STYLE)
     raise ModelNotFoundError(
         f"There is no model {name!r}: it is no preset ({nearest_presets(name)}), no folder, "
         'and no hub id of the form "owner/name".'
     )
+
+
+def _row_of(place: "HubName") -> Preset | None:
+    """The preset that is just this place on the hub, at its own revision or at none."""
+    from models.hub import HubName
+
+    for preset in PRESETS.values():
+        own = HubName.parse(preset.source) if not (preset.unet or preset.loras) else None
+        if own is not None and place in (own, replace(own, revision=None)):
+            return preset
+    return None
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

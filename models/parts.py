@@ -77,6 +77,10 @@ class Loader:
             style = replace(style, guidance_scale=LCM_GUIDANCE)
         if preset.commercial_use is False:
             self.notes.append(f"commercial use of this model is not free: {preset.licence}")
+        elif preset.commercial_use is None and preset.name in PRESETS:
+            self.notes.append(
+                f"whether commercial use of this model is free is not known: {preset.licence}"
+            )
         engine = Engine(
             networks,
             PromptEncoder(stages, pooled=networks.wants_text_time),

@@ -13,6 +13,7 @@ from miniature import SIZE, make_lcm, make_sdxl, make_unet, save, save_bundled_l
 from torch import Tensor, nn
 
 from models import PRESETS, Engine, Style, is_present, load_engine
+from models.acceleration import threads
 from models.acceleration.cpu import use_eager
 from models.acceleration.openvino import SIZES_KEPT, OpenVinoCall
 from models.acceleration.rewrites import SplitPredictor
@@ -83,7 +84,7 @@ def psnr_db(ours: Tensor, plain: Tensor) -> float:
 
 def test_openvino_in_float32_equals_the_plain_path(saved: Callable[[str], str]) -> None:
     pytest.importorskip("openvino")
-    for kind in ("bundled", "lcm"):
+    for kind in ("bundled", "lcm", "sdxl"):
         plain = load_engine(saved(kind), device="cpu", acceleration="off")
         engine = load_engine(
             saved(kind), device="cpu", acceleration="openvino", dtype=torch.float32
@@ -263,6 +264,28 @@ def test_two_threads_of_one_core_count_once(tmp_path: Path) -> None:
 
 def test_every_processor_counts_where_the_system_does_not_say(tmp_path: Path) -> None:
     assert physical_cores(tmp_path) >= 1
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "200000 100000"}, 2),
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "max 100000"}, 4),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 4),
+        ({"cpu.max": ""}, 4),
+        ({}, 4),
+    ],
+)
+def test_a_container_has_the_cores_that_it_is_granted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: int
+) -> None:
+    monkeypatch.setattr(threads, "_allowed", lambda: set(range(4)))
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert physical_cores(tmp_path, tmp_path) == expected
 
 
 @pytest.mark.parametrize(("shared_ms", "expected"), [(1.0, 2), (40.0, 1)])

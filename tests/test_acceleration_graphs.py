@@ -31,7 +31,7 @@ from replays import Recorder, Repeater
 from torch import Tensor
 
 from models import Engine, ModelMemoryError
-from models.acceleration.device import Cuda
+from models.acceleration.device import Cuda, Work
 from models.acceleration.frame import FrameFunction, Parts, make_parts
 from models.acceleration.graphs import GRAPHS_KEPT, FrameGraphs
 
@@ -270,6 +270,45 @@ def test_faster_networks_take_over_between_two_frames() -> None:
         assert_same(ours, paint(make_engine(make_lcm()), STYLE, frame))
     engine.close()
     assert compiled.is_closed
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), RuntimeError("no\nway")])
+def test_faster_networks_that_cannot_be_taken_are_left(error: Exception) -> None:
+    class Failing(Repeater):
+        def capture(self, work: Work, pool: object) -> Work:
+            if self.captures:
+                self.captures += 1
+                raise error
+            return super().capture(work, pool)
+
+    engine, device = divided(make_engine(make_lcm())), Failing()
+    engine.painter = FrameGraphs(engine, device, _Ready(engine))
+    for index in range(4):
+        frame = make_data(index)
+        assert_same(paint(engine, STYLE, frame), paint(make_engine(make_lcm()), STYLE, frame))
+    assert device.captures == 2  # it was tried once
+    assert len([note for note in engine.notes if "cannot be taken" in note]) == 1
+
+
+def test_frames_on_their_way_outlive_a_change_of_networks() -> None:
+    engine = divided(make_engine(make_lcm()))
+    checked: list[int] = []
+
+    @contextmanager
+    def shortcut() -> Iterator[None]:
+        checked.append(1)
+        yield
+
+    engine.painter = FrameGraphs(engine, Repeater(), _Ready(engine), shortcut)
+    how = recipe(engine, STYLE)
+    frames = [make_data(index) for index in range(3)]
+    begun = [engine.begin(frames[0], how.noise, how.conditioning, how.schedule)]
+    before = len(checked)
+    begun.append(engine.begin(frames[1], how.noise, how.conditioning, how.schedule))
+    assert len(checked) > before + 2  # the picture was judged anew, with the other networks
+    begun.append(engine.begin(frames[2], how.noise, how.conditioning, how.schedule))
+    for picture, frame in zip(begun, frames, strict=True):
+        assert_same(picture(), paint(make_engine(make_lcm()), STYLE, frame))
 
 
 # on a GPU

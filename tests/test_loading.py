@@ -35,6 +35,7 @@ from models import (
     load_engine as load_accelerated,
 )
 from models.lora import fuse_lora, read_lora
+from models.presets import PRESETS, Preset
 
 STYLE = Style("oil painting", 0.6, 2, seed=1)
 load_engine = partial(load_accelerated, acceleration="off")
@@ -100,6 +101,19 @@ def test_full_lcm_with_guidance_embedding(saved: Callable[[str], str]) -> None:
     assert (engine.dtype, engine.native_size, engine.notes) == (torch.float32, 64, [])
     assert engine.default_style.guidance_scale == 8.0
     assert torch.equal(paint(engine), paint(make_engine(make_lcm())))
+
+
+@pytest.mark.parametrize(
+    ("is_free", "said"), [(False, "is not free: L"), (None, "is not known: L"), (True, None)]
+)
+def test_a_row_says_whether_commercial_use_is_free(
+    saved: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, is_free: bool | None,
+    said: str | None,
+) -> None:  # fmt: skip
+    row = Preset("row", saved("lcm"), licence="L", commercial_use=is_free)
+    monkeypatch.setitem(PRESETS, "row", row)
+    notes = load_engine("row", device="cpu").notes
+    assert [said in note for note in notes] == [True] if said else not notes
 
 
 @pytest.mark.parametrize("layout", ["kohya", "peft"])

@@ -9,6 +9,7 @@ import pytest
 import models
 from models.files import parse_lora, wanted_parts
 from models.hub import COMMIT, HubName
+from models.loading import find_preset
 from models.presets import PRESETS, Preset, nearest_presets
 from models.schedule import ScheduleConfig, make_schedule
 
@@ -45,6 +46,19 @@ def test_every_row_has_a_schedule_for_its_default_style(name: str) -> None:
     schedule = make_schedule(config, style.num_inference_steps, style.strength)
     assert schedule.note is None
     assert set(preset.schedule) <= {"rule", "eta", "prediction_type"}
+
+
+def test_a_place_on_the_hub_that_is_a_row_is_that_row() -> None:
+    own = [p for p in PRESETS.values() if p.name != "bundled" and not (p.unet or p.loras)]
+    assert {"lcm-dreamshaper-v7", "sd-turbo", "sdxl-turbo", "sdxs"} <= {p.name for p in own}
+    for preset in own:
+        assert find_preset(preset.source) is preset
+        assert find_preset(preset.source.partition("@")[0]) is preset
+    other = find_preset(f"{own[0].source.partition('@')[0]}@another")
+    assert other.name not in PRESETS  # another revision is another model
+    for preset in PRESETS.values():
+        if preset.unet or preset.loras:  # more than that place
+            assert find_preset(preset.source).name not in PRESETS
 
 
 def test_weights_and_working_memory_add_up() -> None:

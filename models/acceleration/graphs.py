@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.acceleration.device import Device
+from models.acceleration.device import Device, Work
 from models.acceleration.frame import FrameFunction, Parts, Recipe, Shape
 from models.acceleration.rewrites import UNetBody
 from models.acceleration.ring import Painting, Ring
@@ -64,7 +64,13 @@ class FrameGraph:
         self._shortcut = shortcut
         self._ring = Ring(device, frame.data, frame.output)
         self._recipe: Recipe | None = None
-        self._capture()
+        try:
+            self._replay = self._captured()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as err:
+            on_failure(f"a frame cannot be captured: {_reason(err)}")
+            self._replay = self._run
 
     def begin(self, data: Data, recipe: Recipe) -> Painting:
         """Start to paint frames (B, H, W, 3) of the function's shape."""
@@ -73,25 +79,31 @@ class FrameGraph:
             self._recipe = recipe
         return self._ring.begin(data, self._replay)
 
-    def take(self, parts: Parts) -> None:
-        """Compute by other networks from the next frame on."""
+    def take(self, parts: Parts, check: Callable[[FrameFunction], Shortcut]) -> None:
+        """Compute by other networks from the next frame on; by the old ones if that fails.
+
+        Args:
+            parts: The networks.
+            check: Which shortcut the picture bears with them.
+        """
+        self.finish()  # the check paints over the frame's buffers
+        before = self.frame.parts, self._shortcut
         self.frame.parts = parts
-        self._capture()
+        try:
+            self._shortcut = check(self.frame)
+            self._replay = self._captured()
+        except RuntimeError as err:  # among them torch.OutOfMemoryError
+            self.frame.parts, self._shortcut = before
+            self._on_failure(f"faster kernels are there, but cannot be taken: {_reason(err)}")
 
     def finish(self) -> None:
         """Wait for the frames on their way."""
         self._ring.finish()
 
-    def _capture(self) -> None:
+    def _captured(self) -> Work:
         for _ in range(WARM_UP_RUNS):
             self._device.launch(self._device.compute, self._run)
-        try:
-            self._replay = self._device.capture(self._run, self._pool)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as err:
-            self._on_failure(f"a frame cannot be captured: {' '.join(str(err).split())[:200]}")
-            self._replay = self._run
+        return self._device.capture(self._run, self._pool)
 
     def _run(self) -> None:
         with self._shortcut():
@@ -166,7 +178,7 @@ class FrameGraphs:
                 frame, self._device, self._pool, self._engine.note, self._checked(frame)
             )
         elif (parts := self._faster(self._graphs[key].frame)) is not None:
-            self._graphs[key].take(parts)
+            self._graphs[key].take(parts, self._checked)
         self._graphs.move_to_end(key)
         return self._graphs[key]
 
@@ -183,3 +195,7 @@ class FrameGraphs:
 
     def _faster(self, frame: FrameFunction) -> Parts | None:
         return None if self._compiled is None else self._compiled.take(frame)
+
+
+def _reason(err: Exception) -> str:
+    return " ".join(str(err).split())[:200]

@@ -6,6 +6,7 @@ others kept busy: a bfloat16 frame of the bundled model at 256x256 took 48 ms on
 on two, medians in turns. OpenVINO's threads do not wait so: 43 ms on two.)
 """
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -23,16 +24,20 @@ WORTH_IT = 1.25
 """How much quicker several threads must be than one: a wrong guess costs more than it can gain."""
 
 TOPOLOGY = Path("/sys/devices/system/cpu")
+CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
-def physical_cores(topology: Path = TOPOLOGY) -> int:
+def physical_cores(topology: Path = TOPOLOGY, control_group: Path = CONTROL_GROUP) -> int:
     """Cores that this process may run on, each counted once however many threads it has.
 
-    Where the system does not say (it is no Linux), every logical processor counts.
+    No more than a container is given the time of (`docker --cpus 2`): threads beyond that are
+    stopped for a part of every tenth of a second. Where the system does not say (it is no Linux),
+    every logical processor counts.
     """
     processors = _allowed()
     siblings = {_siblings(topology, processor) for processor in processors}
-    return max(1, len(siblings))
+    granted = _granted(control_group)
+    return max(1, len(siblings) if granted is None else min(len(siblings), granted))
 
 
 def quickest_threads(
@@ -77,6 +82,19 @@ def _allowed() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
+
+
+def _granted(control_group: Path) -> int | None:
+    """Processors' worth of time that a Linux control group grants, of version 2 or 1."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            told = " ".join((control_group / name).read_text() for name in names)
+            quota, period = (float(number) for number in told.split())
+        except (OSError, ValueError):  # there is none, or it says "max"
+            continue
+        if quota > 0 and period > 0:
+            return math.ceil(quota / period)
+    return None
 
 
 def _siblings(topology: Path, processor: int) -> str:
