@@ -17,17 +17,21 @@ class Conditioning:
     """All that the UNet needs for one style, on the engine's device; immutable, replaced whole.
 
     Attributes:
-        prompt_embeds: (1, tokens, width) hidden states of the text encoder(s).
-        text_embeds: (1, width) pooled text of SDXL's second encoder, else ``None``.
+        prompt_embeds: (1, tokens, width) hidden states of the text encoder(s); with guidance (2,
+            tokens, width), first those of no prompt.
+        text_embeds: (1, width) pooled text of SDXL's second encoder, with guidance (2, width); else
+            ``None``.
         timestep_cond: (1, width) embedding of guidance w - 1 for full LCMs, else ``None`` (a UNet
             that sees the frame is told the strength instead, by `Engine.timestep_cond`).
         notes: What was left out or ignored (a prompt too long, guidance without effect).
+        guidance_scale: w of classifier-free guidance; ``None`` where a step is one call.
     """
 
     prompt_embeds: Tensor
     text_embeds: Tensor | None = None
     timestep_cond: Tensor | None = None
     notes: tuple[str, ...] = ()
+    guidance_scale: float | None = None
 
 
 class TextStage(NamedTuple):
@@ -88,6 +92,26 @@ class PromptEncoder:
             else:
                 states.append(output[0])
         return EncodedText(torch.cat(states, dim=-1), pooled, notes)
+
+
+def for_batch(tensor: Tensor, batch: int) -> Tensor:
+    """Each row of a conditioning's tensor `batch` times, one after the other."""
+    if batch == 1:
+        return tensor
+    if len(tensor) == 1:
+        return tensor.expand(batch, *tensor.shape[1:])
+    return tensor.repeat_interleave(batch, dim=0)
+
+
+def guided(predictions: Tensor, guidance_scale: float | Tensor) -> Tensor:
+    """Classifier-free guidance (arXiv 2207.12598, equation 6): (2 B, ...) -> (B, ...).
+
+    Args:
+        predictions: First those without a prompt, then those with it.
+        guidance_scale: w; 1 gives the latter.
+    """
+    without, asked = predictions.chunk(2)
+    return without + guidance_scale * (asked - without)
 
 
 def guidance_embedding(guidance_scale: float, width: int) -> Tensor:

@@ -17,7 +17,9 @@ from torch import Tensor
 from models.conditioning import (
     Conditioning,
     PromptEncoder,
+    for_batch,
     guidance_embedding,
+    guided,
     mix,
     sinusoidal_embedding,
 )
@@ -61,6 +63,8 @@ class Engine:
         schedule_config: The noise process that the model was trained on.
         frame_is_scaled: Whether a UNet that sees the frame takes its latents scaled; false for
             instruct-pix2pix.
+        no_prompt_is_zeros: Whether guidance leads away from zeros, as SDXL's does, instead of what
+            the empty prompt gives.
         activation_ranges: What its convolutions are fed, where that was measured
             (`models.acceleration.quantization`); else {}.
     """
@@ -77,6 +81,7 @@ class Engine:
         default_style: Style,
         native_size: int,
         frame_is_scaled: bool = True,
+        no_prompt_is_zeros: bool = False,
         notes: tuple[str, ...] = (),
     ) -> None:
         self.networks = networks
@@ -93,6 +98,7 @@ class Engine:
         self.native_size = native_size
         self.size_multiple = networks.size_multiple
         self.frame_is_scaled = frame_is_scaled
+        self.no_prompt_is_zeros = no_prompt_is_zeros
         self.activation_ranges: Mapping[str, NDArray[np.float32]] = {}
         self.notes: list[str] = []
         self._time_ids: dict[Size, Tensor] = {}
@@ -150,20 +156,48 @@ class Engine:
         pooled = [(weight, text.text_embeds) for weight, text in parts]
         notes = tuple(note for _, text in parts for note in text.notes)
         notes += tuple(self._unknown(part.text) for part in asked if not self._knows(part.text))
+        states = mix([(w, t.prompt_embeds) for w, t in parts]).to(self.device, self.dtype)
+        text_embeds = _mix_pooled(pooled, self.device, self.dtype)
         timestep_cond: Tensor | None = None
+        guidance_scale: float | None = None
         if self.networks.guidance_width is not None:
             timestep_cond = guidance_embedding(style.guidance_scale, self.networks.guidance_width)
             timestep_cond = timestep_cond.to(self.device, self.dtype)
+        elif style.guidance_scale != 1 and self._is_guided_twice:
+            guidance_scale = style.guidance_scale
+            states, text_embeds = self._after_no_prompt(states, text_embeds)
         elif style.guidance_scale != 1:
             notes += (f"guidance_scale {style.guidance_scale:g} is ignored: this model takes none",)
         for note in notes:
             self.note(note)
         return Conditioning(
-            prompt_embeds=mix([(w, t.prompt_embeds) for w, t in parts]).to(self.device, self.dtype),
-            text_embeds=_mix_pooled(pooled, self.device, self.dtype),
+            prompt_embeds=states,
+            text_embeds=text_embeds,
             timestep_cond=timestep_cond,
             notes=notes,
+            guidance_scale=guidance_scale,
         )
+
+    @property
+    def _is_guided_twice(self) -> bool:
+        """Whether guidance is had by a second call: an LCM-LoRA's, as diffusers' pipelines do."""
+        return self.schedule_config.rule == "lcm" and not self.networks.sees_frame
+
+    def _after_no_prompt(
+        self, states: Tensor, text_embeds: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The embeddings below those of no prompt."""
+        empty = self.prompt_encoder.encode("")
+
+        def below(given: Tensor | None, own: Tensor | None) -> Tensor | None:
+            if given is None or own is None:
+                return own
+            given = torch.zeros_like(own) if self.no_prompt_is_zeros else given.to(own)
+            return torch.cat([given, own])
+
+        rows = below(empty.prompt_embeds, states)
+        assert rows is not None
+        return rows, below(empty.text_embeds, text_embeds)
 
     @torch.inference_mode()
     def encode(self, image: Tensor) -> Tensor:
@@ -197,18 +231,22 @@ class Engine:
         frame = self.frame_input(latents if frame_latents is None else frame_latents)
         added = self.added(conditioning, (width * factor, height * factor), batch=batch)
         timestep_cond = self.timestep_cond(conditioning, schedule)
-        prompt_embeds = _for_batch(conditioning.prompt_embeds, batch)
+        prompt_embeds = for_batch(conditioning.prompt_embeds, batch)
+        guidance_scale = conditioning.guidance_scale
         denoised = latents
         with explained_memory_errors(self.device):
             for index, step in enumerate(schedule.steps):
                 z_t = add_noise(denoised, noise[index], step)
+                seen = z_t if frame is None else torch.cat([z_t, frame], dim=1)
                 prediction = self.networks.predict(
-                    z_t if frame is None else torch.cat([z_t, frame], dim=1),
+                    seen if guidance_scale is None else torch.cat([seen, seen]),
                     schedule.timesteps[index : index + 1],
                     prompt_embeds,
                     timestep_cond,
                     added,
                 )
+                if guidance_scale is not None:
+                    prediction = guided(prediction, guidance_scale)
                 denoised = consistency(prediction, z_t, step, schedule)
         return denoised
 
@@ -334,8 +372,8 @@ class Engine:
         if not self.networks.wants_text_time or conditioning.text_embeds is None:
             return None
         return {
-            "text_embeds": _for_batch(conditioning.text_embeds, batch),
-            "time_ids": _for_batch(self._size_ids(size), batch),
+            "text_embeds": for_batch(conditioning.text_embeds, batch),
+            "time_ids": for_batch(self._size_ids(size), batch * len(conditioning.text_embeds)),
         }
 
     def timestep_cond(self, conditioning: Conditioning, schedule: Schedule) -> Tensor | None:
@@ -387,10 +425,6 @@ def _interleaved(image: Tensor) -> NDArray[np.uint8]:
     for index in range(channels):
         data[..., index] = _levels(image[index]).numpy()
     return data
-
-
-def _for_batch(tensor: Tensor, batch: int) -> Tensor:
-    return tensor if batch == 1 else tensor.expand(batch, *tensor.shape[1:])
 
 
 def _mix_pooled(

@@ -91,6 +91,8 @@ class Loader:
             default_style=style,
             native_size=preset.native_size or _own_size(networks),
             frame_is_scaled=self._frame_is_scaled(),
+            no_prompt_is_zeros=networks.wants_text_time
+            and bool(self.index.get("force_zeros_for_empty_prompt", True)),
             notes=(*self.notes, *self.hub.notes),
         )
         engine.activation_ranges = self._load_ranges()

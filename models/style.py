@@ -13,8 +13,9 @@ class Style:
         strength: How far from the frame, in (0, 1]; the share of the noise schedule that the
             frame is pushed up before it is painted back (SDEdit, arXiv 2108.01073).
         num_inference_steps: LCM steps, 1 to 8.
-        guidance_scale: w of classifier-free guidance, >= 1; used by models that take it as an
-            embedding of w - 1 (LCM, arXiv 2310.04378, section 4.3), ignored by the others.
+        guidance_scale: w of classifier-free guidance, >= 1: full LCMs take it as an embedding of
+            w - 1 (arXiv 2310.04378, section 4.3), models with an LCM-LoRA at the cost of a second
+            call of the UNet (1 to 2 suits them); the others ignore it.
         seed: Of the fixed noise, >= 0.
 
     Raises:

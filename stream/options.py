@@ -108,7 +108,7 @@ Guidance = Annotated[
         "--guidance",
         metavar="W",
         parser=number,
-        help="Guidance scale, for models that take one.",
+        help="Guidance scale, for models that take one; with an LCM-LoRA it doubles the work.",
     ),
 ]
 Seed = Annotated[

@@ -172,10 +172,10 @@ def test_guidance_embedding_is_that_of_diffusers() -> None:
 
 
 def test_guidance_without_effect_is_noted_once() -> None:
-    engine = make_engine(make_lcm(guidance_width=None))
+    engine = make_engine(make_instruct_pix2pix())
     for _ in range(2):
         conditioning = engine.encode_prompt(STYLE)
-    assert conditioning.timestep_cond is None
+    assert conditioning.timestep_cond is None and conditioning.guidance_scale is None
     assert engine.notes == ["guidance_scale 4 is ignored: this model takes none"]
     assert conditioning.notes == tuple(engine.notes)
 
@@ -227,7 +227,7 @@ def test_time_ids_of_sdxl_are_height_before_width() -> None:
         return torch.zeros_like(latents)
 
     engine.networks = replace(engine.networks, predict=predict)
-    paint(engine, STYLE, make_image())
+    paint(engine, replace(STYLE, guidance_scale=1.0), make_image())
     assert seen[0]["time_ids"].tolist() == [[48, 64, 0, 0, 48, 64]]
 
 

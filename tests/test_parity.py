@@ -6,6 +6,7 @@ posterior's mode in test_engine.py.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def test_latents_and_image_equal_the_lcm_pipeline(
     if not guided:
         pipeline = _PipelineWithoutGuidance(**pipeline.components, requires_safety_checker=False)
         pipeline.set_progress_bar_config(disable=True)
-    style = Style(PROMPT, strength, num_inference_steps, guidance_scale=8.0, seed=7)
+    scale = 8.0 if guided else 1.0
+    style = Style(PROMPT, strength, num_inference_steps, guidance_scale=scale, seed=7)
     latents = start_latents()
     theirs = pipeline(
         prompt=style.prompt,
@@ -136,6 +138,39 @@ def test_latents_equal_the_sdxl_pipeline(
         output_type="latent",
     ).images
     assert_close(paint(make_engine(pipeline), style, latents), theirs)
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+@pytest.mark.parametrize("make_pipeline", [make_sd15, make_sdxl])
+@pytest.mark.parametrize(
+    ("num_inference_steps", "strength", "their_steps"), [(1, 0.5, 2), (1, 1.0, 1), (2, 0.5, 4)]
+)
+def test_guidance_of_an_lcm_lora_equals_the_img2img_pipelines(
+    num_inference_steps: int, strength: float, their_steps: int,
+    make_pipeline: Callable[[], Any], zeros: bool,
+) -> None:  # fmt: skip
+    pipeline = make_pipeline()
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config, steps_offset=0)
+    is_sdxl = make_pipeline is make_sdxl
+    if is_sdxl:
+        pipeline.register_to_config(force_zeros_for_empty_prompt=zeros)
+    style = Style(PROMPT, strength, num_inference_steps, guidance_scale=1.7, seed=3)
+    latents = start_latents()
+    theirs = pipeline(
+        prompt=style.prompt,
+        image=latents,
+        strength=strength,
+        num_inference_steps=their_steps,
+        guidance_scale=style.guidance_scale,
+        generator=torch.Generator().manual_seed(style.seed),
+        output_type="latent",
+    ).images
+    engine = make_engine(pipeline, no_prompt_is_zeros=is_sdxl and zeros)
+    ours = paint(engine, style, latents)
+    assert_close(ours, theirs)
+    assert not torch.allclose(ours, paint(engine, replace(style, guidance_scale=1.0), latents))
+    assert not any("ignored" in note for note in engine.notes)
 
 
 @pytest.mark.parametrize("make_pipeline", [make_sd15, make_sdxl])

@@ -138,7 +138,8 @@ def inputs_of(name: str, blueprint: Blueprint) -> list[tuple[tuple[int, ...], to
     if name == "closing":
         return [((batch, channels, height, width), torch.float32)]
     dtype = getattr(torch, blueprint.unet_dtype)
-    seen = ((batch, blueprint.seen, height, width), torch.float32)
+    rows = blueprint.held[0][0]  # twice the batch with guidance
+    seen = ((rows, blueprint.seen, height, width), torch.float32)
     return [seen, *((tuple(shape), dtype) for shape in blueprint.held)]
 
 

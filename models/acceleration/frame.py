@@ -16,13 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from models.acceleration.predictor import SplitPredictor
-from models.conditioning import Conditioning
+from models.conditioning import Conditioning, for_batch, guided
 from models.engine import Engine
 from models.schedule import Schedule, add_noise, consistency
 from models.steps import Step
 
 Shape = tuple[int, int, int]
 """(batch, height, width) of frames."""
+
+Form = tuple[int, int, int]
+"""Steps, tokens, and calls of the UNet in one: 2 with guidance, else 1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +45,10 @@ class Recipe:
         )
 
     @property
-    def form(self) -> tuple[int, int]:
-        """What must be equal for two recipes to share buffers: steps and tokens."""
-        return self.schedule.num_inference_steps, self.conditioning.prompt_embeds.shape[1]
+    def form(self) -> "Form":
+        """What must be equal for two recipes to share buffers."""
+        rows, tokens, _ = self.conditioning.prompt_embeds.shape
+        return self.schedule.num_inference_steps, tokens, rows
 
 
 class Opening(nn.Module):
@@ -129,21 +133,23 @@ class FrameFunction:
         self._held = [[tensor.clone() for tensor in held] for held in self._worked_out(recipe)]
         self._scalars = _scalars(recipe.schedule).to(engine.device)
         self._noise = recipe.noise[: recipe.schedule.num_inference_steps].clone()
+        self._guidance_scale = _guidance_scale(recipe).to(engine.device)
 
     @torch.inference_mode()
     def adopt(self, recipe: Recipe) -> None:
         """Paint by another recipe from now on: copies into the same memory.
 
         Raises:
-            ValueError: It has another number of steps or tokens; that is another function.
+            ValueError: It is of another form; that is another function.
         """
         if recipe.form != self._form:
-            raise ValueError(f"got (steps, tokens) {recipe.form}, expected {self._form}")
+            raise ValueError(f"got (steps, tokens, calls) {recipe.form}, expected {self._form}")
         for places, tensors in zip(self._held, self._worked_out(recipe), strict=True):
             for place, tensor in zip(places, tensors, strict=True):
                 place.copy_(tensor)
         self._scalars.copy_(_scalars(recipe.schedule))
         self._noise.copy_(recipe.noise[: len(self._held)])
+        self._guidance_scale.copy_(_guidance_scale(recipe))
 
     @torch.inference_mode()
     def run(self) -> None:
@@ -156,7 +162,12 @@ class FrameFunction:
             step = Step(0, *cast(Any, self._scalars[index].unbind()))
             z_t = add_noise(latents, self._noise[index], step)
             seen = z_t if frame is None else torch.cat([z_t, frame], dim=1)
-            latents = consistency(parts.body(seen, *held), z_t, step, self._schedule)
+            if self._form[2] == 2:
+                both = parts.body(torch.cat([seen, seen]), *held)
+                prediction = guided(both, self._guidance_scale)
+            else:
+                prediction = parts.body(seen, *held)
+            latents = consistency(prediction, z_t, step, self._schedule)
         self.output.copy_(parts.closing(latents))
 
     @property
@@ -169,11 +180,10 @@ class FrameFunction:
         """What the body holds in each step."""
         engine, batch = self._engine, self.shape[0]
         conditioning, schedule = recipe.conditioning, recipe.schedule
-        prompt_embeds = conditioning.prompt_embeds
         return [
             self._conditions(
                 schedule.timesteps[index : index + 1],
-                prompt_embeds.expand(batch, *prompt_embeds.shape[1:]),
+                for_batch(conditioning.prompt_embeds, batch),
                 engine.timestep_cond(conditioning, schedule),
                 engine.added(conditioning, self._size, batch=batch),
             )
@@ -184,6 +194,10 @@ class FrameFunction:
 def _scalars(schedule: Schedule) -> Tensor:
     """The numbers of the steps, (steps, 5), float32 on the host."""
     return torch.tensor([step.scalars for step in schedule.steps])
+
+
+def _guidance_scale(recipe: Recipe) -> Tensor:
+    return torch.tensor(recipe.conditioning.guidance_scale or 1.0)
 
 
 def _split(engine: Engine) -> SplitPredictor:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.acceleration.device import Device, Work
-from models.acceleration.frame import FrameFunction, Parts, Recipe, Shape
+from models.acceleration.frame import Form, FrameFunction, Parts, Recipe, Shape
 from models.acceleration.rewrites import UNetBody
 from models.acceleration.ring import Painting, Ring
 from models.acceleration.shortcut import Shortcut, keeps_picture
@@ -144,7 +144,7 @@ class FrameGraphs:
         self._compiled = compiled
         self._shortcut = shortcut
         self._pool = device.pool()
-        self._graphs: OrderedDict[tuple[Shape, tuple[int, int]], FrameGraph] = OrderedDict()
+        self._graphs: OrderedDict[tuple[Shape, Form], FrameGraph] = OrderedDict()
 
     def begin(
         self, data: Data, noise: Tensor, conditioning: Conditioning, schedule: Schedule
