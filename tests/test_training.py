@@ -138,6 +138,41 @@ def test_twins_show_the_same_a_part_of_a_cell_apart(runs: Path) -> None:
     assert same == 0 and elsewhere > 0.01
 
 
+@pytest.mark.parametrize("cell", [1, 8])
+def test_a_later_step_keeps_areas_and_paints_strokes(cell: int) -> None:
+    side = 24 * cell
+    generator = torch.Generator().manual_seed(0)
+    strokes = torch.randn(2, 3, side, side, generator=generator)
+    strokes -= torch.nn.functional.avg_pool2d(strokes, 3, 1, 1, count_include_pad=False)
+    before = torch.full((2, 3, side, side), 0.5)
+    later = torch.tensor([True, False]).view(2, 1, 1, 1)
+    wanted = paired.keeping_areas(strokes, before, later, cell)
+    assert torch.equal(wanted[1], strokes[1])  # a first step has nothing to keep
+    inner = (..., slice(2 * cell, -2 * cell), slice(2 * cell, -2 * cell))
+    means = wanted[0].unflatten(1, (4, -1)).unflatten(3, (4, -1)).mean((2, 4))
+    torch.testing.assert_close(means, torch.full_like(means, 0.5), atol=0.15, rtol=0)
+    kept, drawn = (
+        picture[inner].flatten() - picture[inner].mean() for picture in (wanted[0], strokes[0])
+    )
+    assert torch.cosine_similarity(kept, drawn, dim=0) > 0.9
+
+
+def test_a_decoder_that_is_kept_is_not_trained(trained: Path, tmp_path: Path) -> None:
+    for part in ("pairs", "autoencoder", "text"):
+        (tmp_path / part).symlink_to(trained / part)
+    consistency.train(
+        tmp_path, Plan(steps=1, batch=2), objective="paired", window=128, with_critic=False,
+        start=trained / "teacher" / "unet", keep_decoder=True,
+    )  # fmt: skip
+    assert (tmp_path / "paired" / "unet").is_dir()
+    assert not (tmp_path / "paired" / "vae").exists()
+    state = torch.load(tmp_path / "paired" / "checkpoint.pt", weights_only=True)
+    assert all(name.startswith("unet.") for name in state["module"])
+    with pytest.raises(ValueError, match="trained other parts"):
+        consistency.train(tmp_path, Plan(steps=2, batch=2), objective="paired", window=128,
+                          with_critic=False, start=trained / "teacher" / "unet")  # fmt: skip
+
+
 def test_a_tint_counts_more_than_a_grain() -> None:
     grey, random = torch.zeros(1, 3, 64, 64), torch.Generator().manual_seed(0)
     tinted = grey + torch.tensor([0.05, 0.0, -0.05]).view(1, 3, 1, 1)

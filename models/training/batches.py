@@ -26,8 +26,9 @@ TWIN_SHIFT = 7
 
 
 PRACTICE = {
-    "oil painting": 2.0, "anime": 2.0, "ink drawing": 2.0, "charcoal": 2.0, "pencil sketch": 2.0,
-    "film noir": 2.0, "stained glass": 1.5, "neon": 1.5, "van gogh": 1.5,
+    "anime": 3.5, "charcoal": 3.5, "ink drawing": 3.0, "oil painting": 3.0, "film noir": 3.0,
+    "pencil sketch": 2.5, "stained glass": 2.5, "comic book": 2.0, "vintage film": 2.0,
+    "watercolor": 2.0, "impressionism": 1.5, "neon": 1.5,
 }  # fmt: skip
 """How often a look is drawn beside the others: those that the judge missed most come up more."""
 

@@ -9,6 +9,7 @@ the student, is the target of f at the far end. Guidance w is drawn and folded i
 what the empty prompt gives, the photograph, to what the prompt gives.
 """
 
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -95,6 +96,7 @@ def train(
     start: Path | None = None,
     with_critic: bool = True,
     compiled: bool = False,
+    keep_decoder: bool = False,
 ) -> UNet2DConditionModel:
     """Train the student in `<runs>/<objective>`; returns its moving average, saved as `unet`.
 
@@ -102,6 +104,7 @@ def train(
         start: The UNet folder that gives the first weights; the teacher's by default.
         with_critic: Whether `paired` also has to please the critic.
         compiled: Compile the UNet's kernels first: minutes at the start, then a third quicker.
+        keep_decoder: Whether `paired` leaves the decoder as it is: siblings can be averaged then.
     """
     device = best_device()
     torch.manual_seed(plan.seed)
@@ -125,7 +128,10 @@ def train(
         plain = PromptBank.load(runs / "text" / "bank.safetensors").to(device).states[0, :1]
         loss = Distilled(unet, teacher.requires_grad_(False), examples, plain, plan, window)
     student = nn.ModuleDict({"unet": unet})
-    if objective == "paired":
+    shutil.rmtree(
+        folder / "vae", ignore_errors=True
+    )  # of an earlier student, whose decoder learned
+    if objective == "paired" and not keep_decoder:
         student["decoder"] = autoencoder.decoder.requires_grad_(True)
     average = fit(student, loss, plan, folder, after_step=loss.after_step)
     assert isinstance(average, nn.ModuleDict)

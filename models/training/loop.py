@@ -158,6 +158,8 @@ def _resume(
     if not path.exists():
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
+    if state["module"].keys() != module.state_dict().keys():
+        raise ValueError(f"{path} is of a run that trained other parts; move it away")
     module.load_state_dict(state["module"])
     average.load_state_dict(state["average"])
     optimizer.load_state_dict(state["optimizer"])

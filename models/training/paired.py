@@ -5,6 +5,10 @@ The teachers' painting of each photograph is there, so f(z_t, t) is trained stra
 stand: what the student itself made of the photograph in the steps before, noised again, at the very
 timesteps that sampling in two, three or four steps takes. No target network.
 
+A later step is to end where the step before did as far as whole areas go (`keeping_areas`), which
+is what consistency means (arXiv 2303.01469, section 3): asked for the painting's own colours there,
+each step adds errors of its own to those of the first. Strokes it learns from the painting.
+
 The losses: pseudo-Huber on latents, L1 and edges on a decoded corner, each weighed by how far the
 painting is from the photograph, so that a look near the photograph is learned as exactly as one far
 from it. Mean colours are compared apart: a breath of colour that hardly counts pixel by pixel turns
@@ -46,7 +50,7 @@ WEIGH_EVERY = 8
 CRITIC = "critic.pt"
 
 PIXEL_WEIGHT = 0.6
-TINT_WEIGHT = 4.0
+TINT_WEIGHT = 5.0
 RESTORED_TINT_WEIGHT = 2.0
 TWIN_WEIGHT = 0.6
 
@@ -58,6 +62,9 @@ PIXEL_ROWS = 8
 
 KNOWN_ROWS = 3
 """Photographs, and as many paintings, that the decoder restores from their own latents."""
+
+CELL_PX = 8
+"""Side, in pixels, of what a latent position stands for."""
 
 CORNER = 16
 """Side, in latents, of the window that is decoded for the pixel loss."""
@@ -97,10 +104,13 @@ class Paired:
         z = self._denoiser.noised(origin, self._noise(origin, random), t)
         x = self._denoiser.clean(self._unet, z, example.frame, t, example.states, t_first)
         w = share(t_first).view(-1, 1, 1, 1)
+        later = (place < first).to(self._device).view(-1, 1, 1, 1)
         wanted = example.frame + w * (example.painting - example.frame)
+        wanted = keeping_areas(wanted, origin, later, 1)
         weight = relative_weight(example)
         losses = {"latents": (pseudo_huber(x, wanted) * weight).mean()}
-        return losses | self._pixels(x, example, w, weight, random, losses["latents"], step)
+        before = origin, later
+        return losses | self._pixels(x, before, example, w, weight, random, losses["latents"], step)
 
     def after_step(self, step: int) -> None:
         if self._critic is not None:
@@ -154,6 +164,7 @@ class Paired:
     def _pixels(
         self,
         x: Tensor,
+        before: tuple[Tensor, Tensor],
         example: Example,
         w: Tensor,
         weight: Tensor,
@@ -167,7 +178,11 @@ class Paired:
         decoded = to_images(self._autoencoder, x[rows][corner])[inner]
         photos, targets = example.photo[area][inner], example.target[area][inner]
         photo, target, w = photos[rows], targets[rows], w[rows]
-        wanted = torch.lerp(photo, target, w).clamp(-1, 1)
+        origin, later = (values[rows] for values in before)
+        with torch.no_grad():
+            seen = to_images(self._autoencoder, origin[corner])[inner]
+            taught = torch.lerp(photo, target, w)
+            wanted = keeping_areas(taught, seen, later, CELL_PX).clamp(-1, 1)
         root = weight[rows].view(-1, 1, 1, 1)
         losses = {
             "pixels": PIXEL_WEIGHT * F.l1_loss(decoded * root, wanted * root),
@@ -178,11 +193,13 @@ class Paired:
         alike = twin_loss(decoded * root, example.corners[: 2 * count], count)
         losses["twins"] = TWIN_WEIGHT * alike
         if self._critic is not None:
-            doubt = self._critic.loss(decoded, wanted, photo, w, example.looks[rows])
+            doubt = self._critic.loss(decoded, taught.clamp(-1, 1), photo, w, example.looks[rows])
             if self._force is None or step % WEIGH_EVERY == 0:
                 compared = latents_loss + sum(v for k, v in losses.items() if k != "tint")
                 self._force = force_ratio(compared, doubt, x)
             losses["critic"] = CRITIC_SHARE * self._force * doubt
+        if not any(parameter.requires_grad for parameter in self._autoencoder.parameters()):
+            return losses
         known = slice(-KNOWN_ROWS, None)
         own = torch.cat([example.frame[known], example.painting[known]])[corner]
         restored = to_images(self._autoencoder, own)[inner]
@@ -231,14 +248,30 @@ def place_of(first: Tensor, step: Tensor, count: Tensor) -> Tensor:
     return first - step * (first + 1) // count
 
 
+def keeping_areas(wanted: Tensor, before: Tensor, later: Tensor, cell: int) -> Tensor:
+    """What is wanted, in rows of later steps with the means of areas that the step before gave.
+
+    Args:
+        wanted, before: Latents or images (B, C, H, W), H and W multiples of `cell`; what comes back
+            is of the same shape.
+        later: bool (B, 1, 1, 1), which rows those are.
+        cell: Side of a latent cell in them; an area is three cells wide.
+    """
+    apart = F.avg_pool2d(before - wanted, cell)
+    apart = F.avg_pool2d(apart, 3, 1, 1, count_include_pad=False)
+    if cell > 1:
+        apart = F.interpolate(apart, scale_factor=cell, mode="bilinear")
+    return wanted + later * apart
+
+
 def tint_loss(a: Tensor, b: Tensor) -> Tensor:
-    """L1 between the mean colours of small squares, hue and saturation thrice; a scalar.
+    """L1 between the mean colours of small squares, hue and saturation five times; a scalar.
 
     Images (B, 3, H, W), H and W at least `TINT_SIDE`.
     """
     apart = F.avg_pool2d(a - b, TINT_SIDE)
     hue = apart - apart.mean(1, keepdim=True)
-    return apart.abs().mean() + 2 * hue.abs().mean()
+    return apart.abs().mean() + 4 * hue.abs().mean()
 
 
 def twin_loss(decoded: Tensor, corners: Tensor, twins: int) -> Tensor:
