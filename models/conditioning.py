@@ -94,6 +94,16 @@ class PromptEncoder:
         return EncodedText(torch.cat(states, dim=-1), pooled, notes)
 
 
+def below(empty: Tensor, asked: Tensor, is_zeros: bool) -> Tensor:
+    """Embeddings (1, ...) below those of no prompt, (2, ...), for guidance.
+
+    Args:
+        empty: What the empty prompt gives.
+        is_zeros: Take zeros in its place.
+    """
+    return torch.cat([torch.zeros_like(asked) if is_zeros else empty.to(asked), asked])
+
+
 def for_batch(tensor: Tensor, batch: int) -> Tensor:
     """Each row of a conditioning's tensor `batch` times, one after the other."""
     if batch == 1:

@@ -14,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models import pixels
 from models.conditioning import (
     Conditioning,
     PromptEncoder,
+    below,
     for_batch,
     guidance_embedding,
     guided,
@@ -165,7 +167,10 @@ class Engine:
             timestep_cond = timestep_cond.to(self.device, self.dtype)
         elif style.guidance_scale != 1 and self._is_guided_twice:
             guidance_scale = style.guidance_scale
-            states, text_embeds = self._after_no_prompt(states, text_embeds)
+            empty = self.prompt_encoder.encode("")
+            states = below(empty.prompt_embeds, states, self.no_prompt_is_zeros)
+            if text_embeds is not None and empty.text_embeds is not None:
+                text_embeds = below(empty.text_embeds, text_embeds, self.no_prompt_is_zeros)
         elif style.guidance_scale != 1:
             notes += (f"guidance_scale {style.guidance_scale:g} is ignored: this model takes none",)
         for note in notes:
@@ -182,22 +187,6 @@ class Engine:
     def _is_guided_twice(self) -> bool:
         """Whether guidance is had by a second call: an LCM-LoRA's, as diffusers' pipelines do."""
         return self.schedule_config.rule == "lcm" and not self.networks.sees_frame
-
-    def _after_no_prompt(
-        self, states: Tensor, text_embeds: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """The embeddings below those of no prompt."""
-        empty = self.prompt_encoder.encode("")
-
-        def below(given: Tensor | None, own: Tensor | None) -> Tensor | None:
-            if given is None or own is None:
-                return own
-            given = torch.zeros_like(own) if self.no_prompt_is_zeros else given.to(own)
-            return torch.cat([given, own])
-
-        rows = below(empty.prompt_embeds, states)
-        assert rows is not None
-        return rows, below(empty.text_embeds, text_embeds)
 
     @torch.inference_mode()
     def encode(self, image: Tensor) -> Tensor:
@@ -322,23 +311,12 @@ class Engine:
     @torch.inference_mode()
     def to_image(self, data: NDArray[np.uint8]) -> Tensor:
         """uint8 RGB (H, W, 3) -> image (1, 3, H, W) on the device; one upload, of bytes."""
-        if data.dtype != np.uint8 or data.ndim != 3 or data.shape[2] != 3:
-            raise ValueError(
-                f"got data of {data.dtype} {data.shape}, expected uint8 (height, width, 3)"
-            )
-        # torch refuses read-only and negatively strided memory, which frames often are
-        safe = data if data.flags.writeable and data.flags.c_contiguous else data.copy()
-        pixels = torch.from_numpy(safe).to(self.device)
-        # in place: fresh memory for each step of a sum costs more than the sum
-        return pixels.permute(2, 0, 1).unsqueeze(0).float().div_(127.5).sub_(1)
+        return pixels.to_image(data, self.device)
 
     @torch.inference_mode()
     def to_data(self, image: Tensor) -> NDArray[np.uint8]:
         """image (1, 3, H, W) -> uint8 RGB (H, W, 3) on the host; rounded, clamped, one download."""
-        if image.device.type == "cpu":
-            return _interleaved(image[0])
-        data: NDArray[np.uint8] = _levels(image[0]).permute(1, 2, 0).contiguous().cpu().numpy()
-        return data
+        return pixels.to_data(image)
 
     def warm_up(self, size: Size, batch: int = 1, *, ahead: bool = False) -> None:
         """Run whole frames of size (width, height), so that the first real ones are no slower.
@@ -412,19 +390,6 @@ class Engine:
             ids = [height, width, 0, 0, height, width]
             self._time_ids[size] = torch.tensor([ids], dtype=self.dtype, device=self.device)
         return self._time_ids[size]
-
-
-def _levels(image: Tensor) -> Tensor:
-    return image.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
-
-
-def _interleaved(image: Tensor) -> NDArray[np.uint8]:
-    """(3, H, W) -> uint8 (H, W, 3), a plane at a time: each stays in a CPU's cache."""
-    channels, height, width = image.shape
-    data = np.empty((height, width, channels), np.uint8)
-    for index in range(channels):
-        data[..., index] = _levels(image[index]).numpy()
-    return data
 
 
 def _mix_pooled(
