@@ -57,6 +57,20 @@ def paint(engine: Engine, style: Style, latents: Tensor) -> Tensor:
     )
 
 
+def their_latents(pipeline: Any, style: Style, latents: Tensor, steps: int, **asked: Any) -> Tensor:
+    """What an img2img pipeline of diffusers makes of latents when it is asked for so many steps."""
+    found: Tensor = pipeline(
+        prompt=style.prompt,
+        image=latents,
+        strength=style.strength,
+        num_inference_steps=steps,
+        generator=torch.Generator().manual_seed(style.seed),
+        output_type="latent",
+        **asked,
+    ).images
+    return found
+
+
 def start_latents(channels: int = 4) -> Tensor:
     return torch.randn(1, channels, SIZE[1] // 8, SIZE[0] // 8)
 
@@ -79,15 +93,9 @@ def test_latents_and_image_equal_the_lcm_pipeline(
     scale = 8.0 if guided else 1.0
     style = Style(PROMPT, strength, num_inference_steps, guidance_scale=scale, seed=7)
     latents = start_latents()
-    theirs = pipeline(
-        prompt=style.prompt,
-        image=latents,
-        strength=style.strength,
-        num_inference_steps=style.num_inference_steps,
-        guidance_scale=style.guidance_scale,
-        generator=torch.Generator().manual_seed(style.seed),
-        output_type="latent",
-    ).images
+    theirs = their_latents(
+        pipeline, style, latents, style.num_inference_steps, guidance_scale=style.guidance_scale
+    )
     engine = make_engine(pipeline)
     ours = paint(engine, style, latents)
     assert_close(ours, theirs)
@@ -128,15 +136,7 @@ def test_latents_equal_the_sdxl_pipeline(
     pipeline = make_sdxl()
     style = Style(PROMPT, strength, num_inference_steps, seed=3)
     latents = start_latents()
-    theirs = pipeline(
-        prompt=style.prompt,
-        image=latents,
-        strength=strength,
-        num_inference_steps=their_steps,
-        guidance_scale=1.0,
-        generator=torch.Generator().manual_seed(style.seed),
-        output_type="latent",
-    ).images
+    theirs = their_latents(pipeline, style, latents, their_steps, guidance_scale=1.0)
     assert_close(paint(make_engine(pipeline), style, latents), theirs)
 
 
@@ -157,15 +157,9 @@ def test_guidance_of_an_lcm_lora_equals_the_img2img_pipelines(
         pipeline.register_to_config(force_zeros_for_empty_prompt=zeros)
     style = Style(PROMPT, strength, num_inference_steps, guidance_scale=1.7, seed=3)
     latents = start_latents()
-    theirs = pipeline(
-        prompt=style.prompt,
-        image=latents,
-        strength=strength,
-        num_inference_steps=their_steps,
-        guidance_scale=style.guidance_scale,
-        generator=torch.Generator().manual_seed(style.seed),
-        output_type="latent",
-    ).images
+    theirs = their_latents(
+        pipeline, style, latents, their_steps, guidance_scale=style.guidance_scale
+    )
     engine = make_engine(pipeline, no_prompt_is_zeros=is_sdxl and zeros)
     ours = paint(engine, style, latents)
     assert_close(ours, theirs)
@@ -190,15 +184,7 @@ def test_turbo_models_equal_the_img2img_pipelines(
     )
     style = Style(PROMPT, steps / asked, steps, seed=3)
     latents = start_latents()
-    theirs = pipeline(
-        prompt=style.prompt,
-        image=latents,
-        strength=style.strength,
-        num_inference_steps=asked,
-        guidance_scale=0.0,
-        generator=torch.Generator().manual_seed(style.seed),
-        output_type="latent",
-    ).images
+    theirs = their_latents(pipeline, style, latents, asked, guidance_scale=0.0)
     config = {"_class_name": scheduler_class.__name__, **pipeline.scheduler.config}
     engine = make_engine(pipeline)
     engine.schedule_config = ScheduleConfig.from_config(config)
