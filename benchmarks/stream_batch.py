@@ -58,8 +58,7 @@ class StreamBatch:
         latents = networks.encode(engine.to_image(data))
         states, frames = [latents, *self._states], [latents, *self._frames]
         z_t = add_noise(torch.cat(states), self._noise, self._step)
-        frame = engine.frame_input(torch.cat(frames))
-        seen = z_t if frame is None else torch.cat([z_t, frame], dim=1)
+        seen = engine.seen(z_t, torch.cat(frames), torch.cat(states))
         denoised = consistency(predict.body(seen, *self._held), z_t, self._step, self._schedule)
         *self._states, done = denoised.split(1)
         self._frames = frames[:-1]

@@ -148,6 +148,14 @@ def mix(parts: list[tuple[float, Tensor]]) -> Tensor:
     return torch.stack([weight * tensor for weight, tensor in parts]).sum(dim=0)
 
 
+def mix_pooled(
+    parts: list[tuple[float, Tensor | None]], device: torch.device, dtype: torch.dtype
+) -> Tensor | None:
+    """The mixture of pooled text; ``None`` where the model has none."""
+    present = [(weight, tensor) for weight, tensor in parts if tensor is not None]
+    return mix(present).to(device, dtype) if present else None
+
+
 def _attention_mask(tokens: Any, text_encoder: Any) -> Tensor | None:
     # the same test as diffusers': only text encoders that say so in their config see the mask
     if not getattr(text_encoder.config, "use_attention_mask", False):

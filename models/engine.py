@@ -23,6 +23,7 @@ from models.conditioning import (
     guidance_embedding,
     guided,
     mix,
+    mix_pooled,
     sinusoidal_embedding,
 )
 from models.errors import explained_memory_errors
@@ -52,8 +53,7 @@ class Engine:
         default_style: How this model likes to be used.
         native_size: Short side in px that it was trained for.
         size_multiple: The sides of an image must be multiples of it.
-        notes: What it runs on, what was assumed, raised or ignored, each
-            sentence once; grows in use.
+        notes: What it runs on, what was assumed, raised or ignored, each sentence once; it grows.
         networks: The three calls of a frame; a fast path puts others here.
         painter: What paints whole frames; ``None`` where the networks are called one by one.
         relay: What paints several whole frames side by side, each for longer; ``None`` where
@@ -159,7 +159,7 @@ class Engine:
         notes = tuple(note for _, text in parts for note in text.notes)
         notes += tuple(self._unknown(part.text) for part in asked if not self._knows(part.text))
         states = mix([(w, t.prompt_embeds) for w, t in parts]).to(self.device, self.dtype)
-        text_embeds = _mix_pooled(pooled, self.device, self.dtype)
+        text_embeds = mix_pooled(pooled, self.device, self.dtype)
         timestep_cond: Tensor | None = None
         guidance_scale: float | None = None
         if self.networks.guidance_width is not None:
@@ -212,12 +212,11 @@ class Engine:
             noise: (num_inference_steps or more, C, h, w); one fixed tensor a step.
             conditioning: From `encode_prompt`.
             schedule: From `schedule`.
-            frame_latents: The frame's own clean latents, for a UNet that sees them too; ``None``
-                takes `latents`. Others than `latents` where history was mixed into those.
+            frame_latents: The frame's own, for a UNet that sees them too; `latents` by default.
         """
         batch, _, height, width = latents.shape
         factor = self.networks.spatial_factor
-        frame = self.frame_input(latents if frame_latents is None else frame_latents)
+        frame = latents if frame_latents is None else frame_latents
         added = self.added(conditioning, (width * factor, height * factor), batch=batch)
         timestep_cond = self.timestep_cond(conditioning, schedule)
         prompt_embeds = for_batch(conditioning.prompt_embeds, batch)
@@ -226,7 +225,7 @@ class Engine:
         with explained_memory_errors(self.device):
             for index, step in enumerate(schedule.steps):
                 z_t = add_noise(denoised, noise[index], step)
-                seen = z_t if frame is None else torch.cat([z_t, frame], dim=1)
+                seen = self.seen(z_t, frame, denoised if index else None)
                 prediction = self.networks.predict(
                     seen if guidance_scale is None else torch.cat([seen, seen]),
                     schedule.timesteps[index : index + 1],
@@ -337,11 +336,19 @@ class Engine:
         for painting in [self.begin(*given, ahead=ahead) for _ in range(count)]:
             painting()
 
-    def frame_input(self, latents: Tensor) -> Tensor | None:
-        """What a UNet that sees the frame is fed (instruct-pix2pix: without the scaling)."""
+    def seen(self, z_t: Tensor, frame_latents: Tensor, denoised: Tensor | None) -> Tensor:
+        """What the UNet sees, (B, C, h, w), or (B, 2 C, h, w) where that is also the frame.
+
+        Args:
+            z_t, frame_latents: The noised latents and the frame's own, both (B, C, h, w).
+            denoised: What the step before made; ``None`` at the first.
+        """
         if not self.networks.sees_frame:
-            return None
-        return latents if self.frame_is_scaled else self.networks.unscale(latents)
+            return z_t
+        frame, share = frame_latents, self.schedule_config.self_conditioning
+        if share and denoised is not None:
+            frame = torch.lerp(frame, denoised, share)
+        return torch.cat([z_t, frame if self.frame_is_scaled else self.networks.unscale(frame)], 1)
 
     def added(
         self, conditioning: Conditioning, size: Size, *, batch: int
@@ -390,10 +397,3 @@ class Engine:
             ids = [height, width, 0, 0, height, width]
             self._time_ids[size] = torch.tensor([ids], dtype=self.dtype, device=self.device)
         return self._time_ids[size]
-
-
-def _mix_pooled(
-    parts: list[tuple[float, Tensor | None]], device: torch.device, dtype: torch.dtype
-) -> Tensor | None:
-    present = [(weight, tensor) for weight, tensor in parts if tensor is not None]
-    return mix(present).to(device, dtype) if present else None

@@ -45,6 +45,9 @@ class ScheduleConfig:
     """The noise process a model was trained on; fields and defaults of diffusers' LCMScheduler.
 
     `rule` and `eta` (of TCD) say how its steps follow each other; see `models.steps`.
+    `self_conditioning`, 0 to 1, is for a UNet that sees the frame: how much of what a step made
+    lies in the frame that the next one sees (arXiv 2208.04202, section 3.2, has it on channels of
+    its own).
     """
 
     num_train_timesteps: int = 1000
@@ -60,6 +63,7 @@ class ScheduleConfig:
     rescale_betas_zero_snr: bool = False
     rule: Rule = "lcm"
     eta: float = 0.3
+    self_conditioning: float = 0.0
 
     def __post_init__(self) -> None:
         if self.beta_schedule not in get_args(BetaSchedule):
@@ -72,6 +76,8 @@ class ScheduleConfig:
             raise ValueError(f"got rule={self.rule!r}, expected {', '.join(get_args(Rule))}")
         if not 0 <= self.eta <= 1:
             raise ValueError(f"got eta={self.eta}, expected 0 to 1")
+        if not 0 <= self.self_conditioning <= 1:
+            raise ValueError(f"got self_conditioning={self.self_conditioning}, expected 0 to 1")
         if not 1 <= self.original_inference_steps <= self.num_train_timesteps:
             raise ValueError(
                 f"got original_inference_steps={self.original_inference_steps}, "

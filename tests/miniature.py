@@ -201,7 +201,9 @@ def save_bundled_like(folder: Path) -> str:
     for name, part in parts.items():
         part.save_pretrained(folder / name)
     make_tokenizer().save_pretrained(folder / "tokenizer")
-    LCMScheduler(**SCHEDULER, prediction_type="v_prediction").save_pretrained(folder / "scheduler")
+    scheduler = LCMScheduler(**SCHEDULER, prediction_type="v_prediction")
+    scheduler.register_to_config(self_conditioning=0.25)  # ours alone
+    scheduler.save_pretrained(folder / "scheduler")
     index = {
         "_class_name": "LatentConsistencyModelImg2ImgPipeline",
         "scheduler": ["diffusers", "LCMScheduler"],

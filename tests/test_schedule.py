@@ -143,6 +143,7 @@ def test_every_possible_smallest_strength_is_enough() -> None:
         ({"thresholding": True}, "thresholding"),
         ({"rule": "heun"}, "rule='heun'"),
         ({"eta": 1.5}, "eta=1.5"),
+        ({"self_conditioning": -0.1}, "self_conditioning=-0.1"),
     ],
 )
 def test_a_noise_process_of_another_kind_is_refused(values: dict[str, Any], words: str) -> None:

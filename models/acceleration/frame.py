@@ -155,13 +155,12 @@ class FrameFunction:
     def run(self) -> None:
         """Paint `data` into `output`; the host neither waits nor reads a number back."""
         parts = self.parts
-        latents = parts.opening(self.data)
-        frame = self._engine.frame_input(latents)
+        latents = frame = parts.opening(self.data)
         for index, held in enumerate(self._held):
             # numbers of this step as tensors: a capture keeps where they are, not what they are
             step = Step(0, *cast(Any, self._scalars[index].unbind()))
             z_t = add_noise(latents, self._noise[index], step)
-            seen = z_t if frame is None else torch.cat([z_t, frame], dim=1)
+            seen = self._engine.seen(z_t, frame, latents if index else None)
             if self._form[2] == 2:
                 both = parts.body(torch.cat([seen, seen]), *held)
                 prediction = guided(both, self._guidance_scale)

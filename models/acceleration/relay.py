@@ -107,7 +107,8 @@ class Relay:
         count = self.in_flight
         encoders = _side_by_side(engine.networks.encode, (run.image,), count)
         # a body's callback starts the body of the next step, which cannot be its own request
-        bodies = _side_by_side(predictor.body, (run.seen(latents), *run.held[0]), count, each=2)
+        seen = engine.seen(latents, latents, None)
+        bodies = _side_by_side(predictor.body, (seen, *run.held[0]), count, each=2)
         decoders = _side_by_side(engine.networks.decode, (latents,), count)
         for k in range(count):
             self._lanes.append(Lane(encoders[k], (bodies[k], bodies[count + k]), decoders[k]))
@@ -132,7 +133,7 @@ class Run:
 
     Attributes:
         image: (1, 3, H, W), the frame.
-        frame: What a UNet that sees the frame is fed; set when it is encoded.
+        frame: Its latents (1, C, h, w); set when it is encoded.
         held: For each step, what the body is held to.
     """
 
@@ -146,12 +147,7 @@ class Run:
     ) -> None:
         self.engine, self.image, self.noise = engine, image, noise
         self.schedule, self.held = schedule, held
-        self.frame: Tensor | None = None
-
-    def seen(self, latents: Tensor) -> Tensor:
-        """What the body sees beside what it is held to."""
-        frame = self.engine.frame_input(latents) if self.frame is None else self.frame
-        return latents if frame is None else torch.cat([latents, frame], dim=1)
+        self.frame = torch.empty(0)
 
 
 class Lane:
@@ -196,7 +192,7 @@ class Lane:
         request.start(inputs, guarded)
 
     def _encoded(self, run: Run, picture: "Picture", latents: Tensor) -> None:
-        run.frame = run.engine.frame_input(latents)
+        run.frame = latents
         self._step(run, picture, 0, latents)
 
     def _step(self, run: Run, picture: "Picture", index: int, denoised: Tensor) -> None:
@@ -204,7 +200,8 @@ class Lane:
             self._start(self._decode, (denoised,), partial(self._decoded, run, picture))
             return
         z_t = add_noise(denoised, run.noise[index], run.schedule.steps[index])
-        inputs = run.seen(z_t), *run.held[index]
+        seen = run.engine.seen(z_t, run.frame, denoised if index else None)
+        inputs = seen, *run.held[index]
         then = partial(self._predicted, run, picture, index, z_t)
         self._start(self._bodies[index % 2], inputs, then)
 
