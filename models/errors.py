@@ -39,6 +39,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in told for words in _OUT_OF_MEMORY)
 
 
+def in_short(error: BaseException) -> str:
+    """What an error says, on one line of at most 200 characters; its class if it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 @contextmanager
 def explained_memory_errors(device: object) -> Iterator[None]:
     """Turn the allocators' errors into ours."""

@@ -32,6 +32,7 @@ from models.acceleration.blueprint import (
 from models.acceleration.device import Device
 from models.acceleration.frame import FrameFunction, Parts, Shape
 from models.engine import Engine
+from models.errors import in_short
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +215,7 @@ class _Worker:
                 if not self._is_closed:
                     job.parts = self._made(job)
         except LOADING_ERRORS as err:
-            job.failure = " ".join(str(err).split())[:200] or type(err).__name__
+            job.failure = in_short(err)
         finally:
             job.done.set()
 

@@ -33,7 +33,7 @@ from models.acceleration.rewrites import (
 from models.acceleration.threads import physical_cores, quickest_threads, told
 from models.acceleration.trial import is_better
 from models.engine import Engine
-from models.errors import ModelError
+from models.errors import ModelError, in_short
 from models.networks import TIME_ID_COUNT, LatentDecoder, LatentEncoder, Predictor, make_networks
 
 EXAMPLE_TIMESTEP = 499
@@ -52,7 +52,7 @@ def accelerate_cpu(engine: Engine) -> None:
         use_eager(engine)
         engine.note(f"OpenVINO would be faster: {INSTALL}", logging.INFO)
     except (RuntimeError, UnsupportedUNetError) as err:
-        engine.note(f"OpenVINO cannot run this model: {' '.join(str(err).split())[:200]}")
+        engine.note(f"OpenVINO cannot run this model: {in_short(err)}")
         use_eager(engine)
 
 
@@ -114,8 +114,7 @@ def _quantize(engine: Engine) -> bool:
         )
         is_taken = is_better(engine, quick, QUANTIZED_PSNR_DB)
     except (ValueError, RuntimeError, ModelError) as err:
-        reason = " ".join(str(err).split())[:200]
-        engine.note(f"its convolutions are not computed in 8-bit integers: {reason}")
+        engine.note(f"its convolutions are not computed in 8-bit integers: {in_short(err)}")
         return False
     if engine.notes != notes:  # a part of it was refused and ran on torch
         engine.notes = notes

@@ -26,6 +26,7 @@ from models.acceleration.ring import Painting, Ring
 from models.acceleration.shortcut import Shortcut, keeps_picture
 from models.conditioning import Conditioning
 from models.engine import Engine
+from models.errors import in_short
 from models.painting import Painting as Picture
 from models.schedule import Schedule
 
@@ -69,7 +70,7 @@ class FrameGraph:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as err:
-            on_failure(f"a frame cannot be captured: {_reason(err)}")
+            on_failure(f"a frame cannot be captured: {in_short(err)}")
             self._replay = self._run
 
     def begin(self, data: Data, recipe: Recipe) -> Painting:
@@ -94,7 +95,7 @@ class FrameGraph:
             self._replay = self._captured()
         except RuntimeError as err:  # among them torch.OutOfMemoryError
             self.frame.parts, self._shortcut = before
-            self._on_failure(f"faster kernels are there, but cannot be taken: {_reason(err)}")
+            self._on_failure(f"faster kernels are there, but cannot be taken: {in_short(err)}")
 
     def finish(self) -> None:
         """Wait for the frames on their way."""
@@ -195,7 +196,3 @@ class FrameGraphs:
 
     def _faster(self, frame: FrameFunction) -> Parts | None:
         return None if self._compiled is None else self._compiled.take(frame)
-
-
-def _reason(err: Exception) -> str:
-    return " ".join(str(err).split())[:200]

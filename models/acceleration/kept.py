@@ -44,6 +44,7 @@ from models.acceleration.seals import drop_unsealed, is_whole, seal
 from models.acceleration.threads import physical_cores
 from models.conditioning import PromptEncoder, TextStage
 from models.engine import Engine
+from models.errors import in_short
 from models.networks import Networks
 from models.presets import Preset
 from models.schedule import ScheduleConfig
@@ -112,7 +113,7 @@ def load_kept(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | None
             shutil.rmtree(place, ignore_errors=True)
             failure = err
     if isinstance(failure, OSError | RuntimeError):  # of OpenVINO, where a disk is full
-        why = getattr(failure, "strerror", None) or " ".join(str(failure).split())[:200]
+        why = getattr(failure, "strerror", None) or in_short(failure)
         plain().note(
             f"what is compiled cannot be kept in {root}, so every start compiles; "
             f"{FOLDER_VARIABLE} names another folder ({why})"

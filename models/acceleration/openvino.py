@@ -22,6 +22,7 @@ from torch import Tensor
 from models.acceleration.quantization import Ranges, quantized
 from models.acceleration.seals import add_to_seal
 from models.acceleration.threads import told
+from models.errors import in_short
 
 Precision = Literal["f32", "bf16"]
 PRECISIONS: dict[Precision, str] = {"bf16": "bfloat16", "f32": "float32"}
@@ -121,8 +122,8 @@ class OpenVinoCall:
             compiled = self._compiled_for(shapes, {})
             return Request(compiled.create_infer_request(), self._tensor_type)
         except RuntimeError as err:
-            reason = " ".join(str(err).split())[:200]
-            self._on_failure(f"OpenVINO refuses {shapes[0]}, so plain torch runs it: {reason}")
+            failed = f"OpenVINO refuses {shapes[0]}, so plain torch runs it: {in_short(err)}"
+            self._on_failure(failed)
             return None
 
     def _compiled_for(self, shapes: Shapes, changed: dict[str, Any]) -> Any:

@@ -23,6 +23,7 @@ from models.acceleration.openvino import OpenVinoCall, Request
 from models.acceleration.predictor import SplitPredictor
 from models.conditioning import Conditioning
 from models.engine import Engine
+from models.errors import in_short
 from models.painting import Painting
 from models.schedule import Schedule, add_noise, consistency
 
@@ -66,8 +67,7 @@ class Relay:
                 self._make_lanes(run, data.shape)
             except RuntimeError as err:
                 engine: Engine = self._engine
-                reason = " ".join(str(err).split())[:200]
-                engine.note(f"frames are painted one by one, not side by side: {reason}")
+                engine.note(f"frames are painted one by one, not side by side: {in_short(err)}")
                 engine.relay = None
                 return engine.begin(data, noise, conditioning, schedule)
         lane = self._lanes[0]
