@@ -17,12 +17,16 @@ STYLE = Style("ink drawing", strength=0.6, seed=3)
 WAYS = 2
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+@pytest.fixture(scope="module", params=[False, True], ids=["floats", "integers"])
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.acceleration.cpu.is_better", lambda *_: request.param)
         patch.setenv("ALLAPRIMA_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr("models.acceleration.kept.physical_cores", lambda: WAYS)
         engine = load_engine("bundled", device="cpu")
+    assert any("8-bit integers and" in note for note in engine.notes) == request.param
     yield engine
     engine.close()
 
