@@ -36,11 +36,14 @@ class Contestant:
         note: Beside its row.
         compare: Paints for the comparison of pictures where `prepare`'s cannot be compared (it
             draws other noise); ``None`` compares what is timed.
+        reference: Makes what paints its reference, where the first row's picture is none: that of
+            another autoencoder, or of other noise.
         is_comparable: Whether its pictures can be those of the reference at all.
         work: What it does a call, for its share of the roofline.
         failure: Why there is nothing to see.
         threads: torch's own; OpenVINO has others.
-        peak_mb: Most GPU memory that its set-up took, its weights included; ``None`` without one.
+        peak_mb: Most GPU memory that it took, its weights included; ``None`` without a GPU.
+        resident_mb: What of it was still taken after the set-up.
         times_ms: Of each timed call, on the host's clock.
         device_ms: The same on the GPU's: from the first work that is queued to the end of the last.
     """
@@ -50,6 +53,7 @@ class Contestant:
     prepare: Callable[[Any], Paint]
     note: str = ""
     compare: Callable[[Paint], Paint] | None = None
+    reference: Callable[[], Paint] | None = None
     is_comparable: bool = True
     work: Work | None = None
     paint: Paint | None = None
@@ -57,21 +61,21 @@ class Contestant:
     setup_s: float = 0.0
     threads: int = 1
     peak_mb: float | None = None
+    resident_mb: float = 0.0
     times_ms: list[float] = field(default_factory=list)
     device_ms: list[float] = field(default_factory=list)
 
     def set_up(self, data: Data, threads: int) -> None:
         """Load it and paint once; torch's thread count, which it may set, is remembered."""
         torch.set_num_threads(threads)
-        before_bytes = _reset_peak()
+        memory = Memory()
         loaded = self.load()
         start_s = time.perf_counter()
         self.paint = self.prepare(loaded)
         self.paint(data)
         self.setup_s = time.perf_counter() - start_s
         self.threads = torch.get_num_threads()
-        if before_bytes is not None:
-            self.peak_mb = (torch.cuda.max_memory_allocated() - before_bytes) / 1e6
+        self.peak_mb, self.resident_mb = memory.peak_mb(), memory.grown_mb()
 
     def round(self, data: Data, count: int, stopwatch: "Stopwatch") -> None:
         """Paint a few times to warm up, then `count` times that are timed."""
@@ -79,6 +83,7 @@ class Contestant:
         torch.set_num_threads(self.threads)
         for _ in range(WARM_UP_CALLS):
             self.paint(data)
+        memory = Memory()
         for _ in range(count):
             start_s = time.perf_counter()
             stopwatch.start()
@@ -88,6 +93,8 @@ class Contestant:
             elapsed_ms = stopwatch.elapsed_ms()
             if elapsed_ms is not None:
                 self.device_ms.append(elapsed_ms)
+        if self.peak_mb is not None:
+            self.peak_mb = max(self.peak_mb, self.resident_mb + (memory.peak_mb() or 0.0))
 
     def attempt(self, step: Callable[[], object]) -> None:
         """Take a step; what it raises becomes the reason of the row, and its memory is freed."""
@@ -101,6 +108,28 @@ class Contestant:
             self.failure = self.failure[:LONGEST_REASON]
             self.paint = None
             _free()
+
+
+class Memory:
+    """Memory that torch takes on the GPU from now on, beside what it has already."""
+
+    def __init__(self) -> None:
+        self._before_bytes: int | None = None
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+            self._before_bytes = torch.cuda.memory_allocated()
+
+    def peak_mb(self) -> float | None:
+        """The most so far; ``None`` without a GPU."""
+        if self._before_bytes is None:
+            return None
+        return (torch.cuda.max_memory_allocated() - self._before_bytes) / 1e6
+
+    def grown_mb(self) -> float:
+        """What is still taken now."""
+        if self._before_bytes is None:
+            return 0.0
+        return (torch.cuda.memory_allocated() - self._before_bytes) / 1e6
 
 
 class Stopwatch:
@@ -155,9 +184,20 @@ def contest(
 
 
 def rows(contestants: list[Contestant], data: Data, peak: Peak | None) -> list[dict[str, object]]:
-    """A row each; the first one's picture is the reference."""
-    reference = _picture(contestants[0], data)
-    return [_row(contestant, data, reference, peak) for contestant in contestants]
+    """A row each; the first one's picture is the reference of those without their own."""
+    first = _picture(contestants[0], data)
+    return [_row(each, data, _reference(each, data, first), peak) for each in contestants]
+
+
+def _reference(contestant: Contestant, data: Data, first: Data | None) -> Data | None:
+    """What its picture is held against; its own is made for this alone, and freed."""
+    make = contestant.reference
+    if make is None or contestant.paint is None:
+        return first
+    pictures: list[Data] = []
+    contestant.attempt(lambda: pictures.append(make()(data)))
+    _free()
+    return pictures[0] if pictures else None
 
 
 def _row(
@@ -198,6 +238,20 @@ def _picture(contestant: Contestant, data: Data) -> Data | None:
     return pictures[0] if pictures else None
 
 
+def in_full_float32(paint: Paint) -> Paint:
+    """The same without TF32, which torch takes for float32 convolutions unless told otherwise."""
+
+    def painted(data: Data) -> Data:
+        settings = torch.backends.cudnn
+        before, settings.allow_tf32 = settings.allow_tf32, False
+        try:
+            return paint(data)
+        finally:
+            settings.allow_tf32 = before
+
+    return painted
+
+
 def likeness(picture: Data | None, reference: Data | None) -> dict[str, object]:
     """PSNR in dB, which equal pictures have not, and whether they are equal."""
     if picture is None or reference is None:
@@ -214,14 +268,6 @@ def make_frames(width: int, height: int, batch: int = 1) -> Data:
     waves = [np.sin(9 * x + 5 * y), np.cos(7 * x * y + 2), np.sin(12 * (x - y) + 1)]
     smooth = np.stack(waves, axis=2) * 90 + 127
     return (smooth + grain).clip(0, 255).astype(np.uint8)
-
-
-def _reset_peak() -> int | None:
-    """Bytes in use on the GPU before a contestant comes; ``None`` without a GPU."""
-    if not torch.cuda.is_available():
-        return None
-    torch.cuda.reset_peak_memory_stats()
-    return torch.cuda.memory_allocated()
 
 
 def _free() -> None:

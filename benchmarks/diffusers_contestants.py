@@ -7,12 +7,13 @@ Generative AI Part III: Diffusion" (pytorch.org), whose Inductor settings are us
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 from unittest.mock import patch
 
 import numpy as np
 import torch
-from contest import Contestant, Data, Paint
+from contest import Contestant, Data, Paint, in_full_float32
 from diffusers import (
     LCMScheduler,
     StableDiffusionImg2ImgPipeline,
@@ -49,7 +50,7 @@ def diffusers_contestants(case: Case, *, compiled: bool) -> list[Contestant]:
         compiled: With a compiled row, whose set-up takes minutes.
     """
     found = [
-        _contestant(case, "kl", "diffusers", note="another VAE: no PSNR"),
+        _contestant(case, "kl", "diffusers", note="another VAE"),
         _contestant(case, "tiny", "diffusers, TAESD"),
     ]
     if compiled:
@@ -60,14 +61,16 @@ def diffusers_contestants(case: Case, *, compiled: bool) -> list[Contestant]:
 def _contestant(
     case: Case, vae: Literal["tiny", "kl"], name: str, *, note: str = "", compiled: bool = False
 ) -> Contestant:
+    exact = replace(case, dtype=torch.float32)
+    # a batch of theirs draws noise for each frame, ours has the same for all
+    is_alone = vae == "kl" or case.batch > 1
     return Contestant(
         name,
         load=lambda: make_pipeline(case, vae),
         prepare=lambda pipeline: _painter(case, pipeline, compiled=compiled),
         note=note,
         compare=_with_our_noise,
-        # a batch of theirs draws noise for each frame, ours has the same for all
-        is_comparable=vae != "kl" and case.batch == 1,
+        reference=(lambda: _reference(exact, vae)) if is_alone else None,
         work=case.work(vae),
     )
 
@@ -121,6 +124,12 @@ def _painter(case: Case, pipeline: Any, *, compiled: bool) -> Paint:
         return np.stack([np.asarray(picture) for picture in painted])
 
     return paint
+
+
+def _reference(case: Case, vae: Literal["tiny", "kl"]) -> Paint:
+    """Their own picture in float32."""
+    paint = _painter(case, make_pipeline(case, vae), compiled=False)
+    return in_full_float32(_with_our_noise(paint))
 
 
 def _compile(pipeline: Any) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from contest import Contestant, Data, Paint, Unavailable
+from contest import Contestant, Data, Paint, Unavailable, in_full_float32
 from diffusers_contestants import diffusers_contestants
 from painters import painter, painter_in_flight
 from random_models import Case, random_engine
@@ -33,7 +33,7 @@ def gpu_contestants(case: Case, *, compiled: bool) -> list[Contestant]:
         return painter(engine, case.style, case.size)
 
     reference = _ours(replace(case, dtype=torch.float32), "ours, plain, float32", plain)
-    reference.compare = _in_full_float32
+    reference.compare = in_full_float32
     found = [
         reference,
         *diffusers_contestants(case, compiled=compiled),
@@ -45,20 +45,6 @@ def gpu_contestants(case: Case, *, compiled: bool) -> list[Contestant]:
     if compiled:
         found += _graphed(case, "ours, compiled, one graph", "now")
     return found
-
-
-def _in_full_float32(paint: Paint) -> Paint:
-    """The same without TF32, which torch takes for float32 convolutions unless told otherwise."""
-
-    def compare(data: Data) -> Data:
-        settings = torch.backends.cudnn
-        before, settings.allow_tf32 = settings.allow_tf32, False
-        try:
-            return paint(data)
-        finally:
-            settings.allow_tf32 = before
-
-    return compare
 
 
 def _graphed(case: Case, name: str, compile: CompileMode) -> list[Contestant]:
