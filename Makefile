@@ -62,4 +62,4 @@ test-devices: $(INSTALLED)
 	$(AS_ROOT) sh tests/devices/virtual_machine.sh $(abspath $(BIN))/python
 
 clean:
-	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

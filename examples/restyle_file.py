@@ -8,6 +8,7 @@ from stream import Session, Stylizer, open_sink, open_source
 clip, painted, prompt, *model = sys.argv[1:]
 source = open_source(clip)
 sink = open_sink(painted, info=source.info)
-stylizer = Stylizer(load_engine(*model or ["bundled"]), Style(prompt=prompt))
+engine, style = load_engine(*model or ["bundled"]), Style(prompt=prompt)
+stylizer = Stylizer(engine, style, look_ahead=True, overlap=True)  # as a file job has it
 stats = Session(source, stylizer, sink).run()
 print(f"{painted}: {stats.frames_out} frames at {stats.fps:.1f} a second", *stats.notes, sep="\n")

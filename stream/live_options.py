@@ -39,7 +39,7 @@ From = Annotated[
         "--from",
         "--camera",
         metavar="IN",
-        help="Camera number, name or /dev/videoN; rtsp://, rtmp://, http://, udp://; "
+        help="Camera number, name or /dev/videoN; rtsp://, rtmp://, http://, udp://, tcp://; "
         "screen[:WxH+X+Y]; a file; testsrc.",
         rich_help_panel=IN,
     ),
@@ -51,7 +51,7 @@ To = Annotated[
         "--to",
         metavar="OUT",
         help="window (the default), virtualcam, pipewire, a video file, rtmp://, rtsp://, udp://, "
-        "live.m3u8 or null; may be repeated.",
+        "tcp://, live.m3u8 or null; may be repeated.",
     ),
 ]
 CameraSize = Annotated[

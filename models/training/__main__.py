@@ -129,7 +129,7 @@ def _train(options: argparse.Namespace) -> None:
         text.train(runs / "text", plan(options, 3000, 64, 2e-3), text.sentence_encoder(runs))
     elif options.stage == "autoencoder":
         autoencoder.train(
-            runs / "pairs" / "train", runs / "autoencoder", plan(options, 3200, 32, 1.5e-3)
+            runs / "pairs" / "train", runs / "autoencoder", plan(options, 2500, 32, 8e-4)
         )
     elif options.stage == "teacher":
         diffusion.train(
@@ -142,7 +142,7 @@ def _train(options: argparse.Namespace) -> None:
             compiled=options.compile, keep_decoder=options.keep_decoder,
         )  # fmt: skip
     else:
-        judge.train(runs, plan(options, 3000, 24, 1.5e-3))
+        judge.train(runs, plan(options, 6000, 24, 1.5e-3))
 
 
 def _finish(options: argparse.Namespace) -> None:
