@@ -32,6 +32,9 @@ CLOSE = 1
 """uint8 levels: the same number may round to either side of a half."""
 
 
+LEAST_PSNR_DB = 35.0
+
+
 def divided(engine: Engine) -> Engine:
     assert isinstance(engine.networks.predict, Predictor)
     engine.networks = replace(engine.networks, predict=split(engine.networks.predict))
@@ -69,6 +72,13 @@ def paint(engine: Engine, style: Style, data: Data | None = None) -> Data:
 def assert_same(ours: Data, theirs: Data) -> None:
     assert theirs.std() > 1  # a picture
     assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= CLOSE
+
+
+def assert_alike(ours: Data, theirs: Data) -> None:
+    """As one picture: kernels differ in TF32 and in float16."""
+    assert ours.shape == theirs.shape
+    error = np.square(ours.astype(float) - theirs).mean()
+    assert 10 * np.log10(255**2 / max(error, 1e-9)) >= LEAST_PSNR_DB
 
 
 def ready(engine: Engine) -> Engine:

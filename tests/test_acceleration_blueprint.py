@@ -27,7 +27,7 @@ from models.acceleration.blueprint import (
     make_blueprint,
     weights_of,
 )
-from models.acceleration.build import build, compile_part
+from models.acceleration.build import PATCHES, build, compile_part
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None and shutil.which("clang++") is None,
@@ -91,11 +91,13 @@ class _Mixer(nn.Module):
 
 @needs_compiler
 @pytest.mark.filterwarnings("ignore")  # of torch's own modules, which Inductor imports
+@pytest.mark.parametrize("patches", [{}, PATCHES["cuda"]], ids=["cpu", "as for cuda"])
 def test_compiled_on_a_cpu_paints_the_same_and_sees_weights_written_in_place(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patches: dict[str, bool]
 ) -> None:
     import torch._inductor as inductor
 
+    monkeypatch.setitem(PATCHES, "cpu", patches)
     convert: Any = nn.Module.to
     with torch.device("meta"):
         hollow = convert(_Mixer(), memory_format=torch.channels_last).requires_grad_(False)

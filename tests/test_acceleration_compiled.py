@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from miniature import make_engine, make_lcm
 from painting import (
     STYLE,
@@ -28,6 +29,7 @@ from models.acceleration.blueprint import (
     make_blueprint,
 )
 from models.acceleration.compiled import BuildingProcess, CompiledNetworks
+from models.acceleration.device import Work
 from models.acceleration.frame import Parts
 from models.acceleration.graphs import FrameGraphs
 
@@ -73,15 +75,16 @@ class _Build:
 class _Load:
     """Loads the engine's own networks, counted."""
 
-    def __init__(self, *, fails: int = 0) -> None:
+    def __init__(self, *, fails: int = 0, error: type[RuntimeError] = RuntimeError) -> None:
         self.fails = fails
+        self.error = error
         self.calls: list[str] = []
 
     def __call__(self, folder: Path, own: Parts) -> Parts:
         assert (folder / "body.bin").read_text() == "kernels body"
         if self.fails:
             self.fails -= 1
-            raise RuntimeError("made for another machine")
+            raise self.error("made for another machine")
         return Parts(*(self._counted(name, getattr(own, name)) for name in PART_NAMES))
 
     def _counted(self, name: str, part: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -96,9 +99,9 @@ class _Load:
 def make_compiled(cache: Artifacts) -> Iterator[Callable[..., Engine]]:
     made: list[Engine] = []
 
-    def make(build: Any, load: Any, mode: Any = "now") -> Engine:
+    def make(build: Any, load: Any, mode: Any = "now", device: Any = None) -> Engine:
         engine = ready(make_engine(make_lcm()))
-        device = Repeater()
+        device = device or Repeater()
         networks = CompiledNetworks(engine, device, cache, mode, build, load)
         engine.painter = FrameGraphs(engine, device, networks)
         made.append(engine)
@@ -222,6 +225,39 @@ def test_damaged_cache_is_made_again(
     paint(engine, STYLE)
     assert len(build.folders) == 3
     assert load.calls and engine.notes == ["paints with compiled kernels"]
+
+
+def test_too_little_memory_is_no_fault_of_the_files(make_compiled: Callable[..., Engine]) -> None:
+    build = _Build()
+    paint(make_compiled(build, _Load()), STYLE)
+    engine = make_compiled(build, _Load(fails=1, error=torch.OutOfMemoryError))
+    paint(engine, STYLE)
+    assert any("not compiled" in note for note in engine.notes)
+    paint(make_compiled(build, _Load()), STYLE)
+    assert len(build.folders) == 1
+
+
+def test_networks_that_cannot_be_captured_are_tried_once(
+    make_compiled: Callable[..., Engine],
+) -> None:
+    class Full(Repeater):
+        def capture(self, work: Work, pool: object) -> Work:
+            if self.captures:
+                self.captures += 1
+                raise torch.OutOfMemoryError("full")
+            return super().capture(work, pool)
+
+    paint(make_compiled(_Build(), _Load()), STYLE)
+    device = Full()
+    engine = make_compiled(_Build(), _Load(), "auto", device)
+    paint(engine, STYLE)
+    assert jobs(engine)[0].done.wait(60)
+    for index in range(5):
+        assert_same(
+            paint(engine, STYLE, make_data(index)),
+            paint(make_engine(make_lcm()), STYLE, make_data(index)),
+        )
+    assert device.captures == 2
 
 
 def test_close_ends_the_compiler_and_its_thread(

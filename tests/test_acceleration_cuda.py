@@ -9,7 +9,7 @@ import pytest
 import torch
 from fakes import make_frames
 from miniature import make_engine, make_lcm, make_unet
-from painting import OTHER, STYLE, assert_same, make_data, make_lora, paint
+from painting import OTHER, STYLE, assert_alike, assert_same, make_data, make_lora, paint
 from replays import Repeater
 
 from models import Engine
@@ -73,8 +73,8 @@ def test_stylizer_paints_by_graphs_what_it_paints_call_by_call(folder: Path) -> 
 
 
 @pytest.mark.cuda
+@pytest.mark.timeout(1800)
 def test_compiled_kernels_on_a_gpu_keep_the_picture(folder: Path) -> None:
-    """Within 35 dB: kernels differ in TF32."""
     gpu = torch.device("cuda")
     plain, engine = (make_engine(make_lcm().to("cuda"), device=gpu) for _ in range(2))
     accelerate_cuda(engine, "now")
@@ -83,9 +83,7 @@ def test_compiled_kernels_on_a_gpu_keep_the_picture(folder: Path) -> None:
         for each in (plain, engine):
             Loras(each).set(loras)
         for style in (STYLE, OTHER, replace(STYLE, num_inference_steps=1)):
-            theirs = paint(plain, style, data).astype(float)
-            error = paint(engine, style, data).astype(float) - theirs
-            assert 10 * np.log10(255**2 / np.square(error).mean()) >= 35
+            assert_alike(paint(engine, style, data), paint(plain, style, data))
     assert "paints with compiled kernels" in engine.notes
     assert not any("cannot" in note or "not compiled" in note for note in engine.notes)
     engine.close()

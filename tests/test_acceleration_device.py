@@ -1,5 +1,6 @@
 """CUDA's answers to what a frame needs of a GPU, held against a stand-in for torch.cuda."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -60,6 +61,7 @@ class _FakeCuda:
         self.current: list[Any] = [self.main]
         self.devices: list[object] = []
         self.captured: list[dict[str, Any]] = []
+        self.slept: list[Any] = []
 
     def Event(self, enable_timing: bool = False) -> _Event:
         return _Event(None, enable_timing)
@@ -78,16 +80,25 @@ class _FakeCuda:
         self.devices.append(device)
         yield
 
+    def _sleep(self, cycles: int) -> None:
+        self.slept.append(self.current[-1])
+
     @contextmanager
     def stream(self, stream: _Stream) -> Iterator[None]:
+        before = list(self.current)
         self.current.append(stream)
-        yield
-        self.current.pop()
+        try:
+            yield
+        finally:
+            self.current = before
 
     @contextmanager
     def graph(self, graph: _Graph, **settings: Any) -> Iterator[None]:
+        """As torch's: a capture that fails leaves its stream the current one."""
         self.captured.append(settings)
+        self.current.append(settings["stream"])
         yield
+        self.current.pop()
 
 
 @pytest.fixture
@@ -128,8 +139,34 @@ def test_capture_is_on_a_stream_of_this_gpu_and_bears_other_threads(fake: _FakeC
     assert replay.__self__.replays == 1
 
 
+def test_a_failed_capture_leaves_the_thread_on_its_stream(fake: _FakeCuda) -> None:
+    def fail() -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    device = Cuda(GPU)
+    with pytest.raises(RuntimeError, match="not permitted"):
+        device.capture(fail, device.pool())
+    assert fake.current == [fake.main]
+    device.capture(lambda: None, device.pool())  # and nobody waits for ever
+
+
+def test_nothing_is_tried_aside_while_a_frame_is_captured(fake: _FakeCuda) -> None:
+    device, order = Cuda(GPU), []
+    aside = threading.Thread(target=device.aside, args=(lambda: order.append("aside"),))
+
+    def work() -> None:
+        aside.start()
+        aside.join(0.2)
+        order.append("captured")
+
+    device.capture(work, device.pool())
+    aside.join()
+    assert order == ["captured", "aside"]
+
+
 def test_work_aside_is_waited_for_and_timed_work_is_timed(fake: _FakeCuda) -> None:
     device, seen = Cuda(GPU), []
     device.aside(lambda: seen.append(fake.current[-1]))
     assert seen[0].calls == [("synchronize", None)] and seen[0] is not device.compute
     assert device.seconds(lambda: seen.append(SimpleNamespace())) == 0.002
+    assert fake.slept == [device.compute]  # all is queued before it is timed

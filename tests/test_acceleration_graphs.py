@@ -184,6 +184,29 @@ def test_what_cannot_be_captured_is_launched_and_said() -> None:
     ]
 
 
+def test_a_failed_capture_costs_no_other_its_graph() -> None:
+    """What it leaves of the pool's memory is torch's no more."""
+
+    class Once(Recorder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.spoilt: list[object] = []
+
+        def capture(self, work: Work, pool: object) -> Work:
+            assert not any(pool is each for each in self.spoilt)
+            if not self.spoilt:
+                self.spoilt.append(pool)
+                raise RuntimeError("operation not permitted")
+            return super().capture(work, pool)
+
+    device = Once()
+    engine = graphed(make_engine(make_lcm()), device)
+    for size in (SIZE, (32, 32)):
+        data = make_data(1, size)
+        assert_same(paint(engine, STYLE, data), paint(make_engine(make_lcm()), STYLE, data))
+    assert device.captures == 1
+
+
 def test_too_little_memory_is_no_reason_to_go_on() -> None:
     device = _Uncapturable()
     device.error = torch.OutOfMemoryError("CUDA out of memory")
@@ -345,12 +368,13 @@ def test_frames_on_their_way_on_a_gpu() -> None:
 
 
 @pytest.mark.cuda
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 def test_a_frame_makes_nothing_wait_on_a_gpu() -> None:
     engine = on_cuda(make_lcm())
     how = recipe(engine, STYLE)
     engine.paint(make_data(), how.noise, how.conditioning, how.schedule)
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         picture = engine.begin(make_data(), how.noise, how.conditioning, how.schedule)
     finally:
         torch.cuda.set_sync_debug_mode("default")

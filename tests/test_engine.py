@@ -359,6 +359,7 @@ def test_other_errors_pass_unchanged(engine: Engine) -> None:
 
 
 @pytest.mark.cuda
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize("make", [make_lcm, make_sdxl, make_instruct_pix2pix])
 def test_cuda_equals_the_cpu_and_never_waits(make: Callable[[], Any]) -> None:
     image = make_image()
@@ -369,8 +370,8 @@ def test_cuda_equals_the_cpu_and_never_waits(make: Callable[[], Any]) -> None:
     schedule = engine.schedule(STYLE)
     engine.warm_up(SIZE)
     on_device = image.cuda()
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         latents = engine.denoise(engine.encode(on_device), noise, conditioning, schedule)
         painted = engine.decode(latents)
     finally:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from fakes import make_frames
 from miniature import make_engine, make_instruct_pix2pix, make_lcm, make_sdxl, save_bundled_like
-from painting import OTHER, STYLE, Data, make_data, make_lora, paint
+from painting import OTHER, STYLE, Data, assert_alike, make_data, make_lora, paint
 from replays import Recorder
 
 from models import Engine, Style, load_engine
@@ -23,8 +23,6 @@ from models.loras import Loras
 from stream import Stylizer
 
 SIZE = (64, 64)
-LEAST_PSNR_DB = 35.0
-"""Kernels for channels_last may differ in TF32."""
 
 
 class CountingCuda(Cuda):
@@ -77,12 +75,6 @@ MODELS = {
     "pix2pix": of(make_instruct_pix2pix),
     "bundled": bundled_like,
 }
-
-
-def assert_alike(ours: Data, theirs: Data) -> None:
-    assert ours.shape == theirs.shape
-    error = np.square(ours.astype(float) - theirs).mean()
-    assert 10 * np.log10(255**2 / max(error, 1e-9)) >= LEAST_PSNR_DB
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)

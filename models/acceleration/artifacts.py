@@ -24,6 +24,8 @@ from models.acceleration.seals import is_sealed, is_whole, seal
 MOST_KEPT = 24
 """Folders; those used longest ago go first."""
 
+INDUCTOR_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+
 LOADING_ERRORS = (
     OSError,
     RuntimeError,
@@ -114,12 +116,21 @@ class CompiledPart:
         return output
 
 
+def inductor_folder(folder: Path) -> Path:
+    """Inductor's own cache, shared by the folders of a root."""
+    return folder.parent / ".inductor"
+
+
 def load_parts(folder: Path, own: Parts) -> Parts:
     """The compiled networks of a folder on the weights of the engine's own.
+
+    Where nothing else was said, Inductor keeps beside the folder which variant of a kernel was
+    quickest: it tries them at the first call, and would forget with the system's temporary files.
 
     Raises:
         Any of `LOADING_ERRORS`: The files are not for this Inductor.
     """
+    os.environ.setdefault(INDUCTOR_VARIABLE, str(inductor_folder(folder)))
     import torch._inductor  # takes seconds
 
     inductor: Any = torch._inductor

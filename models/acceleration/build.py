@@ -24,8 +24,9 @@ from models.acceleration.blueprint import (
 
 BLUEPRINT_NAME = "blueprint.json"
 
-CUDA_OPTIONS = {"max_autotune": True, "coordinate_descent_tuning": True}
-"""What mode "max-autotune-no-cudagraphs" of torch.compile comes to: the graph is captured by us."""
+PATCHES = {"cuda": {"max_autotune": True, "coordinate_descent_tuning": True}}
+"""Changes of Inductor's config, by type of device. CUDA's is what torch.compile's mode
+"max-autotune-no-cudagraphs" comes to: the graph is captured by us."""
 
 
 def build(folder: Path) -> None:
@@ -66,7 +67,7 @@ def compile_part(
         program.graph_module,
         [*given, *held],
         dynamic_shapes="from_example_inputs",
-        options=CUDA_OPTIONS if device.startswith("cuda") else {},
+        options={"config_patches": PATCHES.get(torch.device(device).type, {})},
         aot=True,
     )
 

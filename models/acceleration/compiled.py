@@ -21,7 +21,13 @@ from typing import Protocol
 import torch
 
 from models.acceleration import CompileMode
-from models.acceleration.artifacts import LOADING_ERRORS, Artifacts, load_parts
+from models.acceleration.artifacts import (
+    INDUCTOR_VARIABLE,
+    LOADING_ERRORS,
+    Artifacts,
+    inductor_folder,
+    load_parts,
+)
 from models.acceleration.blueprint import (
     PART_NAMES,
     Blueprint,
@@ -59,7 +65,12 @@ class BuildingProcess:
         root = str(Path(__file__).parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         spare = str(max(1, (os.cpu_count() or 1) // 2))  # the others go on painting
-        env = {"TORCHINDUCTOR_COMPILE_THREADS": spare, "OMP_NUM_THREADS": "1", **os.environ}
+        env = {
+            "TORCHINDUCTOR_COMPILE_THREADS": spare,
+            INDUCTOR_VARIABLE: str(inductor_folder(folder)),
+            "OMP_NUM_THREADS": "1",
+            **os.environ,
+        }
         with (folder / LOG_NAME).open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "models.acceleration.build", str(folder)],
@@ -111,10 +122,10 @@ class CompiledNetworks:
         if key not in self._jobs:
             self._jobs[key] = self._make_job(frame)
         job = self._jobs[key]
-        if (job.is_over and job.parts is None) or frame.parts is job.parts:
+        if (job.is_over and job.parts is None) or frame in job.offered:
             return None
         self._ask(job)
-        return self._outcome(job)
+        return self._outcome(job, frame)
 
     def close(self) -> None:
         """Stop compiling; what was taken stays good. May be called again."""
@@ -146,19 +157,23 @@ class CompiledNetworks:
             sentence = "compiling kernels for %dx%d: this takes minutes, once on this machine"
             logger.log(level, sentence, width, height)
 
-    def _outcome(self, job: "_Job") -> Parts | None:
+    def _outcome(self, job: "_Job", frame: FrameFunction) -> Parts | None:
         if not job.done.is_set():
             return None
         job.is_over = True
         if job.parts is None:
             self._engine.note(f"kernels are not compiled: {job.failure}", logging.INFO)
         else:
+            job.offered.add(frame)
             self._engine.note("paints with compiled kernels", logging.INFO)
         return job.parts
 
 
 class _Job:
-    """One shape's networks, wanted. `parts` and `failure` are the worker's until `done` is set."""
+    """One shape's networks, wanted. `parts` and `failure` are the worker's until `done` is set.
+
+    `offered` are the functions that were given them, whether they could take them or not.
+    """
 
     def __init__(self, blueprint: Blueprint | None, own: Parts) -> None:
         self.blueprint = blueprint
@@ -167,6 +182,7 @@ class _Job:
         self.is_queued = False
         self.is_over = blueprint is None
         self.done = threading.Event()
+        self.offered: weakref.WeakSet[FrameFunction] = weakref.WeakSet()
         self.parts: Parts | None = None
         self.failure = "it was broken off"
 
@@ -225,6 +241,8 @@ class _Worker:
         if folder is not None:
             try:
                 return self._loaded(folder, job)
+            except torch.OutOfMemoryError:
+                raise  # no fault of the files
             except LOADING_ERRORS:
                 self._artifacts.remove(job.blueprint)  # made again below
         return self._loaded(self._built(job.blueprint), job)

@@ -5,6 +5,7 @@ wait for, and capture. Behind a protocol, so that the order of things is proven 
 (tests/replays.py records and replays on a CPU, and runs every stream as late as it may).
 """
 
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -12,6 +13,9 @@ import torch
 from torch import Tensor
 
 Work = Callable[[], None]
+
+HEAD_START_CYCLES = 1_000_000
+"""Of the GPU's clock: half a millisecond or more."""
 
 
 class Event(Protocol):
@@ -75,6 +79,8 @@ class Cuda:
         self.upload = self._cuda.Stream(device)
         self.download = self._cuda.Stream(device)
         self._side = self._cuda.Stream(device)  # torch's own for captures is on the first GPU used
+        # what Triton does to find its quickest variant, in `aside`, would end any capture
+        self._alone = threading.Lock()
 
     def launch(self, stream: Any, work: Work) -> None:
         with self._cuda.device(self._device), self._cuda.stream(stream):
@@ -89,11 +95,14 @@ class Cuda:
 
     def aside(self, work: Work) -> None:
         stream = self._cuda.Stream(self._device)
-        self.launch(stream, work)
-        stream.synchronize()
+        with self._alone:
+            self.launch(stream, work)
+            stream.synchronize()
 
     def seconds(self, work: Work) -> float:
         start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
+        # while it sleeps, all is queued: launches must not be what is timed
+        self.launch(self.compute, lambda: self._cuda._sleep(HEAD_START_CYCLES))
         start.record(self.compute)
         self.launch(self.compute, work)
         end.record(self.compute)
@@ -110,7 +119,12 @@ class Cuda:
         graph = self._cuda.CUDAGraph()
         # another thread's calls (a decoder's, a compiler's) must not spoil this capture
         mode = {"pool": pool, "stream": self._side, "capture_error_mode": "thread_local"}
-        with self._cuda.device(self._device), self._cuda.graph(graph, **mode):
+        with (
+            self._alone,
+            self._cuda.device(self._device),
+            self._cuda.stream(self.compute),  # a capture that fails does not go back to it
+            self._cuda.graph(graph, **mode),
+        ):
             work()
         replay: Work = graph.replay
         return replay

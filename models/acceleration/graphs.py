@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -39,13 +39,29 @@ GRAPHS_KEPT = 6
 """Of the shapes and step counts that were used last: a governor moves among a few."""
 
 
+class Pool:
+    """Memory that captures share; a failed one leaves it as if it were still under way."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._handle = device.pool()
+
+    def capture(self, work: Work) -> Work:
+        """As `Device.capture`; after a failure the next capture has other memory."""
+        try:
+            return self._device.capture(work, self._handle)
+        except RuntimeError:
+            self._handle = self._device.pool()
+            raise
+
+
 class FrameGraph:
     """A `FrameFunction` captured: uint8 in, uint8 out, one launch between.
 
     Args:
         frame: What to capture; its recipe may change afterwards.
         device: Where.
-        pool: From `Device.pool`.
+        pool: Of all graphs that are replayed one at a time.
         on_failure: Told why, when it cannot be captured; it is launched kernel by kernel then.
         shortcut: Taken while kernels are chosen.
     """
@@ -54,7 +70,7 @@ class FrameGraph:
         self,
         frame: FrameFunction,
         device: Device,
-        pool: Any,
+        pool: "Pool",
         on_failure: Callable[[str], None],
         shortcut: Shortcut = nullcontext,
     ) -> None:
@@ -104,7 +120,7 @@ class FrameGraph:
     def _captured(self) -> Work:
         for _ in range(WARM_UP_RUNS):
             self._device.launch(self._device.compute, self._run)
-        return self._device.capture(self._run, self._pool)
+        return self._pool.capture(self._run)
 
     def _run(self) -> None:
         with self._shortcut():
@@ -144,7 +160,7 @@ class FrameGraphs:
         self._device = device
         self._compiled = compiled
         self._shortcut = shortcut
-        self._pool = device.pool()
+        self._pool = Pool(device)
         self._graphs: OrderedDict[tuple[Shape, Form], FrameGraph] = OrderedDict()
 
     def begin(
