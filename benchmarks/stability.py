@@ -7,7 +7,7 @@ no more flicker than the input's. The cheats (freeze, blur, average) show what t
 
 Prints tables, writes picture strips and plots, and ends with one line of JSON.
 
-    python benchmarks/stability.py [--quick] [--model FOLDER] [--prompt TEXT] [--out FOLDER]
+    python benchmarks/stability.py [--quick] [--model FOLDER] [--prompt TEXT] [--steps N] [--out FOLDER]
 """
 
 import argparse
@@ -55,6 +55,8 @@ def main() -> None:
         style = replace(style, prompt=args.prompt)
     if args.strength is not None:
         style = replace(style, strength=args.strength)
+    if args.steps is not None:
+        style = replace(style, num_inference_steps=args.steps)
     start_s = time.monotonic()
     rows = []
     bank = FeatureBank.of(load_engine(args.model, device=args.device, acceleration="off"))
@@ -98,6 +100,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     parser.add_argument("--prompt", help="the model's own default if not given")
     parser.add_argument("--strength", type=float, help="the model's own default if not given")
+    parser.add_argument("--steps", type=int, help="the model's own default if not given")
     parser.add_argument("--only", help="only the sequences whose name has this in it")
     parser.add_argument("--out", type=Path, default=Path("runs/stability"), help="for pictures")
     args = parser.parse_args()
