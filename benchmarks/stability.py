@@ -7,7 +7,8 @@ no more flicker than the input's. The cheats (freeze, blur, average) show what t
 
 Prints tables, writes picture strips and plots, and ends with one line of JSON.
 
-    python benchmarks/stability.py [--quick] [--model FOLDER] [--prompt TEXT] [--steps N] [--out FOLDER]
+    python benchmarks/stability.py [--quick] [--model FOLDER] [--prompt TEXT] [--steps N]
+                                    [--out FOLDER]
 """
 
 import argparse
