@@ -70,6 +70,7 @@ class Contestant:
         torch.set_num_threads(threads)
         memory = Memory()
         loaded = self.load()
+        _free()
         memory.forget_peak()  # random weights are made in float32
         start_s = time.perf_counter()
         self.paint = self.prepare(loaded)
@@ -91,9 +92,7 @@ class Contestant:
             self.paint(data)
             stopwatch.stop()
             self.times_ms.append((time.perf_counter() - start_s) * 1e3)
-            elapsed_ms = stopwatch.elapsed_ms()
-            if elapsed_ms is not None:
-                self.device_ms.append(elapsed_ms)
+        self.device_ms += stopwatch.laps_ms()
         if self.peak_mb is not None:
             self.peak_mb = max(self.peak_mb, self.resident_mb + (memory.peak_mb() or 0.0))
 
@@ -139,7 +138,11 @@ class Memory:
 
 
 class Stopwatch:
-    """Times a call on the device's own clock; on a CPU there is none, and it says ``None``."""
+    """Times calls on the device's own clock; on a CPU there is none.
+
+    It is read after the last of a round's calls: waiting in between would give a frame that is on
+    its way time that nobody counts.
+    """
 
     def start(self) -> None:
         pass
@@ -147,27 +150,30 @@ class Stopwatch:
     def stop(self) -> None:
         pass
 
-    def elapsed_ms(self) -> float | None:
-        return None
+    def laps_ms(self) -> list[float]:
+        """Of each call since it was read last; none where there is no such clock."""
+        return []
 
 
 class EventStopwatch(Stopwatch):
     """By CUDA events: one before the first work of a call, one after the last."""
 
     def __init__(self) -> None:
-        events: Any = torch.cuda.Event
-        self._first, self._last = events(enable_timing=True), events(enable_timing=True)
+        self._laps: list[tuple[Any, Any]] = []
 
     def start(self) -> None:
-        self._first.record()
+        events: Any = torch.cuda.Event
+        self._laps.append((events(enable_timing=True), events(enable_timing=True)))
+        self._laps[-1][0].record()
 
     def stop(self) -> None:
-        self._last.record()
+        self._laps[-1][1].record()
 
-    def elapsed_ms(self) -> float:
-        self._last.synchronize()
-        elapsed_ms: float = self._first.elapsed_time(self._last)
-        return elapsed_ms
+    def laps_ms(self) -> list[float]:
+        laps, self._laps = self._laps, []
+        if laps:
+            laps[-1][1].synchronize()
+        return [float(first.elapsed_time(last)) for first, last in laps]
 
 
 def contest(
@@ -197,13 +203,15 @@ def rows(contestants: list[Contestant], data: Data, peak: Peak | None) -> list[d
 
 def _reference(contestant: Contestant, data: Data, first: Data | None) -> Data | None:
     """What its picture is held against; its own is made for this alone, and freed."""
-    make = contestant.reference
-    if make is None or contestant.paint is None:
+    if contestant.reference is None or contestant.paint is None:
         return first
-    pictures: list[Data] = []
-    contestant.attempt(lambda: pictures.append(make()(data)))
-    _free()
-    return pictures[0] if pictures else None
+    try:
+        return contestant.reference()(data)
+    except Exception as err:  # what was timed stands without
+        contestant.note = f"{contestant.note}; no reference: {type(err).__name__}".lstrip("; ")
+        return None
+    finally:
+        _free()
 
 
 def _row(

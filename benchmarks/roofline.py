@@ -72,7 +72,7 @@ def measure_peak(device: torch.device) -> Peak:
     """The best of a few large products and copies."""
     side, count = PRODUCT_SIDE[device.type], COPIED_BYTES[device.type]
     dtype = torch.float16 if device.type == "cuda" else torch.bfloat16
-    matrix = torch.ones(side, side, device=device, dtype=dtype)
+    matrix = torch.randn(side, side, device=device, dtype=dtype)  # ones cost less power
     memory, copy = (torch.empty(count, dtype=torch.uint8, device=device) for _ in range(2))
     product_s = best_s(lambda: matrix @ matrix, device)
     copied_s = best_s(lambda: copy.copy_(memory), device)

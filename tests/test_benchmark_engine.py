@@ -223,6 +223,7 @@ def test_rounds_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class FakeEvent:
     now_ms = 0.0
+    waits = 0
 
     def __init__(self, enable_timing: bool) -> None:
         assert enable_timing
@@ -231,7 +232,7 @@ class FakeEvent:
         self.at_ms = FakeEvent.now_ms
 
     def synchronize(self) -> None:
-        pass
+        FakeEvent.waits += 1
 
     def elapsed_time(self, end: "FakeEvent") -> float:
         return end.at_ms - self.at_ms
@@ -240,6 +241,7 @@ class FakeEvent:
 def test_events_time_what_lies_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
     monkeypatch.setattr(FakeEvent, "now_ms", 0.0)
+    monkeypatch.setattr(FakeEvent, "waits", 0)
 
     def paint(data: np.ndarray) -> np.ndarray:
         FakeEvent.now_ms += 4.0
@@ -250,7 +252,20 @@ def test_events_time_what_lies_between_them(monkeypatch: pytest.MonkeyPatch) -> 
     row = rows(found, make_frames(8, 8), PEAK)[0]
     assert row["device_ms"] == 4.0
     assert row["share_of_roofline"] == pytest.approx(2.0 / 4.0)  # 2 GFLOP at 1 TFLOP/s
-    assert Stopwatch().elapsed_ms() is None
+    assert Stopwatch().laps_ms() == []
+    assert FakeEvent.waits == 1  # nothing waits between two calls
+
+
+def test_a_reference_that_fails_costs_no_figures() -> None:
+    def fail() -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    found = [contestant("first", lambda data: data), contestant("other", lambda data: data)]
+    found[1].reference = fail
+    contest(found, make_frames(8, 8), rounds=1, count=2)
+    row = rows(found, make_frames(8, 8), PEAK)[1]
+    assert row["p50_ms"] > 0 and row["psnr_db"] is None
+    assert row["note"] == "no reference: OutOfMemoryError"
 
 
 def test_the_floor_is_the_longer_of_products_and_weights() -> None:
