@@ -9,7 +9,7 @@ from miniature import make_engine, make_lcm
 from painting import make_frame, ready
 
 from models import Engine
-from models.acceleration.artifacts import MOST_KEPT, Artifacts
+from models.acceleration.artifacts import MOST_KEPT, STALE_S, Artifacts
 from models.acceleration.blueprint import (
     PART_NAMES,
     make_blueprint,
@@ -40,6 +40,15 @@ def test_what_was_kept_is_found(engine: Engine, cache: Artifacts, tmp_path: Path
     place = cache.keep(folder, blueprint)
     assert cache.find(blueprint) == place
     assert [path.name for path in (tmp_path / "compiled").iterdir()] == [blueprint.key]
+
+
+def test_what_a_killed_program_left_is_removed(engine: Engine, cache: Artifacts) -> None:
+    blueprint = make_blueprint(engine, make_frame(engine))
+    left, under_way = cache.begin(blueprint), cache.begin(blueprint)
+    day_before = under_way.stat().st_mtime - STALE_S - 1
+    os.utime(left, (day_before, day_before))
+    cache.begin(blueprint)
+    assert under_way.exists() and not left.exists()
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone", "digests"])

@@ -277,7 +277,13 @@ def test_close_ends_the_compiler_and_its_thread(
     engine.close()
 
 
-def test_compiler_in_a_process_of_its_own_fails_in_words(cache: Artifacts) -> None:
+def test_compiler_in_a_process_of_its_own_fails_in_words(
+    cache: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the user's own code has a package of that name."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
     engine = ready(make_engine(make_lcm()))
     folder = cache.begin(make_blueprint(engine, make_frame(engine)))
     facts = json.loads((folder / "blueprint.json").read_text())
@@ -292,3 +298,13 @@ def test_compiler_in_a_process_of_its_own_can_be_ended(cache: Artifacts) -> None
     building = BuildingProcess(cache.begin(make_blueprint(engine, make_frame(engine))))
     building.cancel()
     assert building.wait() != 0
+
+
+def test_compiler_ends_with_the_process_that_started_it(cache: Artifacts) -> None:
+    engine = ready(make_engine(make_lcm()))
+    folder = cache.begin(make_blueprint(engine, make_frame(engine)))
+    building = BuildingProcess(folder)
+    stdin: Any = building._process.stdin
+    stdin.close()  # what is left of a process that was killed
+    assert building.wait() == 1
+    assert compiled._last_words(folder) == "without a word"

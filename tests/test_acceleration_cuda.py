@@ -74,6 +74,7 @@ def test_stylizer_paints_by_graphs_what_it_paints_call_by_call(folder: Path) -> 
 
 @pytest.mark.cuda
 @pytest.mark.timeout(1800)
+@pytest.mark.filterwarnings("ignore")  # of torch's own modules, which Inductor imports
 def test_compiled_kernels_on_a_gpu_keep_the_picture(folder: Path) -> None:
     gpu = torch.device("cuda")
     plain, engine = (make_engine(make_lcm().to("cuda"), device=gpu) for _ in range(2))

@@ -13,7 +13,7 @@ import pytest
 import torch
 from fakes import make_frames
 from miniature import make_engine, make_instruct_pix2pix, make_lcm, make_sdxl, save_bundled_like
-from painting import OTHER, STYLE, Data, assert_alike, make_data, make_lora, paint
+from painting import OTHER, STYLE, Data, assert_alike, make_data, make_lora, paint, recipe
 from replays import Recorder
 
 from models import Engine, Style, load_engine
@@ -158,3 +158,33 @@ def test_changed_styles_take_no_more_memory(tmp_path: Path) -> None:
         paint(engine, style, make_data(1, SIZE))
         taken.append(torch.cuda.memory_allocated(device))
     assert taken[-1] <= taken[3]
+
+
+@pytest.mark.cuda
+def test_frames_on_their_way_on_a_gpu(tmp_path: Path) -> None:
+    device = torch.device("cuda")
+    engine, _ = Gpu(device).accelerated(MODELS["lcm"](tmp_path, device))
+    recipes = [recipe(engine, style, SIZE) for style in (STYLE, OTHER)]
+    frames = [make_data(index, SIZE) for index in range(6)]
+    expected = [paint(engine, (STYLE, OTHER)[i % 2], frame) for i, frame in enumerate(frames)]
+    begun = []
+    for index, frame in enumerate(frames):
+        how = recipes[index % 2]
+        begun.append(engine.begin(frame, how.noise, how.conditioning, how.schedule))
+    for picture, theirs in zip(begun, expected, strict=True):
+        assert np.array_equal(picture(), theirs)
+
+
+@pytest.mark.cuda
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+def test_a_frame_makes_nothing_wait_on_a_gpu(tmp_path: Path) -> None:
+    device, data = torch.device("cuda"), make_data(1, SIZE)
+    engine, _ = Gpu(device).accelerated(MODELS["lcm"](tmp_path, device))
+    how = recipe(engine, STYLE, SIZE)
+    engine.paint(data, how.noise, how.conditioning, how.schedule)
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        picture = engine.begin(data, how.noise, how.conditioning, how.schedule)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert picture().shape == data.shape

@@ -21,10 +21,11 @@ from models.acceleration.build import BLUEPRINT_NAME
 from models.acceleration.frame import Parts
 from models.acceleration.seals import is_sealed, is_whole, seal
 
+BEGUN = ".new-"
+STALE_S = 24 * 3600
+
 MOST_KEPT = 24
 """Folders; those used longest ago go first."""
-
-INDUCTOR_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 LOADING_ERRORS = (
     OSError,
@@ -74,7 +75,10 @@ class Artifacts:
             OSError: It cannot be written.
         """
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
+        folder = Path(tempfile.mkdtemp(prefix=BEGUN, dir=self._root))
+        for other in self._root.glob(f"{BEGUN}*"):  # those of programs that were killed
+            if folder.stat().st_mtime - other.stat().st_mtime > STALE_S:
+                shutil.rmtree(other, ignore_errors=True)
         (folder / BLUEPRINT_NAME).write_text(blueprint.to_json(), encoding="utf-8")
         return folder
 
@@ -116,27 +120,21 @@ class CompiledPart:
         return output
 
 
-def inductor_folder(folder: Path) -> Path:
-    """Inductor's own cache, shared by the folders of a root."""
-    return folder.parent / ".inductor"
-
-
 def load_parts(folder: Path, own: Parts) -> Parts:
     """The compiled networks of a folder on the weights of the engine's own.
-
-    Where nothing else was said, Inductor keeps beside the folder which variant of a kernel was
-    quickest: it tries them at the first call, and would forget with the system's temporary files.
 
     Raises:
         Any of `LOADING_ERRORS`: The files are not for this Inductor.
     """
-    os.environ.setdefault(INDUCTOR_VARIABLE, str(inductor_folder(folder)))
     import torch._inductor  # takes seconds
+    import torch._inductor.config
 
     inductor: Any = torch._inductor
     load = inductor.CompiledArtifact.load
     loaded = []
-    for name in PART_NAMES:
-        artifact = load(path=str(folder / f"{name}.bin"), format="binary")
-        loaded.append(CompiledPart(artifact, list(weights_of(getattr(own, name)).values())))
+    # nothing is to be compiled, so no compiler is to wait for it in a process beside
+    with inductor.config.patch(compile_threads=1):
+        for name in PART_NAMES:
+            artifact = load(path=str(folder / f"{name}.bin"), format="binary")
+            loaded.append(CompiledPart(artifact, list(weights_of(getattr(own, name)).values())))
     return Parts(*loaded)

@@ -5,7 +5,9 @@ picture. It needs no weights and hardly any memory of the GPU: tensors without m
 and Inductor tries its kernels on inputs that it makes up. Writes one file a network.
 """
 
+import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +26,17 @@ from models.acceleration.blueprint import (
 
 BLUEPRINT_NAME = "blueprint.json"
 
-PATCHES = {"cuda": {"max_autotune": True, "coordinate_descent_tuning": True}}
-"""Changes of Inductor's config, by type of device. CUDA's is what torch.compile's mode
-"max-autotune-no-cudagraphs" comes to: the graph is captured by us."""
+PATCHES = {"cuda": {"max_autotune": True}}
+"""Changes of Inductor's config, by type of device. CUDA's is torch.compile's mode
+"max-autotune-no-cudagraphs", the graph being captured by us, but for its coordinate descent: what
+that finds is not kept in the artifact, so each start would search anew, beside the painting."""
 
 
 def build(folder: Path) -> None:
     """Compile every part of a blueprint into `folder`."""
     blueprint = Blueprint.from_json((folder / BLUEPRINT_NAME).read_text(encoding="utf-8"))
+    if torch.device(blueprint.device).type == "cuda":
+        torch.cuda.set_device(blueprint.device)  # where Inductor times its kernels
     parts = make_hollow_parts(blueprint)
     for name in PART_NAMES:
         compile_part(getattr(parts, name), inputs_of(name, blueprint), blueprint.device).save(
@@ -86,5 +91,13 @@ class _Weightless(nn.Module):
         return output
 
 
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone, or closes the pipe to it."""
+    while os.read(0, 64):  # not `sys.stdin`, whose lock would be missed at the end
+        pass
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
     build(Path(sys.argv[1]))

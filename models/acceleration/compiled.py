@@ -21,13 +21,7 @@ from typing import Protocol
 import torch
 
 from models.acceleration import CompileMode
-from models.acceleration.artifacts import (
-    INDUCTOR_VARIABLE,
-    LOADING_ERRORS,
-    Artifacts,
-    inductor_folder,
-    load_parts,
-)
+from models.acceleration.artifacts import LOADING_ERRORS, Artifacts, load_parts
 from models.acceleration.blueprint import (
     PART_NAMES,
     Blueprint,
@@ -65,16 +59,12 @@ class BuildingProcess:
         root = str(Path(__file__).parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         spare = str(max(1, (os.cpu_count() or 1) // 2))  # the others go on painting
-        env = {
-            "TORCHINDUCTOR_COMPILE_THREADS": spare,
-            INDUCTOR_VARIABLE: str(inductor_folder(folder)),
-            "OMP_NUM_THREADS": "1",
-            **os.environ,
-        }
+        env = {"TORCHINDUCTOR_COMPILE_THREADS": spare, "OMP_NUM_THREADS": "1", **os.environ}
         with (folder / LOG_NAME).open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "models.acceleration.build", str(folder)],
-                stdin=subprocess.DEVNULL,
+                # -P: a folder "models" where the user stands is none of ours
+                [sys.executable, "-P", "-m", "models.acceleration.build", str(folder)],
+                stdin=subprocess.PIPE,  # closed by our end, whichever: it ends with us
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**env, "PYTHONPATH": os.pathsep.join(paths)},
@@ -82,7 +72,8 @@ class BuildingProcess:
             )
 
     def wait(self) -> int:
-        return self._process.wait()
+        with self._process:
+            return self._process.wait()
 
     def cancel(self) -> None:
         self._process.kill()
@@ -165,7 +156,6 @@ class CompiledNetworks:
             self._engine.note(f"kernels are not compiled: {job.failure}", logging.INFO)
         else:
             job.offered.add(frame)
-            self._engine.note("paints with compiled kernels", logging.INFO)
         return job.parts
 
 

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from statistics import median
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +35,10 @@ Data = NDArray[np.uint8]
 
 WARM_UP_RUNS = 2
 """Before a capture, so that libraries have chosen their kernels and made their workspaces."""
+
+TIMED_ROUNDS = 5
+
+COMPILED = "paints with compiled kernels"
 
 GRAPHS_KEPT = 6
 """Of the shapes and step counts that were used last: a governor moves among a few."""
@@ -96,22 +101,38 @@ class FrameGraph:
             self._recipe = recipe
         return self._ring.begin(data, self._replay)
 
-    def take(self, parts: Parts, check: Callable[[FrameFunction], Shortcut]) -> None:
-        """Compute by other networks from the next frame on; by the old ones if that fails.
+    def take(self, parts: Parts, check: Callable[[FrameFunction], Shortcut]) -> bool:
+        """Compute by other networks from the next frame on, if they can and are quicker.
 
         Args:
             parts: The networks.
             check: Which shortcut the picture bears with them.
+
+        Returns:
+            Whether they are taken.
         """
         self.finish()  # the check paints over the frame's buffers
         before = self.frame.parts, self._shortcut
         self.frame.parts = parts
         try:
             self._shortcut = check(self.frame)
-            self._replay = self._captured()
+            replay = self._captured()
         except RuntimeError as err:  # among them torch.OutOfMemoryError
-            self.frame.parts, self._shortcut = before
             self._on_failure(f"faster kernels are there, but cannot be taken: {in_short(err)}")
+        else:
+            own_ms, other_ms = self._typical_ms(self._replay, replay)
+            if other_ms <= own_ms:
+                self._replay = replay
+                return True
+            said = f"{own_ms:.2f} ms a frame without, {other_ms:.2f} ms with them"
+            self._on_failure(f"compiled kernels are no quicker here, so they are left: {said}")
+        self.frame.parts, self._shortcut = before
+        return False
+
+    def _typical_ms(self, *replays: Work) -> list[float]:
+        """Milliseconds on the device of each, the median of a few in turns."""
+        spent_s = [[self._device.seconds(each) for each in replays] for _ in range(TIMED_ROUNDS)]
+        return [1e3 * median(column) for column in zip(*spent_s, strict=True)]
 
     def finish(self) -> None:
         """Wait for the frames on their way."""
@@ -161,6 +182,7 @@ class FrameGraphs:
         self._compiled = compiled
         self._shortcut = shortcut
         self._pool = Pool(device)
+        self._left: set[Parts] = set()  # not taken where they could have been
         self._graphs: OrderedDict[tuple[Shape, Form], FrameGraph] = OrderedDict()
 
     def begin(
@@ -189,13 +211,17 @@ class FrameGraphs:
             frame = FrameFunction(self._engine, shape, recipe)
             self._choose_attention(frame)
             parts = self._faster(frame)
-            if parts is not None:
+            if parts is not None and parts not in self._left:
                 frame.parts = parts
+                self._engine.note(COMPILED, logging.INFO)
             self._graphs[key] = FrameGraph(
                 frame, self._device, self._pool, self._engine.note, self._checked(frame)
             )
         elif (parts := self._faster(self._graphs[key].frame)) is not None:
-            self._graphs[key].take(parts, self._checked)
+            if self._graphs[key].take(parts, self._checked):
+                self._engine.note(COMPILED, logging.INFO)
+            else:
+                self._left.add(parts)
         self._graphs.move_to_end(key)
         return self._graphs[key]
 
