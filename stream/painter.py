@@ -162,9 +162,10 @@ class Painter:
         return self._last
 
     def close(self) -> None:
-        """Let go of what the stylizers hold of the stream."""
+        """Let go of what the stylizers hold of the stream, and end what runs beside the engine."""
         for stylizer in self._stylizers.values():
             stylizer.reset()
+        self._engine.close()
 
     def _rungs(self, style: "Style") -> tuple[Effort, ...]:
         multiple_px = self._engine.size_multiple

@@ -93,6 +93,11 @@ class Restyler:
         session.stop()
         return True
 
+    def close(self) -> None:
+        """End what runs beside the engine (a compiler)."""
+        if self._engine is not None:
+            self._engine.close()
+
     def _engine_for(self, job: Job, info: VideoInfo) -> "Engine":
         """The engine; loaded for the first job, once nothing is seen to be wrong with it."""
         if self._engine is None:

@@ -1,7 +1,7 @@
 """The command `allaprima restyle` around its runner: signals, progress, report, exit code."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,7 @@ class RestyleRun:
         restyler = Restyler(
             self._asked, watch=self._watch, on_load=self._say_loading, on_download=downloads
         )
-        with stop_signals(restyler.stop), downloads:
+        with stop_signals(restyler.stop), downloads, closing(restyler):
             for job in jobs:
                 self._restyle(restyler, job, alone=len(jobs) == 1)
                 if restyler.stopped:

@@ -68,6 +68,7 @@ class FakeEngine:
     def __init__(self, breaks: Breaks | None = None) -> None:
         self.calls = breaks or Breaks()
         self.notes: list[str] = []
+        self.is_closed = False
 
     def latent_shape(self, size: Size) -> tuple[int, int, int]:
         if any(side < 1 or side % self.size_multiple for side in size):
@@ -146,6 +147,9 @@ class FakeEngine:
 
     def in_flight(self, ahead: bool = False) -> int:
         return 0
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class LateEngine(FakeEngine):

@@ -14,7 +14,7 @@ from command import allaprima, restyle
 from miniature import make_lcm, save
 from numpy.typing import NDArray
 
-from models import PRESETS, STYLES, is_present, load_engine
+from models import PRESETS, STYLES, Engine, is_present, load_engine
 from stream import Session, Stylizer, open_sink, open_source
 from stream.exitcode import ExitCode
 
@@ -56,6 +56,16 @@ def test_the_same_command_gives_the_same_bytes(tmp_path: Path, model: str) -> No
     for out in outs:
         assert restyle(clip, out, model, "--seed", 3).exit_code == ExitCode.DONE
     assert outs[0].read_bytes() == outs[1].read_bytes()
+
+
+def test_what_runs_beside_the_engine_ends_with_the_command(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Engine] = []
+    monkeypatch.setattr(Engine, "close", lambda engine: closed.append(engine))
+    clip = write_clip(tmp_path / "clip.mp4", Clip(pts=(0, 3600)))
+    assert restyle(clip, tmp_path / "out.mp4", model).exit_code == ExitCode.DONE
+    assert len(closed) == 1
 
 
 def test_frames_stay_in_order(tmp_path: Path, model: str) -> None:

@@ -144,7 +144,7 @@ def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_readme_has_the_options_of_live() -> None:
-    table = README[README.index("| live option |") : README.index("What `restyle` and `live`")]
+    table = README[README.index("| live option |") : README.index("A script, a Stream Deck")]
     told = set(re.findall(r"--[a-z][a-z-]+", table))
     known = set(re.findall(r"--[a-z][a-z-]+", allaprima("live", "--help").stdout))
     shared = set(re.findall(r"--[a-z][a-z-]+", allaprima("restyle", "--help").stdout))

@@ -173,6 +173,12 @@ def test_a_frame_that_was_overtaken_is_dropped() -> None:
     assert stats.dropped_by_cause == {"overtaken": 1}
 
 
+def test_closing_ends_what_runs_beside_the_engine() -> None:
+    engine = FakeEngine()
+    make_painter(engine).close()
+    assert engine.is_closed
+
+
 # Moving
 
 
