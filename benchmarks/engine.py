@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from contest import Contestant, EventStopwatch, Stopwatch, contest, make_frames, rows
 from cpu_contestants import cpu_contestants
+from diffusers.utils import logging
 from gpu_contestants import gpu_contestants
 from machine import commit, machine, versions
 from random_models import UNETS, Architecture, Case, random_engine
@@ -41,6 +42,7 @@ FRAMES = {"cpu": 8, "cuda": 40}
 
 def main() -> None:
     args = parse_arguments()
+    logging.set_verbosity_error()  # a warning a frame, of layers that it keeps in float32 itself
     device = torch.device("cpu" if args.cpu else args.device)
     if device.index is not None:
         torch.cuda.set_device(device)  # whose memory and events are read
