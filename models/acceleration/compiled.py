@@ -139,7 +139,7 @@ class CompiledNetworks:
             self._tell(job.blueprint)
             self._worker.add(job)
         if job.is_queued and not self._is_patient:
-            torch.cuda.empty_cache()  # room for the compiler's trials; nothing where there is no GPU
+            torch.cuda.empty_cache()  # room for the compiler's trials; nothing without a GPU
             job.done.wait()
 
     def _tell(self, blueprint: Blueprint) -> None:
