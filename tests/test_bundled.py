@@ -75,6 +75,18 @@ def test_judge_names_the_look_that_was_asked_for(paintings: dict[str, Image], ju
 
 
 @pytest.mark.parametrize("steps", [2, 4])
+def test_more_steps_are_named_no_worse(
+    engine: Engine, photos: list[Picture], paintings: dict[str, Image], judge: Judge, steps: int
+) -> None:
+    right: list[list[bool]] = [[], []]
+    for k, look in enumerate(LOOKS):
+        more = paint(engine, Style(look, 0.6, steps), photos).clamp(-1, 1)
+        for each, pictures in zip(right, (paintings[look], more), strict=True):
+            each += (judge(pictures).argmax(1) == 1 + k).tolist()
+    assert np.mean(right[1]) >= max(np.mean(right[0]), 0.94)
+
+
+@pytest.mark.parametrize("steps", [2, 4])
 def test_more_steps_stay_with_the_painting(
     engine: Engine, photos: list[Picture], steps: int
 ) -> None:

@@ -32,6 +32,14 @@ SHARE_T = (0.0, 199.0, 399.0, 599.0, 899.0, 999.0)
 SHARE_W = (0.0, 0.32, 0.72, 1.0, 1.06, 1.08)
 """`share(t)`, piecewise linear: all of the painting at strength 0.6, a little more beyond."""
 
+SELF_CONDITIONING = 0.3
+"""Share of what a step made in the frame that the next one sees (idea: arXiv 2208.04202).
+
+Of sampling alone: in training every step sees the frame. A later step, which is to end where the
+step before did, loses a little of it under the noise; with some of it in place of the photograph,
+it goes a little further instead. The card has what was measured.
+"""
+
 SCHEDULER = {
     "_class_name": "LCMScheduler",
     "num_train_timesteps": TIMESTEPS,
@@ -47,6 +55,7 @@ SCHEDULER = {
     "rescale_betas_zero_snr": False,
     "timestep_spacing": "leading",
     "thresholding": False,
+    "self_conditioning": SELF_CONDITIONING,
 }
 """scheduler_config.json of the bundled model."""
 
