@@ -192,9 +192,16 @@ def test_turbo_models_equal_the_img2img_pipelines(
 
 
 def reference(
-    unet: Any, scheduler: LCMScheduler, engine: Engine, style: Style, z: Tensor
+    unet: Any,
+    scheduler: LCMScheduler,
+    engine: Engine,
+    style: Style,
+    z: Tensor,
+    share: float = 0.0,
 ) -> Tensor:
-    """The loop of the LCM pipeline on diffusers' own scheduler, for a UNet that sees the frame."""
+    """The loop of the LCM pipeline on diffusers' own scheduler, for a UNet that sees the frame, and
+    in it from the second step on a share of what was painted.
+    """
     conditioning = engine.encode_prompt(style)
     timestep_cond = engine.timestep_cond(conditioning, engine.schedule(style))
     generator = torch.Generator().manual_seed(style.seed)
@@ -204,7 +211,7 @@ def reference(
     denoised = z
     for timestep in scheduler.timesteps:
         with torch.no_grad():
-            seen = torch.cat([z_t, z], dim=1)
+            seen = torch.cat([z_t, (1 - share) * z + share * denoised], dim=1)
             prediction = unet(
                 seen, timestep, conditioning.prompt_embeds, timestep_cond=timestep_cond
             ).sample
@@ -249,12 +256,13 @@ def test_bundled_model_equals_diffusers_parts(
     unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet").float().eval()
     vae = AutoencoderPatch.from_pretrained(folder, subfolder="vae").float().eval()
     scheduler = LCMScheduler.from_pretrained(folder, subfolder="scheduler")
+    share = LCMScheduler.load_config(folder, subfolder="scheduler")["self_conditioning"]
     style = Style(PROMPT, strength, num_inference_steps, seed=2)
     image = torch.rand(1, 3, SIZE[1], SIZE[0]) * 2 - 1
     shift, scale = vae.config.shift_factor, vae.config.scaling_factor
     with torch.no_grad():
         latents = (vae.encode(image).latents - shift) * scale
-        theirs = reference(unet, scheduler, engine, style, latents)
+        theirs = reference(unet, scheduler, engine, style, latents, share)
         their_image = vae.decode(theirs / scale + shift).sample
     ours = paint(engine, style, engine.encode(image))
     assert_close(ours, theirs)
