@@ -1,7 +1,8 @@
 """Film: the reel of a file. Its future can be seen, so frames may wait for later ones.
 
-    frame ─► a new shot? ─► wait ─► decide ─► in work ─► mix ─► look ahead ─► tween ─► out
-                                    one in `every`, the first and the last of each shot,
+    frame ─► a new shot? ─► wait ─► decide ─► in work ─► mix ┄► look ahead ─► tween ─► out
+                                    one in `every`, the      │  `stream.post`, later
+                                    first and the last of each shot,
                                     and what no flow finds in its neighbours
 
 Shots know nothing of each other: each is painted as if the stream began with it, so that a film can
@@ -12,31 +13,16 @@ Called by `stream.stylizer`.
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
-from typing import NamedTuple
 
 from stream.frame import Frame, Size
-from stream.reel import NO_PICTURE, Begin, Data, Reel
+from stream.post import Group, PostProduction, Waiting
+from stream.reel import NO_PICTURE, Begin, Data, Later, Reel
 from stream.stats import Stats
 from stream.temporal import Decision, gate
-from stream.temporal.between import Key, Tweener
-from stream.temporal.lookahead import LookAhead, Moment
+from stream.temporal.between import Tweener
+from stream.temporal.lookahead import Moment
 from stream.temporal.settings import DEFAULTS, TemporalSettings
 from stream.temporal.splitter import Splitter
-
-
-class Waiting(NamedTuple):
-    """A frame that is not painted, or not yet; `time_s` begins with its shot."""
-
-    frame: Frame
-    look: gate.Look
-    time_s: float
-
-
-class Group(NamedTuple):
-    """A painted frame and those before it that are not."""
-
-    frame: Frame
-    tweened: Sequence[Waiting]
 
 
 class Film(Reel):
@@ -68,18 +54,16 @@ class Film(Reel):
         super().__init__(begin, stats, settings, in_work=in_work, sees_cuts=every == 1)
         if every < 1:
             raise ValueError(f"got every={every}, expected 1 or more")
-        self._looks_ahead = look_ahead
         self._every = every
-        self._ahead: LookAhead[Group] = LookAhead(every, settings)
+        self._post = PostProduction(stats, settings, look_ahead=look_ahead, every=every)
         self._tweener = Tweener()
         self._start: Fraction | None = None
         self._splitter = Splitter(settings.cut_difference)
         self._waiting: list[tuple[Waiting, Data]] = []
-        self._last: Moment[Group] | None = None
         self._painted: gate.Look | None = None  # of the newest frame whose painting has begun
         self._stability = 0.0
 
-    def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Frame]:
+    def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Later]:
         """As `Reel.add`."""
         look, time = gate.look_at(data, grid), frame.pts * frame.time_base
         if self._every > 1 and self._splitter.starts_shot(data, look, float(time)):
@@ -90,16 +74,15 @@ class Film(Reel):
         self._stability = stability
         if self._painted is None or len(self._waiting) == self._every:
             self._paint_waiting()
-        return self._next()
+        return self._put_off()
 
     def end_shot(self) -> None:
         """What is held back of the shot becomes ready, and is forgotten."""
         if self._waiting:
             self._paint_waiting()
-        self._complete(0)
-        self._pass_on(self._ahead.flush())
         super().end_shot()
-        self._start = self._last = self._painted = None
+        self._later.append(self._post.end_shot)
+        self._start = self._painted = None
 
     def _cut(self) -> None:
         self.end_shot()
@@ -147,26 +130,4 @@ class Film(Reel):
     ) -> None:
         """Let a picture wait for those after it, where they may change it."""
         moment = Moment(group, shown, newest.look, newest.time_s, decision)
-        if not self._looks_ahead or stability == 0:
-            self._pass_on([*self._ahead.flush(), moment])
-            return
-        with self._stats.stage("look ahead"):
-            ready = self._ahead.push(moment, stability)
-        self._pass_on(ready)
-
-    def _pass_on(self, moments: Sequence[Moment[Group]]) -> None:
-        """Make the frames before each moment, and let go of all."""
-        for moment in moments:
-            for waiting in moment.item.tweened:
-                assert self._last is not None  # the first of a shot is painted
-                self._ready.append(self._tween(self._last, moment, waiting))
-            self._ready.append(moment.item.frame.replace(moment.shown))
-            self._last = moment
-
-    def _tween(self, before: Moment[Group], after: Moment[Group], waiting: Waiting) -> Frame:
-        share = (waiting.time_s - before.time_s) / (after.time_s - before.time_s)
-        old, new = (Key(moment.shown, moment.look) for moment in (before, after))
-        with self._stats.stage("tween"):
-            data = self._tweener.between(old, new, waiting.look, share)
-        self._stats.count_event("tweened")
-        return waiting.frame.replace(data)
+        self._later.append(partial(self._post.add, moment, stability))

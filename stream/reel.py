@@ -1,6 +1,6 @@
 """Reel: the frames of one stream in order, each painted and given back once.
 
-    frame ─► decide ─► begin to paint ─► follow the motion ─► in work ─► mix ─► out
+    frame ─► decide ─► begin to paint ─► follow the motion ─► in work ─► mix ┄► out, later
 
 Where nothing changed since the last frame, its picture is given out again and the model rests.
 Decisions need no pictures, so frames may be in work while later ones are decided on: a GPU paints
@@ -10,7 +10,7 @@ Called by `stream.stylizer`.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
@@ -29,6 +29,10 @@ Painting = Callable[[], Data]
 
 Begin = Callable[[Data], Painting]
 """Begins to paint a picture of the model's size."""
+
+Later = Callable[[], Iterable[Frame]]
+"""What is left to do when a picture is painted; it gives the frames that are ready then. In order,
+and once; in whatever thread."""
 
 NO_PICTURE: Data = np.empty((0, 0, 3), np.uint8)
 """What a frame holds while it waits: its source picture is not needed any more."""
@@ -72,11 +76,11 @@ class Reel:
         self._stats = stats
         self._most_in_work = in_work
         self._in_work: deque[Work] = deque()
-        self._ready: deque[Frame] = deque()
+        self._later: list[Later] = []
         self._temporal = Temporal(settings, sees_cuts=sees_cuts)
 
-    def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Frame]:
-        """Take the next frame; at most one comes back, so that whoever writes them has no rush.
+    def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Later]:
+        """Take the next frame; what is left to do for those that are painted comes back.
 
         Args:
             frame: Its place in time counts, not its picture.
@@ -88,19 +92,17 @@ class Reel:
         if decision.is_cut:
             self._stats.count_event("cut")
         self._take_up(data, decision, partial(self._show, frame.replace(NO_PICTURE)))
-        return self._next()
+        return self._put_off()
 
     def end_shot(self) -> None:
         """What comes next has nothing to do with what came until now."""
         self._complete(0)
         self._temporal.reset()
 
-    def finish(self) -> list[Frame]:
-        """The stream has ended: what is still held back, if anything. The next may be another."""
+    def finish(self) -> list[Later]:
+        """The stream has ended: what is left to do for the rest of it. The next may be another."""
         self.end_shot()
-        rest = list(self._ready)
-        self._ready.clear()
-        return rest
+        return self._put_off()
 
     def _decide(self, data: Data, grid: Size, time_s: float, stability: float) -> Decision:
         with self._stats.stage("decide"):
@@ -132,7 +134,8 @@ class Reel:
             return self._temporal.mix(painted, decision)
 
     def _show(self, frame: Frame, shown: Data) -> None:
-        self._ready.append(frame.replace(shown))
+        self._later.append(lambda: [frame.replace(shown)])
 
-    def _next(self) -> list[Frame]:
-        return [self._ready.popleft()] if self._ready else []
+    def _put_off(self) -> list[Later]:
+        later, self._later = self._later, []
+        return later

@@ -1,15 +1,17 @@
 """Session: one source through one stylizer into one sink. The only file that starts threads.
 
-    capture ──inbox──► the caller's thread: stylizer ──outbox──► writer
+    capture ──inbox──► the caller's thread: paint ──painted──► finisher ──outbox──► writer
 
-thread        touches only               is woken by             on an error
-------------  -------------------------  ----------------------  --------------------------------
-capture       the source                 closing the inbox       what was read is still painted
-the caller's  torch, engine, stylizer    either channel closing  both channels are discarded
-writer        the sink                   closing the outbox      the loop's next `put` ends it
+thread        touches only              is woken by                on an error
+------------  ------------------------  -------------------------  -------------------------------
+capture       the source                closing the inbox          what was read is still painted
+the caller's  torch, engine, stylizer   closing inbox or painted   all channels are discarded
+finisher      the stylizer's `finish`   closing painted or outbox  the loop's next `put` ends it
+writer        the sink                  closing the outbox         the finisher's next `put` ends it
 
-The channels are bounded and block, so that a file loses no frame; for a live source they keep the
-newest only. A sink that must be written from the main thread has no writer: the loop writes.
+The channels are bounded and block, so that a file loses no frame. For a live source inbox and
+outbox keep the newest only, and there is no finisher: the loop finishes. A sink that must be
+written from the main thread has neither finisher nor writer.
 """
 
 import threading
@@ -21,6 +23,7 @@ from typing import TypeVar
 from stream.channel import Channel
 from stream.clock import Clock, Pacer
 from stream.errors import Closed, StreamError
+from stream.finishing import Painted
 from stream.frame import Frame
 from stream.sink import Sink
 from stream.source import Source
@@ -32,6 +35,9 @@ Result = TypeVar("Result")
 
 CAPACITY = 4
 """Frames that wait in each channel: enough to hide the other threads' jitter, 24 MB of 1080p."""
+
+PAINTED = 8
+"""Paintings that wait to be finished: looking ahead comes in bursts, and the model paints on."""
 
 CAPTURE_LIMIT_S = 30.0
 """How long the capture thread may take to end once nobody waits for its frames: one read."""
@@ -82,6 +88,8 @@ class Session:
         live = source.is_live
         self._inbox: Channel[Frame] = Channel(1 if live else capacity, leaky=live)
         self._outbox: Channel[Frame] = Channel(1 if live else capacity, leaky=live)
+        self._painted: Channel[Painted] = Channel(PAINTED)
+        self._finishes_aside = not (live or sink.main_thread)
         self._stopped = threading.Event()
         self._failures = Failures()
         self._has_run = False
@@ -104,8 +112,12 @@ class Session:
         capture: list[Step] = [self._capture, self._source.close, self._inbox.close]
         drop_rest = partial(self._outbox.close, discard=True)
         write: list[Step] = [partial(feed, self._outbox, self._write), drop_rest, self._finish_sink]
+        drop_painted = partial(self._painted.close, discard=True)
+        finish: list[Step] = [self._finish_painted, drop_painted, self._outbox.close]
         limit_s = self._join_limit_s
         workers = [Worker("capture", capture, failures, limit_s or CAPTURE_LIMIT_S)]
+        if self._finishes_aside:
+            workers.append(Worker("finisher", finish, failures, limit_s or WRITER_LIMIT_S))
         if not self._sink.main_thread:
             workers.append(Worker("writer", write, failures, limit_s or WRITER_LIMIT_S))
         run_workers(workers, self._paint, partial(self._shut_down, workers), failures)
@@ -137,12 +149,22 @@ class Session:
                 self.stats.count_in(now_s)
 
     def _paint(self) -> None:
-        """The caller's thread: inbox to outbox, or to a sink of the main thread."""
-        hand_over = self._write if self._sink.main_thread else self._outbox.put
-        with suppress(Closed):  # the writer has failed: its error is the one to raise
+        """The caller's thread: inbox to whoever finishes, which may be this thread as well."""
+        hand_over = self._painted.put if self._finishes_aside else self._finish
+        with suppress(Closed):  # finisher or writer have failed: their error is the one to raise
             for frame in self._inbox:
-                feed(self._stylizer.process(frame), hand_over)
-            feed(self._stylizer.process(None), hand_over)
+                hand_over(self._stylizer.paint(frame))
+            hand_over(self._stylizer.paint(None))
+
+    def _finish_painted(self) -> None:
+        """The finisher thread: from the loop to outbox."""
+        with suppress(Closed):
+            feed(self._painted, self._finish)
+
+    def _finish(self, painted: Painted) -> None:
+        """To outbox, or to a sink of the main thread."""
+        hand_over = self._write if self._sink.main_thread else self._outbox.put
+        feed(self._stylizer.finish(painted), hand_over)
 
     def _write(self, frame: Frame) -> None:
         """The writer thread, or the caller's: one frame into the sink, when it is due."""
@@ -170,10 +192,14 @@ class Session:
         if failures.failed or failures.interrupted:
             self._stopped.set()  # but at a plain end the last frames still wait until they are due
         self._inbox.close(discard=True)
-        self._outbox.close()
+        self._painted.close()
+        if not self._finishes_aside:
+            self._outbox.close()
         if self._sink.main_thread:
             failures.guard(self._finish_sink)
         for worker in workers:
+            if worker.name == "writer":
+                self._outbox.close()  # as the finisher did, if it ever ran
             worker.join()
 
 
@@ -342,7 +368,7 @@ def workers_left() -> bool:
     return any(isinstance(thread, _WorkerThread) for thread in threading.enumerate())
 
 
-def feed(frames: Iterable[Frame], take: Callable[[Frame], None]) -> None:
-    """Hand over frames one by one."""
-    for frame in frames:
-        take(frame)
+def feed(items: Iterable[Result], take: Callable[[Result], None]) -> None:
+    """Hand over items one by one."""
+    for item in items:
+        take(item)

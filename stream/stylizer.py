@@ -1,8 +1,9 @@
 """Stylizer: frames in, painted frames out; engine, style, sizes and history in one place.
 
-    frame ─prepare─► reel or film: ─decide─► paintbox ─blend─► hold back? ─► ─finish─► frame
+    frame ─prepare─► reel or film: ─decide─► paintbox ─blend─┄► hold back? ─► ─finish─► frame
+            └───────────────── paint ─────────────────────┘ └────────── finish ──────────┘
 
-Starts no thread, reads no clock but to time its stages. Torch is touched only inside `process`, so
+Starts no thread, reads no clock but to time its stages. Torch is touched only inside `paint`, so
 only in the thread that calls it. Called by `stream.session`, or by hand.
 """
 
@@ -10,18 +11,15 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from typing import TYPE_CHECKING, overload
-
-import numpy as np
-from numpy.typing import NDArray
 
 from stream import geometry
 from stream.batches import Batches
 from stream.film import Film
+from stream.finishing import Finishing, Painted
 from stream.frame import Frame, Size
 from stream.geometry import OutputSize
-from stream.paintbox import Latest, Paintbox
+from stream.paintbox import Paintbox
 from stream.reel import Reel
 from stream.stats import Stats
 from stream.temporal.blend import check_stability
@@ -38,6 +36,7 @@ class Stylizer:
 
     `process` belongs to one thread; `style` and `stability` may be set from any, and hold from the
     next frame on. The first frame configures the sizes; the following ones must have its size.
+    In place of `process`, `paint` may be called in one thread and `finish` in another.
 
     Args:
         engine: The model.
@@ -92,9 +91,7 @@ class Stylizer:
         self._paintbox = Paintbox(engine, self.stats, ahead=overlap)
         self._look_ahead, self._every, self._temporal = look_ahead, every, temporal
         self._overlap, self._batch = overlap, batch
-        self._reel = self._make_reel()
-        # the painted picture, which keeps its id from being used again, and the resized one
-        self._output: Latest[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = Latest()
+        self._reel, self._finishing = self._make_reel(), Finishing(self.stats)
 
     @property
     def style(self) -> "Style":
@@ -142,8 +139,18 @@ class Stylizer:
             ValueError: The frame's size differs from the first one's.
             ModelError: The model failed.
         """
+        return self.finish(self.paint(frame))
+
+    def paint(self, frame: Frame | None) -> Painted:
+        """The first half of `process`: all that the model has to do with.
+
+        Raises:
+            ValueError, ModelError: As `process`.
+        """
         if frame is None:
-            return self._finish()
+            rest, sizes, finishing = self._reel.finish(), self._sizes, self._finishing
+            self.reset()
+            return Painted(finishing, rest, sizes.output if sizes else None, is_end=True)
         sizes, style, stability = self._configured(frame), self._style, self._stability
         if not self._paintbox.holds(style, sizes.model):
             self._reel.end_shot()
@@ -153,24 +160,26 @@ class Stylizer:
         _, rows, columns = self._engine.latent_shape(sizes.model)
         with ExitStack() as on_failure:
             on_failure.callback(self._start_afresh)
-            shown = self._reel.add(frame, data, (columns, rows), stability)
+            later = self._reel.add(frame, data, (columns, rows), stability)
             on_failure.pop_all()
-        return [self._brought(painted, sizes.output) for painted in shown]
+        return Painted(self._finishing, later, sizes.output)
+
+    def finish(self, painted: Painted) -> Iterable[Frame]:
+        """The second half of `process`, once for each first half and in their order.
+
+        At most one frame comes back before the end, so that whoever writes them has no rush.
+        """
+        finishing, later, size, is_end = painted
+        return [] if size is None else finishing.take(later, size, is_end=is_end)
 
     def reset(self) -> None:
         """Forget the stream: its size, its history, what is held back. The style stays."""
         self._sizes = None
-        self._output = Latest()
-        self._reel = self._make_reel()
-
-    def _finish(self) -> Iterable[Frame]:
-        rest, sizes = self._reel.finish(), self._sizes
-        self.reset()
-        return () if sizes is None else map(partial(self._brought, size=sizes.output), rest)
+        self._start_afresh()
 
     def _start_afresh(self) -> None:
         """Wait for nothing that was begun before a failure: it may never be there."""
-        self._reel = self._make_reel()
+        self._reel, self._finishing = self._make_reel(), Finishing(self.stats)
 
     def _make_reel(self) -> Reel:
         begin, in_work = self._paintbox.begin, 0
@@ -200,13 +209,6 @@ class Stylizer:
                 "before frames of another size"
             )
         return self._sizes
-
-    def _brought(self, frame: Frame, size: Size) -> Frame:
-        """The frame at the output's size; a picture shown again is not resized again."""
-        data = frame.data
-        with self.stats.stage("finish"):
-            self._output.make(id(data), lambda: (data, geometry.resize(data, size)))
-            return frame.replace(self._output.value[1])
 
 
 @dataclass(frozen=True, slots=True)

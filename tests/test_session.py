@@ -3,10 +3,12 @@
 import signal
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
+from typing import Any
 
+import numpy as np
 import pytest
 from fakes import (
     COUNT,
@@ -23,6 +25,7 @@ from torch import Tensor
 
 from stream.clock import ManualClock, Pacer
 from stream.errors import SinkError
+from stream.finishing import Painted
 from stream.frame import Frame
 from stream.session import Session
 from stream.stylizer import Stylizer
@@ -93,6 +96,41 @@ def test_each_thing_is_touched_by_its_own_thread() -> None:
 
     caller = threading.current_thread().name
     assert names == {"source": {"capture"}, "sink": {"writer"}, "engine": {caller}}
+
+
+def test_the_next_frames_are_painted_while_one_is_finished() -> None:
+    painted_more = threading.Event()
+
+    class Slow(Stylizer):
+        count = 0
+
+        def paint(self, frame: Frame | None) -> Painted:
+            self.count += 1
+            if self.count == 3:
+                painted_more.set()
+            return super().paint(frame)
+
+        def finish(self, painted: Painted) -> Iterable[Frame]:
+            assert painted_more.wait(LIMIT_S)  # set by nobody, were it this thread that paints
+            return super().finish(painted)
+
+    sink = ListSink()
+    Session(ListSource(make_frames(5)), Slow(FakeEngine()), sink).run()
+
+    assert [frame.pts for frame in sink.frames] == list(range(5))
+
+
+@pytest.mark.parametrize("settings", [{"look_ahead": True}, {"every": 3}, {"batch": 4}])
+def test_finishing_aside_changes_no_picture(settings: dict[str, Any]) -> None:
+    frames, sink = make_frames(70), ListSink()
+    by_hand = Stylizer(FakeEngine(), **settings)
+    expected = [out for frame in [*frames, None] for out in by_hand.process(frame)]
+
+    Session(ListSource(frames), Stylizer(FakeEngine(), **settings), sink).run()
+
+    assert [frame.pts for frame in sink.frames] == [frame.pts for frame in frames]
+    for frame, other in zip(sink.frames, expected, strict=True):
+        assert np.array_equal(frame.data, other.data)
 
 
 def test_main_thread_sink_is_written_and_closed_by_the_caller() -> None:

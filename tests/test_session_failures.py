@@ -2,7 +2,7 @@
 
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from fakes import (
@@ -18,6 +18,7 @@ from fakes import (
 )
 
 from stream.errors import SinkError, SourceError, StreamError
+from stream.finishing import Painted
 from stream.frame import Frame
 from stream.session import Session
 from stream.stylizer import Stylizer
@@ -42,15 +43,19 @@ def _no_thread_is_left() -> Iterator[None]:
 
 
 class Disturbed(Stylizer):
-    """Breaks where an engine cannot: at the flush."""
+    """Breaks where an engine cannot: at the flush, and where no model has a part in it."""
 
     def __init__(self, calls: Breaks) -> None:
         super().__init__(FakeEngine())
         self.calls = calls
 
-    def process(self, frame: Frame | None) -> list[Frame]:
-        self.calls("flush" if frame is None else "process")
-        return super().process(frame)
+    def paint(self, frame: Frame | None) -> Painted:
+        self.calls("flush" if frame is None else "paint")
+        return super().paint(frame)
+
+    def finish(self, painted: Painted) -> Iterable[Frame]:
+        self.calls("last finish" if painted.is_end else "finish")
+        return super().finish(painted)
 
 
 @pytest.mark.parametrize("sink_class", [ListSink, MainThreadSink])
@@ -115,9 +120,15 @@ def test_engine_failure_is_raised_and_both_ends_let_go(
     assert source.closed == 1
 
 
-@pytest.mark.parametrize(("call", "nth"), [("flush", 1), ("process", COUNT)])
-def test_stylizer_failure_at_the_end_is_raised(call: str, nth: int) -> None:
-    source, sink = ListSource(make_frames(COUNT)), ListSink()
+STYLIZER_BREAKS = [
+    ("flush", 1), ("paint", COUNT), ("finish", 1), ("finish", COUNT), ("last finish", 1)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sink_class", [ListSink, MainThreadSink])
+@pytest.mark.parametrize(("call", "nth"), STYLIZER_BREAKS)
+def test_stylizer_failure_is_raised(call: str, nth: int, sink_class: type[ListSink]) -> None:
+    source, sink = ListSource(make_frames(COUNT)), sink_class()
 
     with pytest.raises(RuntimeError, match=f"broken at {call}"):
         Session(source, Disturbed(Breaks(call, nth)), sink).run()
