@@ -58,7 +58,9 @@ class StreamBatch:
         latents = networks.encode(engine.to_image(data))
         states, frames = [latents, *self._states], [latents, *self._frames]
         z_t = add_noise(torch.cat(states), self._noise, self._step)
-        seen = engine.seen(z_t, torch.cat(frames), torch.cat(states))
+        if len(frames) > 1:
+            frames[1] = engine.repainted(frames[1], states[1])
+        seen = engine.seen(z_t, torch.cat(frames))
         denoised = consistency(predict.body(seen, *self._held), z_t, self._step, self._schedule)
         *self._states, done = denoised.split(1)
         self._frames = frames[:-1]

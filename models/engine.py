@@ -225,7 +225,8 @@ class Engine:
         with explained_memory_errors(self.device):
             for index, step in enumerate(schedule.steps):
                 z_t = add_noise(denoised, noise[index], step)
-                seen = self.seen(z_t, frame, denoised if index else None)
+                frame = self.repainted(frame, denoised) if index == 1 else frame
+                seen = self.seen(z_t, frame)
                 prediction = self.networks.predict(
                     seen if guidance_scale is None else torch.cat([seen, seen]),
                     schedule.timesteps[index : index + 1],
@@ -336,19 +337,16 @@ class Engine:
         for painting in [self.begin(*given, ahead=ahead) for _ in range(count)]:
             painting()
 
-    def seen(self, z_t: Tensor, frame_latents: Tensor, denoised: Tensor | None) -> Tensor:
-        """What the UNet sees, (B, C, h, w), or (B, 2 C, h, w) where that is also the frame.
-
-        Args:
-            z_t, frame_latents: The noised latents and the frame's own, both (B, C, h, w).
-            denoised: What the step before made; ``None`` at the first.
-        """
+    def seen(self, z_t: Tensor, frame: Tensor) -> Tensor:
+        """What the UNet sees of both, (B, C, h, w) each: z_t, or (B, 2 C, h, w)."""
         if not self.networks.sees_frame:
             return z_t
-        frame, share = frame_latents, self.schedule_config.self_conditioning
-        if share and denoised is not None:
-            frame = torch.lerp(frame, denoised, share)
         return torch.cat([z_t, frame if self.frame_is_scaled else self.networks.unscale(frame)], 1)
+
+    def repainted(self, frame: Tensor, denoised: Tensor) -> Tensor:
+        """The frame's latents as the steps after the first see them: with what that one made."""
+        share = self.schedule_config.self_conditioning
+        return torch.lerp(frame, denoised, share) if share else frame
 
     def added(
         self, conditioning: Conditioning, size: Size, *, batch: int

@@ -45,9 +45,9 @@ class ScheduleConfig:
     """The noise process a model was trained on; fields and defaults of diffusers' LCMScheduler.
 
     `rule` and `eta` (of TCD) say how its steps follow each other; see `models.steps`.
-    `self_conditioning`, 0 to 1, is for a UNet that sees the frame: how much of what a step made
-    lies in the frame that the next one sees (arXiv 2208.04202, section 3.2, has it on channels of
-    its own).
+    `self_conditioning`, 0 to 1, is for a UNet that sees the frame: how much of what the first step
+    made lies in the frame that the later ones see (arXiv 2208.04202, section 3.2, has it on
+    channels of its own, and from each step to the next).
     """
 
     num_train_timesteps: int = 1000

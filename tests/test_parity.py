@@ -200,7 +200,7 @@ def reference(
     share: float = 0.0,
 ) -> Tensor:
     """The loop of the LCM pipeline on diffusers' own scheduler, for a UNet that sees the frame, and
-    in it from the second step on a share of what was painted.
+    in it from the second step on a share of what the first one painted.
     """
     conditioning = engine.encode_prompt(style)
     timestep_cond = engine.timestep_cond(conditioning, engine.schedule(style))
@@ -208,16 +208,18 @@ def reference(
     scheduler.set_timesteps(style.num_inference_steps, strength=style.strength)
     noise = torch.randn(z.shape, generator=generator)
     z_t = scheduler.add_noise(z, noise, scheduler.timesteps[:1])
-    denoised = z
-    for timestep in scheduler.timesteps:
+    frame = z
+    for index, timestep in enumerate(scheduler.timesteps):
         with torch.no_grad():
-            seen = torch.cat([z_t, (1 - share) * z + share * denoised], dim=1)
+            seen = torch.cat([z_t, frame], dim=1)
             prediction = unet(
                 seen, timestep, conditioning.prompt_embeds, timestep_cond=timestep_cond
             ).sample
         z_t, denoised = scheduler.step(
             prediction, timestep, z_t, generator=generator, return_dict=False
         )
+        if index == 0:
+            frame = (1 - share) * z + share * denoised
     return denoised
 
 

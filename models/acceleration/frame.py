@@ -160,7 +160,8 @@ class FrameFunction:
             # numbers of this step as tensors: a capture keeps where they are, not what they are
             step = Step(0, *cast(Any, self._scalars[index].unbind()))
             z_t = add_noise(latents, self._noise[index], step)
-            seen = self._engine.seen(z_t, frame, latents if index else None)
+            frame = self._engine.repainted(frame, latents) if index == 1 else frame
+            seen = self._engine.seen(z_t, frame)
             if self._form[2] == 2:
                 both = parts.body(torch.cat([seen, seen]), *held)
                 prediction = guided(both, self._guidance_scale)

@@ -107,7 +107,7 @@ class Relay:
         count = self.in_flight
         encoders = _side_by_side(engine.networks.encode, (run.image,), count)
         # a body's callback starts the body of the next step, which cannot be its own request
-        seen = engine.seen(latents, latents, None)
+        seen = engine.seen(latents, latents)
         bodies = _side_by_side(predictor.body, (seen, *run.held[0]), count, each=2)
         decoders = _side_by_side(engine.networks.decode, (latents,), count)
         for k in range(count):
@@ -133,7 +133,7 @@ class Run:
 
     Attributes:
         image: (1, 3, H, W), the frame.
-        frame: Its latents (1, C, h, w); set when it is encoded.
+        frame: Its latents (1, C, h, w), as the next step sees them; set when it is encoded.
         held: For each step, what the body is held to.
     """
 
@@ -200,7 +200,9 @@ class Lane:
             self._start(self._decode, (denoised,), partial(self._decoded, run, picture))
             return
         z_t = add_noise(denoised, run.noise[index], run.schedule.steps[index])
-        seen = run.engine.seen(z_t, run.frame, denoised if index else None)
+        if index == 1:
+            run.frame = run.engine.repainted(run.frame, denoised)
+        seen = run.engine.seen(z_t, run.frame)
         inputs = seen, *run.held[index]
         then = partial(self._predicted, run, picture, index, z_t)
         self._start(self._bodies[index % 2], inputs, then)
