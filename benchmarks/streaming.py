@@ -4,7 +4,7 @@
 
 Two engines: one that gives its input back at once, so that what remains is the layer's own, and the
 real one. Each paints the same moving frames from memory in six ways, in turns: called bare; by the
-stylizer; by a session, three threads and two channels; both with stability; and the session with
+stylizer; by a session, four threads and three channels; both with stability; and the session with
 look-ahead, as files have it. A round's cost is
 its time less the bare one's of the same round; the figures are medians over the rounds, with the
 95th percentile. Time on the clock is what a viewer waits; time of all the process's threads on the

@@ -60,7 +60,7 @@ class Session:
         stats: What is counted; ``None`` takes the stylizer's.
         pacer: Lets each frame wait until it is due; ``None`` writes as fast as frames come.
         on_frame: Called after each frame that was written, in the thread that wrote it.
-        capacity: Frames in each of the two channels; 1, newest only, for a live source.
+        capacity: Frames in inbox and in outbox; 1, newest only, for a live source.
         join_limit_s: How long to wait for a thread to end; ``None`` takes what suits each.
     """
 

@@ -33,7 +33,7 @@ SHARE_W = (0.0, 0.32, 0.72, 1.0, 1.06, 1.08)
 """`share(t)`, piecewise linear: all of the painting at strength 0.6, a little more beyond."""
 
 SELF_CONDITIONING = 0.3
-"""Share of what a step made in the frame that the next one sees (idea: arXiv 2208.04202).
+"""Share of what the first step made in the frame that the later ones see (idea: arXiv 2208.04202).
 
 Of sampling alone: in training every step sees the frame. A later step, which is to end where the
 step before did, loses a little of it under the noise; with some of it in place of the photograph,
