@@ -1,8 +1,9 @@
 """What the streaming layer costs a frame beside the bare engine: channels, statistics, stylizer.
 
-    python benchmarks/streaming.py [--quick] [--size N] [--model FOLDER]
+    python benchmarks/streaming.py [--quick] [--size N] [--model FOLDER] [--device-ms MS ...]
 
-Two engines: one that gives its input back at once, so that what remains is the layer's own, and the
+Engines: one that gives its input back at once, so that what remains is the layer's own; ones that
+give it back after so many ms on a device of their own, as a GPU does while the host works; and the
 real one. Each paints the same moving frames from memory in six ways, in turns: called bare; by the
 stylizer; by a session, four threads and three channels; both with stability; and the session with
 look-ahead, as files have it. A round's cost is
@@ -73,6 +74,39 @@ class FreeEngine:
     to_image = encode = denoise = decode = to_data = paint
 
 
+class DeviceEngine(FreeEngine):
+    """An engine on a device of its own: the picture is the frame, and the host is free meanwhile.
+
+    The device paints one frame after the other; two may be on their way.
+
+    Args:
+        frame_s: What it takes for a frame.
+    """
+
+    name = "device"
+
+    def __init__(self, frame_s: float) -> None:
+        super().__init__()
+        self._frame_s = frame_s
+        self._idle_at_s = 0.0
+
+    def paint(self, data: Data, *_: object) -> Data:
+        return self.begin(data)()
+
+    def begin(self, data: Data, *_: object, ahead: bool = False) -> Callable[[], Data]:
+        ready_at_s = max(time.perf_counter(), self._idle_at_s) + self._frame_s
+        self._idle_at_s = ready_at_s
+
+        def wait() -> Data:
+            time.sleep(max(0.0, ready_at_s - time.perf_counter()))
+            return data
+
+        return wait
+
+    def in_flight(self, ahead: bool = False) -> int:
+        return 1
+
+
 class MemorySource(Source):
     """Frames that are there already."""
 
@@ -93,6 +127,10 @@ def main() -> None:
     engine = load_engine(args.model, device=args.device)
     side = args.size or engine.native_size
     rounds = 4 if args.quick else 15
+    devices = {
+        f"device, {ms:g} ms": measure(DeviceEngine(ms / 1e3), load_frames(side, 48), rounds)
+        for ms in args.device_ms
+    }
     result: dict[str, Any] = {
         "machine": machine(),
         "versions": versions(),
@@ -101,6 +139,7 @@ def main() -> None:
         "rounds": rounds,
         "engines": {
             "free": measure(FreeEngine(), load_frames(side, 96), rounds),
+            **devices,
             engine.name: measure(engine, load_frames(side, 12), rounds),
         },
     }
@@ -114,6 +153,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few rounds")
     parser.add_argument("--size", type=int, help="side in px; the model's own if not given")
     parser.add_argument("--model", default="bundled", help="bundled, or a local diffusers folder")
+    parser.add_argument(
+        "--device-ms", nargs="*", type=float, default=[4, 8], help="a frame on a device of its own"
+    )
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is if not given")
     return parser.parse_args()
 
@@ -192,7 +234,13 @@ def make_ways(engine: Any, frames: list[Frame]) -> dict[str, Run]:
 
 
 def make_stylizer(engine: Any, stability: float, *, look_ahead: bool = False) -> Stylizer:
-    return Stylizer(engine, output_size="model", stability=stability, look_ahead=look_ahead)
+    return Stylizer(
+        engine,
+        output_size="model",
+        stability=stability,
+        look_ahead=look_ahead,
+        overlap=engine.in_flight() > 0,
+    )
 
 
 def timed_ms(run: Run, count: int) -> tuple[float, float]:

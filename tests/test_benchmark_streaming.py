@@ -1,6 +1,7 @@
 """The benchmarks of the streaming layer and of whole files, on small pictures and fake models."""
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import streaming
 import throughput
 from fakes import FakeEngine
 from material import cut, write_clip
-from streaming import FreeEngine, MemorySource, make_ways, measure
+from streaming import DeviceEngine, FreeEngine, MemorySource, make_ways, measure
 
 from stream import Frame, open_source
 
@@ -53,6 +54,15 @@ def test_each_way_paints_every_frame(frames: list[Frame], name: str) -> None:
     engine = CountingEngine()
     make_ways(engine, frames)[name]()
     assert engine.count == COUNT
+
+
+def test_a_device_paints_while_the_host_works() -> None:
+    engine, data = DeviceEngine(0.3), np.zeros((4, 4, 3), np.uint8)
+    start_s = time.perf_counter()
+    waits = [engine.begin(data) for _ in range(2)]
+    begun_s = time.perf_counter() - start_s
+    assert all(wait() is data for wait in waits)
+    assert begun_s < 0.3 < 0.6 <= time.perf_counter() - start_s
 
 
 def test_costs_are_beside_the_bare_engine(
