@@ -3,9 +3,11 @@ command calls it first, so that a wrong name costs no waiting.
 
 one input      OUT as it stands: a file, a folder/ of pictures, `null`
 several        OUT is a folder; each input keeps its name in there, in a container that can be
-               written (clip.mkv → OUT/clip.mkv, clip.mpg → OUT/clip.mp4, pictures/ → OUT/pictures/)
+               written (clip.mkv → OUT/clip.mkv, clip.mpg → OUT/clip.mp4, pictures/ → OUT/pictures/,
+               pictures/*.png → OUT/pictures/)
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -54,6 +56,8 @@ def _in_folder(folder: str, spec: str) -> str:
     path = Path(spec)
     if path.is_dir():
         return f"{Path(folder, path.resolve().name)}/"
+    if _is_pattern(spec):
+        return f"{Path(folder, path.parent.resolve().name)}/"
     if not path.exists():
         return str(Path(folder, spec.partition("=")[0] + DEFAULT_CONTAINER))
     suffix = path.suffix.lower()
@@ -62,9 +66,16 @@ def _in_folder(folder: str, spec: str) -> str:
 
 
 def _check_present(spec: str) -> None:
-    is_pattern = any(sign in spec for sign in "*?[")
-    if not (Path(spec).exists() or is_pattern or GENERATOR.match(spec)):
+    try:
+        is_there = Path(spec).exists()
+    except OSError as err:
+        raise SourceError(f"{spec} cannot be read ({err.strerror}); check the name.") from err
+    if not (is_there or _is_pattern(spec) or GENERATOR.match(spec)):
         raise SourceError(f"There is no file or folder {spec}; check the name.")
+
+
+def _is_pattern(spec: str) -> bool:
+    return any(sign in spec for sign in "*?[") and not Path(spec).exists()
 
 
 def _check_distinct(jobs: Sequence[Job]) -> None:
@@ -81,15 +92,23 @@ def _check_distinct(jobs: Sequence[Job]) -> None:
 
 def _check_free(sink: str, inputs: Sequence[str], overwrite: bool) -> None:
     path = Path(sink)
-    if sink == NULL or not path.exists():
+    if sink == NULL or not os.path.exists(sink):  # where that cannot be told, writing will tell
         return
     for spec in inputs:
         if Path(spec).exists() and path.samefile(spec):
             raise SinkError(f"{sink} is an input; give the output another name with -o.")
+        if path.is_dir() and _is_of_pictures(spec) and path.samefile(Path(spec).parent):
+            raise SinkError(f"{sink} holds what is read; give another folder with -o.")
     if path.is_file() and not overwrite:
         raise SinkError(
             f"{sink} is already there; add --overwrite to replace it, or give another name with -o."
         )
+
+
+def _is_of_pictures(spec: str) -> bool:
+    """Whether an input is pictures that lie in the folder that its spec is in."""
+    is_picture = Path(spec).is_file() and Path(spec).suffix.lower() in IMAGE_SUFFIXES
+    return is_picture or (_is_pattern(spec) and Path(spec).parent.is_dir())
 
 
 def _make_folder(folder: Path) -> None:

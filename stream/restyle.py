@@ -2,9 +2,10 @@
 with one engine. Prints nothing and installs nothing; `stream.cli` does both around it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream.frame import Size
@@ -13,7 +14,8 @@ from stream.jobs import Job
 from stream.options import RestyleOptions, option_names
 from stream.report import Outcome
 from stream.session import Session
-from stream.sink import Sink, VideoEncoding, open_sink
+from stream.sink import Sink, VideoEncoding, names_video, open_sink
+from stream.sinks.encoding import plan_encoding
 from stream.source import VideoInfo, open_source
 from stream.stats import Stats
 from stream.stylizer import DEFAULT_STABILITY, Stylizer
@@ -49,12 +51,24 @@ class Restyler:
         on_download: "OnDownload",
     ) -> None:
         self._options = options
+        self._encoding = VideoEncoding(options.codec, options.crf, options.encoder_preset)
         self._watch = watch
         self._on_load = on_load
         self._on_download = on_download
         self._engine: Engine | None = None
         self._session: Session | None = None
         self.stopped = False
+
+    def check(self, jobs: Iterable[Job]) -> None:
+        """Refuse what no encoder could do before anything is restyled.
+
+        Raises:
+            SinkError, OptionError: As `restyle`.
+        """
+        with option_names():
+            for job in jobs:
+                if names_video(job.sink):
+                    plan_encoding(Path(job.sink).suffix, self._encoding)
 
     def restyle(self, job: Job) -> Outcome:
         """Restyle one input to its end, or to a `stop`.
@@ -133,6 +147,6 @@ class Restyler:
         return open_sink(
             job.sink,
             info=replace(info, sample_aspect_ratio=aspect),
-            encoding=VideoEncoding(options.codec, options.crf, options.encoder_preset),
+            encoding=self._encoding,
             overwrite=options.overwrite,
         )

@@ -37,6 +37,10 @@ class RestyleRun:
             self._codes.append(ExitCode.INTERRUPTED)
         except tuple(EXIT_CODES) as err:
             self._codes.append(failed(err))
+        try:
+            self._write_json()
+        except tuple(EXIT_CODES) as err:
+            self._codes.append(failed(err))
         return self._verdict()
 
     def _restyle_all(self) -> None:
@@ -51,12 +55,12 @@ class RestyleRun:
         restyler = Restyler(
             self._asked, watch=self._watch, on_load=self._say_loading, on_download=downloads
         )
+        restyler.check(jobs)
         with stop_signals(restyler.stop), downloads, closing(restyler):
             for job in jobs:
                 self._restyle(restyler, job, alone=len(jobs) == 1)
                 if restyler.stopped:
                     break
-        self._write_json()
 
     def _restyle(self, restyler: "Restyler", job: Job, *, alone: bool) -> None:
         """One job; an input that cannot be read does not keep the others from being restyled."""

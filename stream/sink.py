@@ -149,11 +149,17 @@ def open_sink(
         from stream.sinks.null import NullSink
 
         return NullSink()
+    if names_video(spec):
+        from stream.sinks.video import VideoSink
+
+        return VideoSink(Path(spec), info=info, encoding=encoding, overwrite=overwrite)
+    from stream.sinks.images import ImageSink
+
+    return ImageSink(spec, overwrite=overwrite, frame_count=info.frame_count)
+
+
+def names_video(spec: str | Path) -> bool:
+    """Whether what a spec names is neither pictures nor nothing."""
     path = Path(spec)
-    if str(spec).endswith(("/", "\\")) or path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        from stream.sinks.images import ImageSink
-
-        return ImageSink(spec, overwrite=overwrite)
-    from stream.sinks.video import VideoSink
-
-    return VideoSink(path, info=info, encoding=encoding, overwrite=overwrite)
+    names_folder = str(spec).endswith(("/", "\\")) or path.is_dir()
+    return not (names_folder or path.suffix.lower() in IMAGE_SUFFIXES or str(spec) == NULL)

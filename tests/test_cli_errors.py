@@ -1,10 +1,13 @@
 """What the command says and how it ends when something cannot be used, read, written or loaded."""
 
+import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from clips import Clip, decoded, write_clip
 from command import allaprima, assert_refused, restyle
@@ -152,6 +155,34 @@ def test_one_bad_input_of_several_does_not_stop_the_others(
 
 
 # Bad outputs
+
+
+def test_an_output_that_cannot_be_encoded_costs_no_other(clip: Path, tmp_path: Path) -> None:
+    """It is refused before the first, whichever it is."""
+    movie = write_clip(tmp_path / "other.mov", Clip(pts=FEW))
+    (tmp_path / "out").mkdir()
+    result = allaprima(
+        "restyle", movie, clip, "-o", tmp_path / "out", "--codec", "prores_ks", "--model", "none"
+    )
+    assert_refused(result, ExitCode.OUTPUT, "cannot hold prores_ks")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_report_of_what_was_finished_is_written_whatever_followed(
+    clip: Path, tmp_path: Path, model: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "other").write_text("in the way of a folder")
+    (tmp_path / "other").mkdir()
+    picture = np.zeros((48, 64, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "other" / "a.png"), picture)
+    report = tmp_path / "report.json"
+    result = allaprima(
+        *("restyle", clip, tmp_path / "other", "-o", tmp_path / "out", "--model", model),
+        *("--json", report, "--overwrite", "--quiet"),
+    )
+    assert result.exit_code == ExitCode.OUTPUT
+    assert json.loads(report.read_text("utf-8"))["frames_out"] == 8
 
 
 def test_an_existing_output_is_kept(clip: Path, tmp_path: Path) -> None:

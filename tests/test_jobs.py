@@ -66,3 +66,28 @@ def test_an_input_is_never_an_output_by_whatever_name() -> None:
         plan_jobs(["clip.mkv"], "link.mkv", overwrite=True)
     with pytest.raises(SinkError, match="is an input"):
         plan_jobs(["clip.mkv", "old.mpg"], ".", overwrite=True)
+
+
+def test_pictures_are_never_written_over_those_that_are_read() -> None:
+    for name in ("000001.png", "b.png"):
+        Path("pictures", name).touch()
+    here = Path.cwd()
+    for spec in ("pictures", "pictures/*.png", "pictures/000001.png", f"{here}/pictures/?.png"):
+        for output in ("pictures", "pictures/"):
+            with pytest.raises(SinkError, match="another"):
+                plan_jobs([spec], output, overwrite=True)
+    assert plan_jobs(["pictures/b.png"], "other/", overwrite=True)
+    assert plan_jobs(["clip.mkv"], "pictures/", overwrite=True)
+
+
+def test_a_pattern_among_several_goes_to_a_folder_of_its_own() -> None:
+    Path("pictures", "b.png").touch()
+    for pattern in ("pictures/*.png", f"{Path.cwd()}/pictures/*.png"):
+        jobs = plan_jobs([pattern, "clip.mkv"], "out", overwrite=False)
+        assert [job.sink for job in jobs] == ["out/pictures/", "out/clip.mkv"]
+
+
+def test_names_that_no_file_can_have_are_refused() -> None:
+    with pytest.raises(SourceError, match="cannot be read"):
+        plan_jobs(["x" * 300 + ".mp4"], "out.mp4", overwrite=False)
+    assert plan_jobs(["clip.mkv"], "x" * 300 + ".mp4", overwrite=False)  # told when it is opened

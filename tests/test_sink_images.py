@@ -1,5 +1,6 @@
 """ImageSink and NullSink: numbered pictures, one picture, nothing."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -44,6 +45,22 @@ def test_a_second_frame_for_one_picture_is_refused(tmp_path: Path) -> None:
         sink.write(made_frames(1)[0])
         with pytest.raises(SinkError, match="takes one frame"):
             sink.write(made_frames(2)[1])
+
+
+def test_many_frames_for_one_picture_are_refused_before_the_first(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="takes one frame"):
+        open_sink(tmp_path / "a.png", info=replace(made_info(), frame_count=8))
+
+
+def test_an_aborted_sink_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SinkError), open_sink(tmp_path / "a.png", info=made_info()) as sink:
+        for frame in made_frames(2):
+            sink.write(frame)
+    folder_sink(tmp_path / "out").abort()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    folder_sink(tmp_path / "mine").abort()
+    assert (tmp_path / "mine").is_dir()
 
 
 def test_existing_pictures_are_refused_unless_they_may_be_replaced(tmp_path: Path) -> None:

@@ -184,6 +184,26 @@ def test_every_offered_codec_keeps_count_times_and_picture(
         assert np.abs(data.astype(int) - picture(index, (128, 96))).mean() <= error
 
 
+@pytest.mark.parametrize("codec", ["dnxhd", "qtrle", "png", "prores", "libx264rgb"])
+def test_other_encoders_write_in_a_format_that_they_have(tmp_path: Path, codec: str) -> None:
+    frames = made_frames(3, (1280, 720))  # dnxhd knows few sizes
+    options = {"b": "60M"} if codec == "dnxhd" else {}
+    write_made(tmp_path / "out.mov", frames, codec=codec, options=options)
+    pictures = decoded(tmp_path / "out.mov")
+    assert len(pictures) == 3
+    for frame, data in zip(frames, pictures, strict=True):
+        assert np.abs(frame.data.astype(int) - data).mean() < 6
+
+
+def test_an_option_that_another_encoder_has_is_passed_on(tmp_path: Path) -> None:
+    sizes = []
+    for crf in (10, 40):
+        path = tmp_path / f"{crf}.mkv"
+        write_made(path, made_frames(3), codec="libx264rgb", crf=crf, preset="ultrafast")
+        sizes.append(path.stat().st_size)
+    assert sizes[0] > sizes[1]
+
+
 def test_same_frames_give_the_same_bytes_whatever_memory_holds(tmp_path: Path) -> None:
     write_made(tmp_path / "other.mp4", made_frames(12, (128, 96)), codec="libsvtav1")
     written = set()
@@ -219,6 +239,8 @@ def test_codecs_that_do_not_fit_are_refused_with_a_way_out(
         {"preset": "fastest"},
         {"codec": "ffv1", "crf": 3},
         {"codec": "ffv1", "preset": "fast"},
+        {"codec": "mpeg4", "crf": 20},
+        {"codec": "mpeg4", "preset": "fast"},
     ],
     ids=str,
 )

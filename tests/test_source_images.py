@@ -11,6 +11,7 @@ from clips import picture, quadrants
 
 from stream.errors import SourceError
 from stream.source import open_source
+from stream.sources.images import find_pictures
 
 
 def save(path: Path, data: np.ndarray) -> Path:
@@ -131,3 +132,27 @@ def test_a_closed_source_gives_nothing(folder: Path) -> None:
     source.close()
     source.close()
     assert source.read() is None
+
+
+@pytest.mark.parametrize("suffix", ["webp", "png", "tiff"])
+def test_of_a_file_of_several_pictures_the_others_are_missed(tmp_path: Path, suffix: str) -> None:
+    pictures = [np.full((16, 16, 4), level, np.uint8) for level in (40, 80, 120)]
+    path = tmp_path / f"several.{suffix}"
+    if suffix == "tiff":
+        assert cv2.imwritemulti(str(path), [data[..., :3] for data in pictures])
+    else:
+        animation = cv2.Animation()
+        animation.frames, animation.durations = pictures, np.array([40] * 3)
+        assert cv2.imwriteanimation(str(path), animation)
+    with open_source(path) as source:
+        assert source.read() is not None
+        assert source.read() is None
+        assert source.damaged
+        assert [f"{path} holds 3 pictures" in note for note in source.notes] == [True]
+
+
+def test_digits_that_are_no_numbers_sort_as_letters(tmp_path: Path) -> None:
+    names = ["2.png", "3\u00b24.png"]
+    for name in reversed(names):
+        save(tmp_path / name, picture(1))
+    assert [path.name for path in find_pictures(tmp_path)] == names

@@ -1,7 +1,7 @@
 """Encoding: from what the user asks to a checked plan for one encoder and one container.
 
 Knows the codecs that are worth offering by name; any other video encoder of FFmpeg's is passed on
-with FFmpeg's own defaults.
+with FFmpeg's own defaults, in a pixel format that it has.
 """
 
 import difflib
@@ -26,6 +26,9 @@ KEYFRAMES_S = 2
 
 X264_TINY_PX = 192
 """Below this, x264's macroblock tree reads memory it has not set: two runs differ."""
+
+SCRATCH_PX = 128
+"""Side of the pictures for which an encoder is opened to see what it knows."""
 
 X26X_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast"),
@@ -145,8 +148,8 @@ def plan_encoding(suffix: str, encoding: VideoEncoding) -> EncodingPlan:
     if name == "libsvtav1":
         # It writes to stderr whatever FFmpeg's log level is; this is its only switch.
         os.environ.setdefault("SVT_LOG", "1")
-    codec = CODECS.get(name, Codec())
     _check_codec(name)
+    codec = CODECS.get(name) or Codec(pix_fmt=_pix_fmt(name))
     _check_pair(name, container, suffix)
     pix_fmt = encoding.pix_fmt or codec.pix_fmt
     _check_pix_fmt(name, pix_fmt)
@@ -185,6 +188,18 @@ def _check_pair(name: str, container: Container, suffix: str) -> None:
             ) from err
 
 
+def _pix_fmt(name: str) -> str:
+    """The format that an encoder gets unless asked: yuv420p, or its first opaque one."""
+    formats = av.Codec(name, "w").video_formats or []
+    opaque = [
+        known.name
+        for known in formats
+        if not (known.has_palette or any(part.is_alpha for part in known.components))
+    ]
+    usual = Codec().pix_fmt
+    return usual if usual in opaque or not opaque else opaque[0]
+
+
 def _check_pix_fmt(name: str, pix_fmt: str) -> None:
     formats = [known.name for known in av.Codec(name, "w").video_formats or []]
     if formats and pix_fmt not in formats:
@@ -195,7 +210,7 @@ def _check_pix_fmt(name: str, pix_fmt: str) -> None:
 def _crf(name: str, codec: Codec, asked: int | None) -> dict[str, str]:
     if asked is None:
         return {} if codec.crf is None else {"crf": str(codec.crf)}
-    if name in CODECS and codec.crf is None:
+    if codec.crf is None and (name in CODECS or not _has_option(codec, name, "crf", str(asked))):
         raise ValueError(f"got crf={asked}, expected none: {name} has no such scale")
     if codec.crf is not None and not 0 <= asked <= codec.crf_max:
         raise ValueError(f"got crf={asked}, expected 0 (best) to {codec.crf_max} for {name}")
@@ -208,4 +223,20 @@ def _preset(name: str, codec: Codec, asked: str | None) -> dict[str, str]:
     if name in CODECS and asked not in codec.presets:
         expected = ", ".join(codec.presets) or "none"
         raise ValueError(f"got preset={asked!r}, expected {expected} for {name}")
+    if name not in CODECS and not _has_option(codec, name, "preset", asked):
+        raise ValueError(f"got preset={asked!r}, expected none: {name} has no presets")
     return {"preset": asked}
+
+
+def _has_option(codec: Codec, name: str, option: str, value: str) -> bool:
+    """Whether an encoder reads an option; taken to, where it cannot be opened here to be asked."""
+    scratch = av.CodecContext.create(name, "w")
+    assert isinstance(scratch, av.VideoCodecContext)
+    scratch.width = scratch.height = SCRATCH_PX
+    scratch.time_base, scratch.pix_fmt = Fraction(1, 24), codec.pix_fmt
+    scratch.options = {option: value}
+    try:
+        scratch.open()
+    except (OSError, ValueError):
+        return True
+    return option not in scratch.options  # what is left there was not read

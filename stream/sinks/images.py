@@ -1,6 +1,6 @@
 """ImageSink: frames as numbered pictures in a folder, or as one; each is whole or not there."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import cv2
@@ -28,27 +28,39 @@ FORMAT_OPTIONS = {
 class ImageSink(Sink):
     """Writes ``000001.png`` and so on into a folder, or a single picture. Not thread-safe.
 
+    A single picture appears when the sink is closed, those in a folder one by one. A folder that it
+    made and wrote nothing to is gone when it is aborted.
+
     Args:
         path: A folder (made if need be) or the name of a picture, which takes exactly one frame.
         overwrite: Whether pictures that are there may be replaced.
+        frame_count: How many frames will come, if that is known.
 
     Raises:
-        SinkError: The picture exists, the folder has pictures in it, or cannot be made.
+        SinkError: The picture exists, more than one frame will come for it, the folder has pictures
+            in it, or cannot be made.
     """
 
-    def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, *, overwrite: bool = False, frame_count: int | None = None
+    ) -> None:
         self.notes: list[str] = []
         self._path = Path(path)
         self._overwrite = overwrite
         self._count = 0
         self._single = not _names_folder(path)
+        self._part: PartFile | None = None
+        self._made_folder = False
         if self._single:
+            if frame_count is not None and frame_count > 1:
+                raise self._too_many()
             PartFile(self._path, overwrite=overwrite).discard()
         else:
             self._make_folder()
 
     def _make_folder(self) -> None:
         with sink_errors(self._path):
+            self._made_folder = not self._path.is_dir()
             self._path.mkdir(parents=False, exist_ok=True)
         taken = any(one.suffix.lower() in IMAGE_SUFFIXES for one in self._path.iterdir())
         if taken and not self._overwrite:
@@ -59,9 +71,7 @@ class ImageSink(Sink):
 
     def write(self, frame: Frame) -> None:
         if self._single and self._count:
-            raise SinkError(
-                f"{self._path} takes one frame, but more came; give a folder ending in a slash."
-            )
+            raise self._too_many()
         self._count += 1
         target = self._path if self._single else self._path / self._numbered()
         encoded = _encode(frame, target.suffix.lower())
@@ -71,13 +81,33 @@ class ImageSink(Sink):
             with sink_errors(target):
                 part.path.write_bytes(encoded)
             on_failure.pop_all()
-        part.publish()
+        if self._single:
+            self._part = part
+        else:
+            part.publish()
+
+    def _too_many(self) -> SinkError:
+        return SinkError(
+            f"{self._path} takes one frame, but more come; give a folder ending in a slash."
+        )
 
     def _numbered(self) -> str:
         return f"{self._count:0{DIGITS}d}{DEFAULT_SUFFIX}"
 
     def close(self) -> None:
-        """Nothing to finish: each picture was finished when it was written."""
+        """Publish the single picture; those in a folder were finished when they were written."""
+        part, self._part = self._part, None
+        if part is not None:
+            part.publish()
+
+    def abort(self) -> None:
+        """Leave no single picture, and no empty folder."""
+        part, self._part = self._part, None
+        if part is not None:
+            part.discard()
+        if self._made_folder and not self._count:
+            with suppress(OSError):
+                self._path.rmdir()
 
 
 def _names_folder(path: str | Path) -> bool:

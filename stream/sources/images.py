@@ -21,7 +21,8 @@ MAX_RATE_DENOMINATOR = 1001
 class ImageSource(Source):
     """Pictures in the natural order of their names (2 before 10). Not thread-safe.
 
-    Transparency is dropped, EXIF orientation applied; all must have the size of the first.
+    Transparency is dropped, EXIF orientation applied; all must have the size of the first. Of a
+    file of several pictures (animated WebP, TIFF of many pages) the first is taken, with a note.
 
     Args:
         path: A folder, a pattern with ``*``, ``?`` or ``[]``, or one picture.
@@ -52,6 +53,10 @@ class ImageSource(Source):
 
     def _load(self, path: Path, expected: Size | None = None) -> Frame:
         frame = Frame(load_picture(path), self._index, self._time_base, duration=1)
+        count = cv2.imcount(str(path))
+        if count > 1 and not self.damaged:
+            self.damaged = True
+            self.notes.append(f"{path} holds {count} pictures; of such files the first is used.")
         if expected not in (None, frame.size):
             raise SourceError(
                 f"{path} is {frame.width}x{frame.height}, but the first picture is "
@@ -117,4 +122,4 @@ def load_picture(path: Path) -> "np.typing.NDArray[np.uint8]":
 
 def _natural(path: Path) -> list[tuple[int, str]]:
     parts = re.split(r"(\d+)", path.name)
-    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in parts]
