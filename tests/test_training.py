@@ -24,7 +24,7 @@ from models.training.average import WEIGHTS, average, parse
 from models.training.batches import TWIN_SHIFT, Batches
 from models.training.export import adopt, export
 from models.training.looks import GRID
-from models.training.loop import Plan, fit, generator
+from models.training.loop import Plan, autocast, fit, generator
 from models.training.measures import paint
 from models.training.packages import FetchError, verify
 from models.training.pairs import Pairs
@@ -189,6 +189,16 @@ def test_harder_looks_are_drawn_more_often(runs: Path, monkeypatch: pytest.Monke
     drawn = torch.cat([batches.paired(k, window=64).looks[:, 0] for k in range(40)])
     neon = [s.prompt for s in STYLES].index("neon")
     assert (drawn == neon).float().mean() > 0.4  # of four looks
+
+
+@pytest.mark.parametrize("is_quick", [False, True])
+def test_bfloat16_only_where_the_processor_multiplies_it(
+    monkeypatch: pytest.MonkeyPatch, is_quick: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: is_quick)
+    ones = torch.ones(2, 2)
+    with autocast(torch.device("cpu")):
+        assert (ones @ ones).dtype == (torch.bfloat16 if is_quick else torch.float32)
 
 
 def test_student_learns_from_the_teachers_ode(trained: Path) -> None:
