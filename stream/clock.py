@@ -13,6 +13,9 @@ PAST_S = 0.5
 AHEAD_S = 2.0
 """A frame further ahead than this is a jump in pts, not a gap to sit out."""
 
+SLICE_S = 0.2
+"""How long a Ctrl-C may have to wait where a wait does not hear it."""
+
 
 class Clock:
     """Monotonic seconds from an arbitrary zero. Thread-safe; nothing in it changes."""
@@ -23,7 +26,21 @@ class Clock:
 
     def wait(self, stop: threading.Event, delay_s: float) -> bool:
         """Wait `delay_s` seconds or until `stop` is set; say whether it is set."""
-        return stop.wait(max(0.0, delay_s))
+        return wait_for(stop, delay_s)
+
+
+def wait_for(event: threading.Event, limit_s: float = threading.TIMEOUT_MAX) -> bool:
+    """Wait until an event is set, at most `limit_s` seconds; say whether it is.
+
+    In slices: on Windows, before Python 3.14, a wait hears no Ctrl-C until it ends.
+    """
+    end_s = time.monotonic() + limit_s
+    while not event.is_set():
+        left_s = end_s - time.monotonic()
+        if left_s <= 0:
+            return False
+        event.wait(min(left_s, SLICE_S))
+    return True
 
 
 class ManualClock(Clock):

@@ -2,6 +2,7 @@
 installs nothing; `stream.live_command` does both around it.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,7 +19,7 @@ from stream.geometry import parse_output_size
 from stream.governor import GovernorMode
 from stream.live import TIME_BASE, LiveSession
 from stream.live_options import LiveOptions
-from stream.live_sink import DEVICES, RECORDING, LiveOutputs, open_live_sink
+from stream.live_sink import DEVICES, LiveOutputs, open_live_sink
 from stream.live_source import LiveInput, open_live_source, source_kind
 from stream.metrics import MetricsServer
 from stream.microphone import Microphone
@@ -195,13 +196,15 @@ class LiveRunner:
             controls=controls,
             stats=self.stats,
             clock=self._clock,
-            encoding=self._encoding(),
+            encoding=VideoEncoding(options.codec, options.crf, options.preset),
             overwrite=options.overwrite,
             mirrored=is_camera if options.mirror is None else options.mirror,
             insecure=options.insecure,
         )
         sinks, missing = [], []
         for spec in options.outputs:
+            if os.path.exists(spec) and _is_same_file(spec, options.source):
+                raise SinkError(f"{spec} is the input; give the output another name with --to.")
             try:
                 sink = open_live_sink(spec, shared)
             except SinkError as err:
@@ -217,13 +220,6 @@ class LiveRunner:
             self.failed_outputs.append(spec)
             self._go_without(reason)
         return sinks
-
-    def _encoding(self) -> VideoEncoding:
-        options = self._options
-        if options.codec not in (None, "libx264"):
-            return VideoEncoding(options.codec, options.crf, options.preset)
-        crf = RECORDING.crf if options.crf is None else options.crf
-        return VideoEncoding(options.codec, crf, options.preset or RECORDING.preset)
 
     def _make_painter(self, info: VideoInfo, controls: Controls) -> Painter:
         """Load the model and warm it up; in the thread that paints."""
@@ -247,6 +243,10 @@ class LiveRunner:
                 clock=self._clock,
                 stats=self.stats,
             )
+
+
+def _is_same_file(spec: str, other: str) -> bool:
+    return Path(other).exists() and Path(spec).samefile(other)
 
 
 def _import_engine() -> None:

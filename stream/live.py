@@ -26,7 +26,7 @@ from functools import partial
 from typing import Protocol
 
 from stream.channel import Channel
-from stream.clock import Clock
+from stream.clock import Clock, wait_for
 from stream.controls import Controls
 from stream.errors import Closed, StreamError
 from stream.fanout import Fanout, Outlet
@@ -328,9 +328,9 @@ class LiveSession:
             self._wait()
 
     def _wait(self) -> None:
-        self._begun.wait()
+        wait_for(self._begun)
         if self._end_s is None:
-            self._over.wait()
+            wait_for(self._over)
         else:
             self._clock.wait(self._over, self._end_s - self._clock.now_s())
 

@@ -30,6 +30,9 @@ DEFAULT_CAMERA = "camera"
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
+FILE_SUFFIX = re.compile(r"\.(?=\w*[a-z])\w{1,5}", re.IGNORECASE)
+"""What makes a name one of a file; "USB2.0 HD UVC WebCam" is that of a camera."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiveInput:
@@ -60,8 +63,8 @@ def source_kind(spec: str) -> SourceKind:
     if spec == "screen" or spec.startswith("screen:"):
         return "screen"
     path = Path(spec)
-    is_file = path.exists() and not spec.startswith("/dev/")
-    if is_file or GENERATOR.match(spec) or (path.suffix and not spec.startswith("/dev/")):
+    names_file = path.exists() or FILE_SUFFIX.fullmatch(path.suffix)
+    if GENERATOR.match(spec) or (names_file and not spec.startswith("/dev/")):
         return "file"
     return "camera"
 

@@ -21,7 +21,7 @@ from functools import partial
 from typing import TypeVar
 
 from stream.channel import Channel
-from stream.clock import Clock, Pacer
+from stream.clock import Clock, Pacer, wait_for
 from stream.errors import Closed, StreamError
 from stream.finishing import Painted
 from stream.frame import Frame
@@ -255,7 +255,7 @@ class Worker:
 
         Any other is left behind (see `workers_left`).
         """
-        if self._ended.wait(self.limit_s):
+        if wait_for(self._ended, self.limit_s):
             if self._thread.ident is not None:
                 self._thread.join(self.limit_s)
             return

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from stream.clock import Clock, ManualClock, Pacer
+from stream.clock import SLICE_S, Clock, ManualClock, Pacer, wait_for
 
 FRAME_S = 1 / 25
 
@@ -117,3 +117,19 @@ def test_reset_makes_the_next_frame_due_at_once() -> None:
     pacer.reset()
 
     assert pacer.delay_s(1.0, 0.0) == 0.0
+
+
+def test_an_event_is_waited_for_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a Ctrl-C is heard where a wait does not hear it."""
+    event, waits = threading.Event(), []
+
+    def wait(limit_s: float) -> bool:
+        waits.append(limit_s)
+        if len(waits) == 3:
+            event.set()
+        return event.is_set()
+
+    monkeypatch.setattr(event, "wait", wait)
+    assert wait_for(event)
+    assert waits == [SLICE_S] * 3
+    assert not wait_for(threading.Event(), 0)

@@ -115,6 +115,24 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     assert_refused(result, ExitCode.OUTPUT, "--overwrite")
 
 
+def test_the_input_is_never_an_output(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", Clip(pts=tuple(range(0, 8 * 3600, 3600))))
+    before = clip.read_bytes()
+    (tmp_path / "link.mp4").symlink_to(clip)
+    result = allaprima("live", "--from", tmp_path / "link.mp4", "--to", clip, "--overwrite")
+    assert_refused(result, ExitCode.OUTPUT, "is the input")
+    assert clip.read_bytes() == before
+
+
+def test_a_webm_is_recorded_without_a_word_of_x264(tmp_path: Path, model: str) -> None:
+    take = tmp_path / "take.webm"
+    result = live(model, "--from", SOURCE, "--to", take)
+    assert result.exit_code == ExitCode.DONE, result.output
+    with av.open(str(take)) as container:
+        assert container.streams.video[0].codec_context.name == "vp9"
+        assert len(list(container.decode(video=0))) >= 12
+
+
 def test_a_display_that_is_not_there_stops_no_other(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

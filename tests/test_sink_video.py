@@ -1,5 +1,6 @@
 """VideoSink: exact times, true colours, everything copied, and never half a file under its name."""
 
+import errno
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from clips import (
 from stream.errors import SinkError
 from stream.frame import Frame
 from stream.sink import VideoEncoding, open_sink
+from stream.sinks.muxing import Muxer
+from stream.sinks.video import VideoSink
 from stream.source import VideoInfo, open_source
 
 PATCHES = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (128, 128, 128), (235, 220, 40)]
@@ -211,6 +214,39 @@ def test_same_frames_give_the_same_bytes_whatever_memory_holds(tmp_path: Path) -
         write_made(tmp_path / f"{run}.mp4", made_frames(30))
         written.add((tmp_path / f"{run}.mp4").read_bytes())
     assert len(written) == 1
+
+
+def made_take(path: Path) -> VideoSink:
+    """A live recording of four seconds, which is still open."""
+    sink = VideoSink(path, info=made_info(), is_take=True)
+    for frame in made_frames(100):
+        sink.write(frame)
+    return sink
+
+
+def test_of_a_take_that_is_aborted_what_there_is_is_published(tmp_path: Path) -> None:
+    made_take(tmp_path / "take.mp4").abort()
+    assert len(decoded(tmp_path / "take.mp4")) == 100
+    VideoSink(tmp_path / "other.mp4", info=made_info(), is_take=True).abort()
+    assert [path.name for path in tmp_path.iterdir()] == ["take.mp4"]
+
+
+def test_of_a_take_on_a_full_disk_the_file_is_kept_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = made_take(tmp_path / "take.mp4")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Muxer, "write", full)
+    with pytest.raises(SinkError, match="kept as") as caught:
+        sink.write(made_frames(101)[100])
+    sink.abort()
+    (kept,) = tmp_path.iterdir()
+    assert str(kept) in str(caught.value)
+    assert kept.name != "take.mp4"
+    assert len(decoded(kept)) >= 50
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ class PartFile:
         """
         with sink_errors(self.target):
             try:
-                _sync(self.path)
+                _sync(self.path, os.O_RDWR)  # Windows syncs only what may be written
                 if self._overwrite:
                     os.replace(self.path, self.target)
                 else:
@@ -138,8 +138,8 @@ class PartFile:
             self.path.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
@@ -149,4 +149,4 @@ def _sync(path: Path) -> None:
 def _sync_folder(folder: Path) -> None:
     # Some file systems (network, Windows) cannot sync a folder; the rename stands all the same.
     with suppress(OSError):
-        _sync(folder)
+        _sync(folder, os.O_RDONLY)

@@ -32,6 +32,7 @@ class VideoSink(Sink):
         info: What the source says of itself.
         encoding: Codec and quality.
         overwrite: Whether an existing file may be replaced.
+        is_take: It cannot be had again (it is live), so that what there is is kept whatever fails.
 
     Raises:
         SinkError: The file cannot be written there, or not in that codec.
@@ -47,6 +48,7 @@ class VideoSink(Sink):
         info: VideoInfo,
         encoding: VideoEncoding | None = None,
         overwrite: bool = False,
+        is_take: bool = False,
     ) -> None:
         self.notes: list[str] = []
         self.hears = info.sound
@@ -56,6 +58,7 @@ class VideoSink(Sink):
         self._muxer: Muxer | None = None
         self._size: Size | None = None
         self._early = False
+        self._is_take = is_take
         self._done = False
 
     def write(self, frame: Frame) -> None:
@@ -68,8 +71,8 @@ class VideoSink(Sink):
                 if self._muxer is None:
                     self._muxer = self._open(frame)
                 self._muxer.write(frame)
-        except SinkError:
-            self.abort()
+        except SinkError as err:
+            self._give_up(err)
             raise
 
     def hear(self, sound: Sound) -> None:
@@ -101,16 +104,32 @@ class VideoSink(Sink):
         try:
             with sink_errors(self._part.target):
                 self._muxer.finish(early=self._early)
-        except SinkError:
-            self.abort()
+        except SinkError as err:
+            self._give_up(err)
             raise
         self._done = True
         self._part.publish()
 
     def abort(self) -> None:
+        """Publish nothing and leave nothing; of a take, what there is as one that ended early."""
         if self._done:
             return
+        if self._is_take and self._muxer is not None:
+            self.end_early()
+            self.close()
+            return
+        self._let_go()
+        self._part.discard()
+
+    def _give_up(self, cause: SinkError) -> None:
+        """Nothing more can be written: leave nothing, or of a take the file, under another name."""
+        is_kept = self._is_take and self._muxer is not None
+        self._let_go()
+        if is_kept:
+            raise SinkError(f"{cause} What there is of it is kept as {self._part.path}.") from cause
+        self._part.discard()
+
+    def _let_go(self) -> None:
         self._done = True
         if self._muxer is not None:
             self._muxer.abandon()
-        self._part.discard()
