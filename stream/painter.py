@@ -35,6 +35,10 @@ EASE_S = 0.25
 """Cross-fade where the governor changes how a picture is painted: another size or number of steps
 gives other strokes."""
 
+STALE_S = 1.0
+"""A painting older than this is no start for a cross-fade, unless that lasts longer: after a bypass
+it would be the ghost of another scene."""
+
 PERIOD_SLACK = 0.5
 """Share of a frame period by which the next painting may come before its turn (capture jitter)."""
 
@@ -45,7 +49,7 @@ class PainterOptions:
 
     Attributes:
         short_side_px: Short side the model paints at; ``None`` takes the model's native one.
-        output_size: ``"source"``, ``"model"``, or (width, height).
+        output_size: ``"source"``, ``"model"`` (at the full short side), or (width, height).
         fps_target: Frames a second that the governor holds.
         governor: What it may give up.
         sample_aspect_ratio: Width of a source pixel over its height.
@@ -93,8 +97,9 @@ class Painter:
         self._clock = clock
         self._stats = stats
         self._short_side_px = options.short_side_px or engine.native_size
-        self._stylizers: dict[int, Stylizer] = {}
         self._style = look.style
+        self._full = self._make_stylizer(self._short_side_px, options.output_size)
+        self._stylizers = {self._short_side_px: self._full}
         self._governor = Governor(self._rungs(look.style), 1 / options.fps_target)
         self._last: Key | None = None
         self._fade: Fade | None = None
@@ -107,11 +112,11 @@ class Painter:
 
     def output_size(self, source_size: Size) -> Size:
         """The size of painted frames for frames of `source_size`."""
-        return self._stylizer(self._short_side_px).sizes(source_size).output
+        return self._full.sizes(source_size).output
 
     def warm_up(self, source_size: Size, look: Look) -> None:
         """Load and compile what the first frame would otherwise wait for."""
-        self._engine.warm_up(self._stylizer(self._short_side_px).sizes(source_size).model)
+        self._engine.warm_up(self._full.sizes(source_size).model)
         rehearsal = Stylizer(
             self._engine,
             look.style,
@@ -142,9 +147,9 @@ class Painter:
         """
         start_s = self._clock.now_s()
         if look.style != self._style:
-            self._change_style(look, start_s)
+            self._change_style(look, frame, start_s)
         effort = self.effort
-        stylizer = self._stylizer(effort.short_side_px)
+        stylizer = self._stylizer(effort.short_side_px, frame.size)
         steps = min(look.style.num_inference_steps, effort.steps)
         stylizer.style = replace(look.style, num_inference_steps=steps)
         stylizer.stability = look.stability
@@ -172,27 +177,34 @@ class Painter:
         steps = style.num_inference_steps
         return make_rungs(self._options.governor, steps, self._short_side_px, multiple_px)
 
-    def _stylizer(self, short_side_px: int) -> Stylizer:
+    def _stylizer(self, short_side_px: int, source_size: Size) -> Stylizer:
+        """The one that paints at this size; all give out pictures of one size."""
         stylizer = self._stylizers.get(short_side_px)
         if stylizer is None:
-            stylizer = self._stylizers[short_side_px] = Stylizer(
-                self._engine,
-                self._style,
-                short_side_px=short_side_px,
-                output_size=self._options.output_size,
-                sample_aspect_ratio=self._options.sample_aspect_ratio,
-                stats=self._stats,
-            )
+            stylizer = self._make_stylizer(short_side_px, self.output_size(source_size))
+            self._stylizers[short_side_px] = stylizer
         return stylizer
 
-    def _change_style(self, look: Look, now_s: float) -> None:
+    def _make_stylizer(self, short_side_px: int, output_size: OutputSize) -> Stylizer:
+        return Stylizer(
+            self._engine,
+            self._style,
+            short_side_px=short_side_px,
+            output_size=output_size,
+            sample_aspect_ratio=self._options.sample_aspect_ratio,
+            stats=self._stats,
+        )
+
+    def _change_style(self, look: Look, frame: Frame, now_s: float) -> None:
         if look.style.num_inference_steps != self._style.num_inference_steps:
             self._governor.rebase(self._rungs(look.style))
         self._style = look.style
         self._governor.disturbed()
         self._stats.count_event("style change")
         if look.transition_s > 0 and self._last is not None:
-            self._fade = Fade(self._last, now_s, look.transition_s)
+            age_s = frame.captured_at_s - self._last.frame.captured_at_s
+            is_stale = age_s > max(STALE_S, look.transition_s)
+            self._fade = None if is_stale else Fade(self._last, now_s, look.transition_s)
 
     def _observe(self, start_s: float) -> None:
         now_s = self._clock.now_s()
@@ -206,8 +218,9 @@ class Painter:
             decision.after.every > decision.before.every
         )
         self._stats.count_event("governor down" if worse else "governor up")
-        if decision.after.short_side_px != decision.before.short_side_px:
-            self._stylizer(decision.after.short_side_px).reset()
+        after_px = decision.after.short_side_px
+        if after_px != decision.before.short_side_px and after_px in self._stylizers:
+            self._stylizers[after_px].reset()
 
     def _faded(self, frame: Frame, painted: Frame) -> Frame:
         if self._fade is None:

@@ -13,7 +13,8 @@ from models import Style
 from stream.clock import ManualClock
 from stream.controls import Look
 from stream.fanout import Fanout, Outlet
-from stream.frame import Frame
+from stream.frame import Frame, Size
+from stream.geometry import OutputSize
 from stream.painter import EASE_S
 from stream.presenter import Presenter, compose
 from stream.stats import Stats
@@ -74,6 +75,34 @@ def test_a_transition_mixes_old_and_new_by_time() -> None:
     assert np.abs(new - old).max() > 1
 
 
+@pytest.mark.parametrize(
+    ("pause_s", "transition_s", "fades"),
+    [(0.5, 0.5, True), (600, 0.5, False), (2.0, 5.0, True), (600, 5.0, False)],
+)
+def test_only_a_fresh_painting_is_faded_from(
+    pause_s: float, transition_s: float, fades: bool
+) -> None:
+    """After a bypass the scene may be another: the old one is no ghost in the new one."""
+    clock = ManualClock()
+    painter = make_painter(clock=clock)
+    white, black = (Frame(np.full((48, 64, 3), v, np.uint8), 0, Fraction(1)) for v in (240, 10))
+    painter.paint(at(white, clock.now_s()), replace(LOOK, transition_s=transition_s))
+    clock.advance(pause_s)
+    other = replace(LOOK, style=Style(prompt="neon"), transition_s=transition_s)
+    assert (painter.paint(at(black, clock.now_s()), other).data.mean() > 200) == fades
+
+
+def test_a_stale_painting_ends_the_fade_before() -> None:
+    clock = ManualClock()
+    painter = make_painter(clock=clock)
+    white, black = (Frame(np.full((48, 64, 3), v, np.uint8), 0, Fraction(1)) for v in (240, 10))
+    painter.paint(at(white, clock.now_s()), LOOK)
+    painter.paint(at(white, 0.0), replace(LOOK, style=Style(prompt="neon"), transition_s=60.0))
+    clock.advance(5.0)
+    other = replace(LOOK, style=Style(prompt="ink"), transition_s=0.5)
+    assert painter.paint(at(black, clock.now_s()), other).data.mean() < 100
+
+
 def test_a_slow_engine_makes_the_painter_give_up_and_say_so() -> None:
     clock = ManualClock()
     engine = SlowEngine(clock, 0.2)
@@ -98,12 +127,17 @@ def test_only_one_frame_in_every_is_due() -> None:
     assert painter.is_due(at(frames[0], 1.0 + every / 24))
 
 
-def test_a_smaller_size_of_the_governors_keeps_the_output_size() -> None:
+@pytest.mark.parametrize(
+    ("output_size", "expected"), [("source", (64, 48)), ("model", (80, 64)), ((40, 30), (40, 30))]
+)
+def test_a_smaller_size_of_the_governors_keeps_the_output_size(
+    output_size: OutputSize, expected: Size
+) -> None:
     clock = ManualClock()
-    painter = make_painter(SlowEngine(clock, 0.2), clock, output_size="source")
+    painter = make_painter(SlowEngine(clock, 0.2), clock, output_size=output_size)
     sizes = {painter.paint(frame, LOOK).size for frame in make_frames(8)}
     assert painter.effort.short_side_px < 64
-    assert sizes == {(64, 48)}
+    assert sizes == {painter.output_size(SIZE)} == {expected}
 
 
 def test_a_step_of_the_governors_is_no_jump() -> None:

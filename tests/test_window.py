@@ -4,17 +4,22 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from command import allaprima, assert_refused
 from display import needs_display, press, virtual_display
 
 from models import Style
+from stream.clock import ManualClock
 from stream.controls import Controls, Look, NamedStyle
 from stream.errors import SinkError
 from stream.exitcode import ExitCode
+from stream.frame import Frame
+from stream.sinks import window
 from stream.sinks.hud import draw_hud, hud_lines
 from stream.sinks.window import KEYS, display_answers, key_actions, refuse_without_display
 from stream.stats import Stats
@@ -47,6 +52,55 @@ sink.close()
 look = controls.look
 print(look.style.prompt, look.split, look.freeze, look.bypass, look.hud, look.style.strength)
 """
+
+
+CLOSE_BUTTON = """
+import ctypes, sys
+
+class ClientMessage(ctypes.Structure):
+    _fields_ = [
+        ("type", ctypes.c_int), ("serial", ctypes.c_ulong), ("send_event", ctypes.c_int),
+        ("display", ctypes.c_void_p), ("window", ctypes.c_ulong), ("message", ctypes.c_ulong),
+        ("format", ctypes.c_int), ("data", ctypes.c_long * 5),
+        ("rest_of_xevent", ctypes.c_long * 24),
+    ]
+
+x = ctypes.CDLL("libX11.so.6")
+x.XOpenDisplay.restype, x.XInternAtom.restype = ctypes.c_void_p, ctypes.c_ulong
+display = ctypes.c_void_p(x.XOpenDisplay(None))
+window = ctypes.c_ulong(int(sys.argv[1]))
+names = b"WM_PROTOCOLS", b"WM_DELETE_WINDOW"
+protocols, delete = (x.XInternAtom(display, name, 0) for name in names)
+event = ClientMessage(type=33, window=window, message=protocols, format=32)
+event.data[0] = delete
+assert x.XSendEvent(display, window, 0, ctypes.c_long(0), ctypes.byref(event))
+x.XCloseDisplay(display)
+"""
+"""What a window manager sends when its button is pressed; Xvfb has none."""
+
+
+class ClosedWindow:
+    """highgui after the user's click: what Qt's answers from then on, or that of the others.
+
+    Attributes:
+        called: Names of the functions, in order.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, raises: bool) -> None:
+        self.called: list[str] = []
+        self._raises = raises
+        for name in (
+            *("namedWindow", "resizeWindow", "getWindowImageRect", "imshow", "pollKey", "waitKey"),
+            *("getWindowProperty", "destroyWindow"),
+        ):
+            monkeypatch.setattr(cv2, name, partial(self._call, name))
+
+    def _call(self, name: str, *arguments: object) -> object:
+        if self._raises and "pollKey" in self.called:
+            raise cv2.error("NULL guiReceiver (please create a window)")
+        self.called.append(name)
+        answers = {"getWindowImageRect": (0, 0, 64, 64), "pollKey": -1, "getWindowProperty": 0.0}
+        return answers.get(name)
 
 
 def make() -> Controls:
@@ -96,6 +150,27 @@ def test_hud_is_drawn_into_the_picture() -> None:
     assert bgr.max() == 255
     assert bgr.min() < 40
     assert (bgr[100:300] == 128).all()
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_a_window_that_the_user_closes_ends_the_session_and_stays_closed(
+    monkeypatch: pytest.MonkeyPatch, raises: bool
+) -> None:
+    monkeypatch.setattr(window, "refuse_without_display", lambda: None)
+    highgui, controls, ended = ClosedWindow(monkeypatch, raises=raises), make(), []
+    controls.on_quit = lambda: ended.append(True)
+    sink = window.WindowSink(controls, Stats(), clock=ManualClock())
+    frame = Frame(np.zeros((64, 64, 3), np.uint8), 0, Fraction(1, 24))
+
+    sink.write(frame)
+    assert ended == [True]
+    until_closed = list(highgui.called)
+    sink.write(frame)
+    sink.idle()
+    assert highgui.called == until_closed
+    sink.close()
+    sink.close()
+    assert ended == [True]
 
 
 # Displays
@@ -168,6 +243,36 @@ def test_real_keys_reach_a_real_window(tmp_path: Path) -> None:
     assert process.returncode == 0, err
     assert out.split() == ["neon", "True", "False", "False", "True", "0.65"]
     assert right[0] > 200 and left[0] < 60  # what was left in the frame is right in the mirror
+
+
+@needs_display
+def test_the_close_button_of_a_real_window_ends_it() -> None:
+    with virtual_display() as display:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WATCHED],
+            env={**os.environ, "DISPLAY": display},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "open\n"
+            press_close(display, "Alla Prima")
+            _, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 0, err
+
+
+def press_close(display: str, title: str) -> None:
+    """Press the window's close button, as far as the window can tell."""
+    env = {**os.environ, "DISPLAY": display}
+    command = ["xdotool", "search", "--sync", "--name", title]
+    found = subprocess.run(command, env=env, capture_output=True, text=True, timeout=15, check=True)
+    for number in found.stdout.split():
+        command = [sys.executable, "-c", CLOSE_BUTTON, number]
+        subprocess.run(command, env=env, timeout=15, check=True)
 
 
 def grabbed(display: str) -> tuple[np.ndarray, np.ndarray]:

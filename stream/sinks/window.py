@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -115,7 +116,7 @@ class WindowSink(Sink):
         self._answer(cv2.pollKey())
 
     def idle(self) -> None:
-        if self._is_open:
+        if self._is_open and not self._closed:
             self._answer(cv2.waitKey(IDLE_MS))
         else:
             self._clock.wait(self._never, IDLE_MS / 1e3)  # waitKey does not wait without a window
@@ -124,8 +125,9 @@ class WindowSink(Sink):
         self._closed = True
         if self._is_open:
             self._is_open = False
-            cv2.destroyWindow(TITLE)
-            cv2.pollKey()  # lets the window system take it away
+            with suppress(cv2.error):  # Qt's, where the user has closed it
+                cv2.destroyWindow(TITLE)
+                cv2.pollKey()  # lets the window system take it away
 
     def _open(self, size: Size) -> None:
         cv2.namedWindow(TITLE, FLAGS)
@@ -155,8 +157,17 @@ class WindowSink(Sink):
             action = self._actions.get(key & 0xFF)
             if action is not None:
                 action()
-        if self._is_open and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
+        if not _is_visible():
+            self._closed = True  # or the next frame would open another
             self._controls.quit()
+
+
+def _is_visible() -> bool:
+    """Whether the window is there. Closed by the user, it takes Qt's receiver with it: an error."""
+    try:
+        return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
+    except cv2.error:
+        return False
 
 
 def refuse_without_display() -> None:
