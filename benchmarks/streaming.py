@@ -204,7 +204,7 @@ def make_ways(engine: Any, frames: list[Frame]) -> dict[str, Run]:
             engine.paint(frame.data, noise, conditioning, schedule)
 
     def by_stylizer(stability: float) -> Run:
-        stylizer = make_stylizer(engine, stability)
+        stylizer = make_stylizer(engine, frames, stability)
 
         def run() -> None:
             for frame in frames:
@@ -215,7 +215,7 @@ def make_ways(engine: Any, frames: list[Frame]) -> dict[str, Run]:
 
     def by_session(stability: float, *, look_ahead: bool = False) -> Run:
         # its style's tensors outlive a session
-        stylizer = make_stylizer(engine, stability, look_ahead=look_ahead)
+        stylizer = make_stylizer(engine, frames, stability, look_ahead=look_ahead)
 
         def run() -> None:
             source = MemorySource(frames)
@@ -233,9 +233,12 @@ def make_ways(engine: Any, frames: list[Frame]) -> dict[str, Run]:
     }
 
 
-def make_stylizer(engine: Any, stability: float, *, look_ahead: bool = False) -> Stylizer:
+def make_stylizer(
+    engine: Any, frames: list[Frame], stability: float, *, look_ahead: bool = False
+) -> Stylizer:
     return Stylizer(
         engine,
+        short_side_px=min(frames[0].size),
         output_size="model",
         stability=stability,
         look_ahead=look_ahead,

@@ -24,7 +24,7 @@ from models.training.average import WEIGHTS, average, parse
 from models.training.batches import TWIN_SHIFT, Batches
 from models.training.export import adopt, export
 from models.training.looks import GRID
-from models.training.loop import Plan, autocast, fit, generator
+from models.training.loop import Plan, fit
 from models.training.measures import paint
 from models.training.packages import FetchError, verify
 from models.training.pairs import Pairs
@@ -191,16 +191,6 @@ def test_harder_looks_are_drawn_more_often(runs: Path, monkeypatch: pytest.Monke
     assert (drawn == neon).float().mean() > 0.4  # of four looks
 
 
-@pytest.mark.parametrize("is_quick", [False, True])
-def test_bfloat16_only_where_the_processor_multiplies_it(
-    monkeypatch: pytest.MonkeyPatch, is_quick: bool
-) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: is_quick)
-    ones = torch.ones(2, 2)
-    with autocast(torch.device("cpu")):
-        assert (ones @ ones).dtype == (torch.bfloat16 if is_quick else torch.float32)
-
-
 def test_student_learns_from_the_teachers_ode(trained: Path) -> None:
     plan = Plan(steps=20, batch=2, learning_rate=2e-4, warmup_steps=5)
     consistency.train(trained, plan, objective="lcd", window=64)
@@ -259,28 +249,6 @@ def test_average_lies_between_its_parts(trained: Path, tmp_path: Path) -> None:
         average([(one, 0.0)], tmp_path / "none")
     with pytest.raises(ValueError, match="expected FOLDER=WEIGHT"):
         parse("folder")
-
-
-def test_broken_off_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
-    plan = Plan(steps=12, warmup_steps=2, checkpoint_every=5)
-
-    def train(folder: Path, break_at: int | None = None) -> torch.Tensor:
-        torch.manual_seed(0)
-        module = torch.nn.Linear(3, 1)
-
-        def loss(step: int) -> dict[str, torch.Tensor]:
-            if step == break_at:
-                raise KeyboardInterrupt
-            x = torch.randn(8, 3, generator=generator(plan.seed, step))
-            return {"square": (module(x) - 1).square().mean()}
-
-        fit(module, loss, plan, folder)
-        return module.weight.detach()
-
-    whole = train(tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "broken", break_at=8)
-    assert torch.equal(train(tmp_path / "broken"), whole)
 
 
 @pytest.fixture
