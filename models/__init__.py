@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import ModelError, ModelFormatError, ModelMemoryError, ModelNotFoundError
 from models.presets import PRESETS, Preset
+from models.prompt import parse_prompt
 from models.style import Style
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ __all__ = [
     "cache_folder",
     "is_present",
     "load_engine",
+    "parse_prompt",
     "read_lora",
 ]
 

@@ -31,7 +31,7 @@ def parse_prompt(prompt: str) -> tuple[WeightedPrompt, ...]:
             raise ValueError(
                 f"got weight {part.weight} for {part.text!r} in the prompt, expected 0 or more"
             )
-    total = math.fsum(part.weight for part in parts)
+    total = sum(part.weight for part in parts)  # not fsum, which overflows with an error
     if not (math.isfinite(total) and total > 0):
         raise ValueError(f"got weights with sum {total} in {prompt!r}, expected more than 0")
     return tuple(WeightedPrompt(part.text, part.weight / total) for part in parts)

@@ -56,7 +56,8 @@ class ControlServer:
         stats: What ``{"ask": "stats"}`` answers.
 
     Raises:
-        ControlError: The port or the path is taken, or may not be used.
+        ControlError: The port or the path is taken, or may not be used, or this system has no such
+            way in.
     """
 
     name = "control"
@@ -65,14 +66,15 @@ class ControlServer:
         self._controls = controls
         self._stats = stats
         self._path: Path | None = None
-        self._listener = None if where == STDIN else self._listen(where)
+        stdin = _stdin() if where == STDIN else None
+        self._listener = self._listen(where) if stdin is None else None
         self._stopped = False
         self._selector = selectors.SelectSelector()  # the only kind that takes a plain file
         self._alarm, self._bell = socket.socketpair()
         self._selector.register(self._alarm, selectors.EVENT_READ)
-        if self._listener is None:
-            self._add(Client(sys.stdin.buffer, None))
-        else:
+        if stdin is not None:
+            self._add(Client(stdin, None))
+        if self._listener is not None:
             self._selector.register(self._listener, selectors.EVENT_READ)
 
     @property
@@ -83,13 +85,15 @@ class ControlServer:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        while not self._stopped:
-            for key, _ in self._selector.select():
-                if key.fileobj is self._listener:
-                    self._accept()
-                elif isinstance(key.data, Client):
-                    self._hear(key.data)
-        self._close()
+        try:
+            while not self._stopped:
+                for key, _ in self._selector.select():
+                    if key.fileobj is self._listener:
+                        self._accept()
+                    elif isinstance(key.data, Client):
+                        self._hear(key.data)
+        finally:
+            self._close()
 
     def stop(self) -> None:
         self._stopped = True
@@ -137,6 +141,11 @@ class ControlServer:
             ) from err
 
     def _listen_unix(self, path: Path) -> socket.socket:
+        if not hasattr(socket, "AF_UNIX"):
+            raise ControlError(
+                f"The control socket {path} cannot be opened: Python has no Unix sockets on this "
+                "system; choose a port."
+            )
         listener = socket.socket(socket.AF_UNIX)
         before = os.umask(OWNER_ONLY)
         try:
@@ -164,7 +173,7 @@ class ControlServer:
 
     def _hear(self, client: Client) -> None:
         try:
-            heard = os.read(client.channel.fileno(), READ_BYTES)
+            heard = _read(client.channel)
         except BlockingIOError:
             return
         except OSError:
@@ -207,6 +216,26 @@ class ControlServer:
                 one.close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+
+
+def _stdin() -> BinaryIO:
+    if sys.platform == "win32":
+        raise ControlError(
+            "Changes cannot be read from standard input on Windows, which can wait for sockets "
+            "only; choose a port."
+        )
+    if sys.stdin is None:
+        raise ControlError(
+            "Changes cannot be read from standard input, which is closed; choose a port or a path."
+        )
+    return sys.stdin.buffer
+
+
+def _read(channel: socket.socket | BinaryIO) -> bytes:
+    """What has come; on Windows a socket is no file."""
+    if isinstance(channel, socket.socket):
+        return channel.recv(READ_BYTES)
+    return os.read(channel.fileno(), READ_BYTES)
 
 
 def _refusal(sentence: str) -> dict[str, object]:

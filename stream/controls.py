@@ -5,12 +5,13 @@
 A change replaces the `Look` whole; each frame is painted and shown by one read of it.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from models import Style
+from models import Style, parse_prompt
 
 STYLE_FIELDS = {
     "prompt": "prompt",
@@ -64,13 +65,18 @@ class NamedStyle:
     Attributes:
         style: What is painted.
         stability: ``None`` leaves it as it is.
-        follows: Only the prompt is its own; the rest is the session's default.
+        own: The fields of `style` that are its own; the rest are the session's defaults.
     """
 
     name: str
     style: Style
     stability: float | None = None
-    follows: bool = True
+    own: frozenset[str] = frozenset({"prompt"})
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Its own fields with their values."""
+        return {field: getattr(self.style, field) for field in self.own}
 
 
 class Controls:
@@ -86,6 +92,7 @@ class Controls:
         self._lock = threading.Lock()
         self._styles = tuple(styles)
         self._position = self._find(look.style)
+        self._changed: dict[str, Any] = {}  # what was set of the style, by name or field
         self.on_quit: Callable[[], None] = lambda: None
 
     @property
@@ -104,16 +111,17 @@ class Controls:
         return look.style.prompt or "as the model likes"
 
     def start_with(self, style: Style) -> None:
-        """The model is known now, and so are the defaults of what was not asked for."""
+        """The model is known now, and so are the defaults of what was not asked for.
+
+        What was changed while it was loaded stays changed.
+        """
         with self._lock:
             self._styles = tuple(
-                replace(named, style=replace(style, prompt=named.style.prompt))
-                if named.follows
-                else named
-                for named in self._styles
+                replace(named, style=replace(style, **named.given)) for named in self._styles
             )
-            self._look = replace(self._look, style=style)
-            self._position = self._find(style)
+            self._look = replace(self._look, style=replace(style, **self._changed))
+            if "prompt" not in self._changed:
+                self._position = self._find(style)
 
     def quit(self) -> None:
         """End the session properly."""
@@ -135,8 +143,7 @@ class Controls:
         """A little more or less, kept within the range."""
         with self._lock:
             strength = round(self._look.style.strength + by, 3)
-            style = replace(self._look.style, strength=min(1.0, max(LEAST_STRENGTH, strength)))
-            self._look = replace(self._look, style=style)
+            self._restyle({"strength": min(1.0, max(LEAST_STRENGTH, strength))}, {})
 
     def nudge_stability(self, by: float) -> None:
         """A little more or less, kept within the range."""
@@ -154,11 +161,11 @@ class Controls:
             ValueError: A word is not known or its value cannot be used (got and expected).
         """
         with self._lock:
-            before = self._look, self._position
+            before = self._look, self._position, self._changed
             try:
                 self._take(asked)
-            except (TypeError, ValueError) as err:
-                self._look, self._position = before
+            except (ArithmeticError, TypeError, ValueError) as err:
+                self._look, self._position, self._changed = before
                 raise ValueError(str(err)) from err
             return self._look
 
@@ -177,19 +184,21 @@ class Controls:
             raise ValueError(f"got {sorted(unknown)[0]!r}, expected one of {known}")
         if "style" in asked:
             self._choose_by_name(asked["style"])
-        style = {STYLE_FIELDS[word]: asked[word] for word in STYLE_FIELDS if word in asked}
-        for word in STYLE_FIELDS:
-            if word in asked:
-                check_kind(word, asked[word])
+        given = style_fields(asked)
         changes: dict[str, Any] = {word: asked[word] for word in SWITCHES if word in asked}
         for word, value in changes.items():
             if not isinstance(value, bool):
                 raise ValueError(f"got {word}={value!r}, expected true or false")
         for word, field in (("stability", "stability"), ("transition", "transition_s")):
             if word in asked:
-                check_kind(word, asked[word])
-                changes[field] = float(asked[word])
-        self._look = replace(self._look, style=replace(self._look.style, **style), **changes)
+                changes[field] = float(checked(word, asked[word]))
+        self._restyle(given, changes)
+
+    def _restyle(self, given: dict[str, Any], changes: dict[str, Any]) -> None:
+        """Change fields of the style and of the look at once."""
+        style = replace(self._look.style, **given)
+        self._look = replace(self._look, style=style, **changes)
+        self._changed = self._changed | given
 
     def _choose_by_name(self, name: object) -> None:
         names = [named.name for named in self._styles]
@@ -203,6 +212,7 @@ class Controls:
     def _choose(self, position: int) -> None:
         named = self._styles[position]
         self._position = position
+        self._changed = named.given
         stability = self._look.stability if named.stability is None else named.stability
         self._look = replace(self._look, style=named.style, stability=stability)
 
@@ -211,16 +221,42 @@ class Controls:
         return prompts.index(style.prompt) if style.prompt in prompts else -1
 
 
-def check_kind(word: str, value: object) -> None:
-    """Refuse a value of the wrong kind before its range is looked at.
+def style_fields(asked: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `Style` that are asked for, each in its kind; other words are left out.
 
     Raises:
-        ValueError: It is no text, whole number or number where one is needed.
+        ValueError: As `checked`.
     """
+    return {
+        field: checked(word, asked[word]) for word, field in STYLE_FIELDS.items() if word in asked
+    }
+
+
+def checked(word: str, value: Any) -> Any:
+    """A value in the kind that its word needs, 2 for the steps 2.0; its range is not looked at.
+
+    Raises:
+        ValueError: It is no text, whole number or number where one is needed, or no prompt.
+    """
+    if word == "prompt":
+        return _checked_prompt(value)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if word == "prompt" and not isinstance(value, str):
-        raise ValueError(f"got prompt={value!r}, expected text")
-    if word in ("steps", "seed") and (not number or value != int(value)):  # type: ignore[call-overload]
-        raise ValueError(f"got {word}={value!r}, expected a whole number")
-    if word in ("strength", "guidance", "stability", "transition") and not number:
+    number = number and abs(value) <= sys.float_info.max  # JSON knows Infinity, NaN and 1e999
+    if word in ("steps", "seed"):
+        if not number or value != int(value):
+            raise ValueError(f"got {word}={value!r}, expected a whole number")
+        return int(value)
+    if not number:
         raise ValueError(f"got {word}={value!r}, expected a number")
+    return value
+
+
+def _checked_prompt(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"got prompt={value!r}, expected text")
+    try:
+        value.encode()
+        parse_prompt(value)
+    except UnicodeEncodeError as err:
+        raise ValueError(f"got prompt={value!r}, expected text that UTF-8 can hold") from err
+    return value

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from models import Style
-from stream.controls import STYLE_FIELDS, NamedStyle, check_kind
+from stream.controls import STYLE_FIELDS, NamedStyle, checked, style_fields
 
 
 def read_styles(path: Path, default: Style) -> list[NamedStyle]:
-    """
+    """The styles of a file; what an entry leaves out is `default`'s until the model is known.
+
     Raises:
         ValueError: The file cannot be read, or something in it cannot be used (and where).
     """
@@ -42,14 +43,12 @@ def _read(path: Path, number: int, entry: dict[str, Any], default: Style) -> Nam
     if not isinstance(entry.get("prompt"), str):
         raise ValueError(f"{where}: expected a prompt")
     try:
-        for word, value in entry.items():
-            check_kind(word, value)
-        given = {field: entry[word] for word, field in STYLE_FIELDS.items() if word in entry}
+        given = style_fields(entry)
         style = replace(default, **given)
+        stability = checked("stability", entry["stability"]) if "stability" in entry else None
     except ValueError as err:
         raise ValueError(f"{where}: {err}") from err
-    stability = entry.get("stability")
     if stability is not None and not 0 <= stability <= 1:
         raise ValueError(f"{where}: got stability={stability}, expected 0 to 1")
     name = str(entry.get("name", entry["prompt"]))
-    return NamedStyle(name, style, stability, follows=set(given) == {"prompt"})
+    return NamedStyle(name, style, stability, own=frozenset(given))

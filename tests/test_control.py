@@ -78,6 +78,11 @@ def test_a_line_changes_the_look_and_is_answered(running: Running) -> None:
         (b'{"strength": 7}', "got strength=7, expected"),
         (b'{"prompts": "x"}', "got 'prompts', expected one of prompt"),
         (b'{"ask": "weather"}', "expected stats or look"),
+        (b'{"steps": 1e999}', "got steps=inf, expected a whole number"),
+        (b'{"seed": NaN}', "got seed=nan, expected a whole number"),
+        (b'{"transition": Infinity}', "got transition=inf, expected a number"),
+        (b'{"prompt": "oil:0"}', "got weights with sum 0.0"),
+        (b'{"prompt": "\\ud800"}', "expected text that UTF-8 can hold"),
     ],
 )
 def test_a_malformed_line_is_answered_and_the_next_one_works(
@@ -152,6 +157,52 @@ def test_standard_input_takes_lines_too(monkeypatch: pytest.MonkeyPatch) -> None
     assert running.controls.look.style.strength == 0.75
 
 
+def test_a_socket_is_not_read_as_a_file(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(descriptor: int, length: int) -> bytes:
+        raise OSError(f"{descriptor} is a socket, as Windows has it")
+
+    monkeypatch.setattr("os.read", read)
+    (answer,) = running.say(b'{"strength": 0.25}')
+    assert answer["ok"] is True
+
+
+def test_a_failure_closes_the_socket_all_the_same(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise RuntimeError("cannot quit")
+
+    path, controls = tmp_path / "control.sock", make_controls()
+    controls.on_quit = fail
+    server = ControlServer(str(path), controls, Stats())
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b'{"quit": true}\n')
+        with pytest.raises(RuntimeError, match="cannot quit"):
+            server.run()
+    assert not path.exists()
+
+
+def test_a_path_where_there_are_no_unix_sockets_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("socket.AF_UNIX")
+    with pytest.raises(ControlError, match=r"no Unix sockets on this system; choose a port\.$"):
+        ControlServer(str(tmp_path / "control.sock"), make_controls(), Stats())
+
+
+def test_standard_input_that_cannot_be_waited_for_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(ControlError, match=r"standard input on Windows, .*; choose a port\.$"):
+        ControlServer("-", make_controls(), Stats())
+
+
+def test_standard_input_that_is_closed_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(ControlError, match="standard input, which is closed"):
+        ControlServer("-", make_controls(), Stats())
+
+
 def test_a_port_that_is_taken_is_a_sentence(running: Running) -> None:
     with pytest.raises(ControlError, match=r"cannot be opened .*; choose another port"):
         ControlServer(str(running.server.port), make_controls(), Stats())
@@ -168,8 +219,16 @@ def test_styles_are_read_from_a_file(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     night, ink = read_styles(path, Style(seed=7))
-    assert night == NamedStyle("night", Style("neon", strength=0.9, seed=7), 0.2, follows=False)
-    assert ink == NamedStyle("ink", Style("ink", seed=7), None, follows=True)
+    own = frozenset({"prompt", "strength"})
+    assert night == NamedStyle("night", Style("neon", strength=0.9, seed=7), 0.2, own=own)
+    assert ink == NamedStyle("ink", Style("ink", seed=7), None)
+
+
+def test_steps_with_a_point_are_read_as_a_whole_number(tmp_path: Path) -> None:
+    path = tmp_path / "styles.toml"
+    path.write_text('[[style]]\nprompt = "ink"\nsteps = 2.0\n', encoding="utf-8")
+    (ink,) = read_styles(path, Style())
+    assert type(ink.style.num_inference_steps) is int
 
 
 @pytest.mark.parametrize(
@@ -181,6 +240,9 @@ def test_styles_are_read_from_a_file(tmp_path: Path) -> None:
         ('[[style]]\nprompt = "x"\nstrengh = 1\n', "got 'strengh', expected some of name"),
         ('[[style]]\nprompt = "x"\nstrength = 2\n', "style 1 of .*: got strength=2"),
         ('[[style]]\nprompt = "x"\nstability = 2\n', "got stability=2"),
+        ('[[style]]\nprompt = "x"\nstability = nan\n', "style 1 of .*: got stability=nan"),
+        ('[[style]]\nprompt = "x:0"\n', "style 1 of .*: got weights with sum 0"),
+        ('[[style]]\nprompt = "x"\nsteps = inf\n', "style 1 of .*: got steps=inf"),
     ],
 )
 def test_a_bad_list_says_where(tmp_path: Path, text: str, words: str) -> None:

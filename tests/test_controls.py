@@ -1,5 +1,8 @@
 """Controls: changes are taken whole or refused whole, with a sentence on what is expected."""
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from models import Style
@@ -30,6 +33,13 @@ def test_a_change_is_taken_whole() -> None:
         ({"promt": "oil"}, "got 'promt', expected one of prompt"),
         ({"style": "moss"}, "got style='moss', expected next or one of oil, neon, ink"),
         ({"transition": 999}, "got transition=999"),
+        ({"prompt": "oil:0"}, "got weights with sum 0.0"),
+        ({"prompt": "oil:1e308 | ink:1e308"}, "weights with sum inf"),
+        ({"prompt": "\ud800"}, "expected text that UTF-8 can hold"),
+        ({"steps": math.inf}, "got steps=inf, expected a whole number"),
+        ({"seed": math.nan}, "got seed=nan, expected a whole number"),
+        ({"guidance": math.inf}, "got guidance=inf, expected a number"),
+        ({"stability": 10**400}, ", expected a number"),
     ],
 )
 def test_a_bad_change_is_refused_whole(asked: dict[str, object], words: str) -> None:
@@ -38,6 +48,12 @@ def test_a_bad_change_is_refused_whole(asked: dict[str, object], words: str) -> 
     with pytest.raises(ValueError, match=words.replace("(", "\\(")):
         controls.change({"stability": 0.9} | asked)
     assert controls.look == before
+
+
+def test_a_whole_number_may_come_with_a_point() -> None:
+    style = make().change({"steps": 2.0, "seed": 5.0}).style
+    assert (style.num_inference_steps, style.seed) == (2, 5)
+    assert type(style.num_inference_steps) is type(style.seed) is int
 
 
 def test_next_style_goes_round() -> None:
@@ -59,13 +75,45 @@ def test_nudges_stay_within_the_range() -> None:
 
 
 def test_the_models_defaults_reach_the_list_but_not_the_users_own() -> None:
-    own = NamedStyle("mine", Style(prompt="mine", strength=0.9), follows=False)
-    controls = Controls(Look(Style(prompt="oil")), [NamedStyle("oil", Style("oil")), own])
-    controls.start_with(Style(prompt="oil", strength=0.5))
+    own = frozenset({"prompt", "strength"})
+    mine = NamedStyle("mine", Style(prompt="mine", strength=0.9), own=own)
+    controls = Controls(Look(Style(prompt="oil")), [NamedStyle("oil", Style("oil")), mine])
+    style = Style("oil", strength=0.5, num_inference_steps=2, guidance_scale=8.0)
+    controls.start_with(style)
     controls.next_style()
-    assert controls.look.style.strength == 0.9
+    assert controls.look.style == replace(style, prompt="mine", strength=0.9)
     controls.next_style()
-    assert controls.look.style == Style(prompt="oil", strength=0.5)
+    assert controls.look.style == style
+
+
+MODELS = Style(prompt="ink", strength=0.5, num_inference_steps=2, guidance_scale=8.0)
+
+
+def test_what_was_changed_before_the_model_was_known_stays() -> None:
+    controls = make()
+    controls.change({"prompt": "fog", "strength": 0.9, "stability": 0.8})
+    controls.nudge_strength(-0.1)
+    controls.start_with(MODELS)
+    assert controls.look == Look(replace(MODELS, prompt="fog", strength=0.8), stability=0.8)
+
+
+def test_a_style_chosen_before_the_model_was_known_stays_and_has_its_defaults() -> None:
+    controls = make()
+    controls.change({"seed": 3})
+    controls.change({"style": "neon", "strength": 0.9})
+    controls.start_with(MODELS)
+    assert controls.look.style == replace(MODELS, prompt="neon", strength=0.9)
+    controls.next_style()
+    assert controls.style_name == "ink"
+
+
+def test_a_change_refused_before_the_model_was_known_leaves_nothing() -> None:
+    controls = make()
+    with pytest.raises(ValueError, match="got stability=2"):
+        controls.change({"style": "neon", "seed": 3, "stability": 2})
+    controls.start_with(MODELS)
+    assert controls.look == Look(MODELS)
+    assert controls.style_name == "ink"
 
 
 def test_what_holds_can_be_given_back() -> None:
