@@ -1,14 +1,18 @@
-"""Which files of a model's repository or folder are wanted. Names in, names out; opens nothing."""
+"""Which files of a model's repository or folder are wanted. Names in, names out; reads nothing."""
 
 import math
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from models.errors import ModelFormatError
+from models.errors import ModelFormatError, ModelNotFoundError
 from models.presets import Preset
 
 INDEX_NAME = "model_index.json"
 LORA_NAME = "pytorch_lora_weights.safetensors"
+ADAPTER_NAME, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+"""What peft writes: the weights of one network, and beside them the alpha that belongs to them."""
+
 PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
 NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
 TOKENIZERS = ("tokenizer", "tokenizer_2")
@@ -56,9 +60,30 @@ def vae_subfolder(names: Sequence[str]) -> str:
     return "vae" if "vae/config.json" in names else ""
 
 
+def named_path(name: str) -> Path:
+    """The path that a name means, whether there is something or not.
+
+    Raises:
+        ModelNotFoundError: No path can have that name, or one may not look there.
+    """
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as err:  # too long, forbidden; a home of nobody
+        reason = (err.strerror or err) if isinstance(err, OSError) else err
+        raise ModelNotFoundError(f"{name} cannot be looked for ({reason}); check it.") from err
+    return path
+
+
 def lora_choice(source: str) -> Choose:
-    """The one file of a LoRA."""
-    return lambda names: [lora_file(names, source)]
+    """The one file of a LoRA, and peft's settings for it."""
+    return lambda names: with_settings(names, lora_file(names, source))
+
+
+def with_settings(names: Sequence[str], file: str) -> list[str]:
+    """A LoRA's file after the settings that are read with it, if there are any."""
+    is_adapter = file == ADAPTER_NAME and ADAPTER_CONFIG in names
+    return [ADAPTER_CONFIG, file] if is_adapter else [file]
 
 
 def parse_lora(spec: str) -> tuple[str, float]:

@@ -9,7 +9,6 @@ no pickle is ever unpickled, whatever a folder holds. Nothing here runs per fram
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,7 +18,7 @@ from models.acceleration.choice import accelerate, check_acceleration, loading_d
 from models.acceleration.kept import load_kept
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError, explained_memory_errors
-from models.files import INDEX_NAME, PICKLE_SUFFIXES
+from models.files import INDEX_NAME, PICKLE_SUFFIXES, named_path
 from models.presets import PRESETS, Preset, nearest_presets
 from models.style import Style
 from models.styles import STYLES
@@ -113,7 +112,7 @@ def find_preset(name: str) -> Preset:
     """
     if name in PRESETS:
         return PRESETS[name]
-    path = Path(name).expanduser()
+    path = named_path(name)
     if path.is_dir():
         return Preset(name, str(path), style=FOLDER_STYLE)
     if path.is_file() and path.suffix != ".safetensors":

@@ -11,7 +11,8 @@ LyCORIS are refused.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import ModelFormatError
-from models.files import PICKLE_SUFFIXES, lora_choice, lora_file
+from models.files import (
+    ADAPTER_CONFIG,
+    ADAPTER_NAME,
+    PICKLE_SUFFIXES,
+    lora_choice,
+    lora_file,
+    with_settings,
+)
 from models.hub import Hub, HubName, file_names
 from models.sources import loading, locate
 
@@ -70,12 +78,15 @@ def read_lora(source: str, hub: Hub | None = None) -> LoraFile:
     with loading(source), safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         metadata: Mapping[str, str] = file.metadata() or {}
-    return LoraFile(source, tensors, _metadata_alphas(metadata, source))
+    return LoraFile(source, tensors, {**_config_alphas(path, source), **_alphas(metadata, source)})
 
 
 def _find(source: str, hub: Hub) -> Path:
     place = locate(source)
     if isinstance(place, HubName):
+        if place.file == ADAPTER_NAME:
+            repository = replace(place, file=None)
+            return hub.folder(repository, partial(with_settings, file=place.file)) / place.file
         if place.file is not None:
             return hub.file(place)
         place = hub.folder(place, lora_choice(source))
@@ -151,14 +162,35 @@ def lora_changes(lora: LoraFile, modules: Mapping[str, nn.Module]) -> list[Layer
     return changes
 
 
-def _metadata_alphas(metadata: Mapping[str, str], name: str) -> dict[str, float]:
+def _alphas(metadata: Mapping[str, str], name: str) -> dict[str, float]:
     """alpha per network from the peft settings that diffusers writes into a file's header."""
     settings = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+    found = {}
+    for role in _PREFIXES:
+        own = {key.removeprefix(f"{role}."): value for key, value in settings.items()}
+        if (alpha := _alpha(own, name)) is not None:
+            found[role] = alpha
+    return found
+
+
+def _config_alphas(path: Path, name: str) -> dict[str, float]:
+    """alpha of the UNet from the settings that peft writes beside a file of its own."""
+    config = path.with_name(ADAPTER_CONFIG)
+    if path.name != ADAPTER_NAME or not config.is_file():
+        return {}
+    with loading(f"{name} ({ADAPTER_CONFIG})"):
+        settings = json.loads(config.read_text("utf-8"))
+        alpha = _alpha(settings, name)
+    return {} if alpha is None else {"unet": alpha}
+
+
+def _alpha(settings: Mapping[str, Any], name: str) -> float | None:
+    """alpha by peft's settings for one network."""
     for option in ("alpha_pattern", "use_dora", "use_rslora"):
-        if any(settings.get(f"{role}.{option}") for role in _PREFIXES):
+        if settings.get(option):
             raise ModelFormatError(f"The LoRA {name} uses {option}, which is not served.")
-    found = {role: settings.get(f"{role}.lora_alpha") for role in _PREFIXES}
-    return {role: float(alpha) for role, alpha in found.items() if alpha is not None}
+    alpha = settings.get("lora_alpha")
+    return None if alpha is None else float(alpha)
 
 
 def _collect(lora: LoraFile, unet_config: Any) -> dict[str, dict[str, Tensor]]:

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 
 from models.errors import ModelFormatError, ModelNotFoundError, is_out_of_memory
-from models.files import PICKLE_SUFFIXES, best_variant, network_files
+from models.files import PICKLE_SUFFIXES, best_variant, named_path, network_files
 from models.hub import HubName, file_names
 
 
@@ -99,7 +99,7 @@ def locate(source: str) -> Path | HubName:
     Raises:
         ModelNotFoundError: Neither; the hub is not asked for what can only be a file.
     """
-    path = Path(source).expanduser()
+    path = named_path(source)
     if path.exists():
         return path
     name = HubName.parse(source)

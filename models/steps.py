@@ -30,6 +30,10 @@ SIGMA_DATA = 0.5
 """Standard deviation of the data assumed by the boundary condition (2303.01469, appendix C)."""
 
 
+LEAST_ALPHA = 2**-24
+"""Of alpha-bar for the Euler samplers, whose variables have no infinite noise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """The scalars of one step at timestep t, written so that a step needs nothing of the next.
@@ -74,6 +78,8 @@ def make_steps(
         timestep_scaling: Of the LCM boundary condition.
         eta: How much of its noise TCD draws anew (the paper's gamma), 0 to 1.
     """
+    if rule in ("euler", "euler_ancestral"):
+        alphas_cumprod = [max(alpha_cumprod, LEAST_ALPHA) for alpha_cumprod in alphas_cumprod]
     steps = []
     fresh = alpha_sigma(alphas_cumprod[timesteps[0]])[1]
     for t, following in zip(timesteps, (*timesteps[1:], None), strict=True):

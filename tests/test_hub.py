@@ -22,6 +22,7 @@ from models import (
     is_present,
 )
 from models.hub import Hub, HubName, explain
+from models.lora import read_lora
 from models.parts import Loader
 
 MODEL = "painter/lcm"
@@ -332,6 +333,18 @@ def test_pickled_weights_are_not_even_fetched(hub: FakeHub, tmp_path: Path, pipe
     with pytest.raises(ModelFormatError, match=r"pickled \(unet\) has only pickled weights"):
         load(Preset("mini", "other/pickled"))
     assert downloads(hub) == []
+
+
+@pytest.mark.parametrize("source", ["other/adapter", "other/adapter/adapter_model.safetensors"])
+def test_an_adapter_comes_with_its_settings(hub: FakeHub, tmp_path: Path, source: str) -> None:
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    save_file({"x": torch.ones(1)}, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text('{"r": 4, "lora_alpha": 3}')
+    (folder / "README.md").write_text("not wanted")
+    hub.repositories["other/adapter"] = folder
+    assert read_lora(source).alphas == {"unet": 3.0}
+    assert sorted(downloads(hub)) == ["adapter_config.json", "adapter_model.safetensors"]
 
 
 def test_a_file_that_is_not_there_names_the_nearest(hub: FakeHub, tmp_path: Path) -> None:

@@ -170,6 +170,38 @@ def test_alpha_in_the_header_counts(tmp_path: Path) -> None:
     torch.testing.assert_close(unet.get_submodule(LINEAR).weight.data, expected)
 
 
+def save_adapter(folder: Path, layer: Any, **settings: object) -> tuple[Tensor, Tensor]:
+    """As peft's `save_pretrained` does: weights, and their settings beside them."""
+    down, up = factors(layer)
+    folder.mkdir()
+    keys = [f"base_model.model.{LINEAR}.lora_{side}.weight" for side in "AB"]
+    save_file(dict(zip(keys, (down, up), strict=True)), folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(json.dumps({"r": RANK, **settings}))
+    return down, up
+
+
+@pytest.mark.parametrize("name", ["", "adapter_model.safetensors"])
+def test_alpha_beside_an_adapter_counts(tmp_path: Path, name: str) -> None:
+    unet = make_unet()
+    layer = unet.get_submodule(LINEAR)
+    down, up = save_adapter(tmp_path / "adapter", layer, lora_alpha=1, use_rslora=False)
+    expected = by_hand(layer, down, up, 1 / RANK).float()
+    fuse_lora(read_lora(str(tmp_path / "adapter" / name)), {"unet": unet}, 1.0)
+    torch.testing.assert_close(layer.weight.data, expected)
+
+
+def test_what_an_adapter_asks_for_and_is_not_served_is_refused(tmp_path: Path) -> None:
+    layer = make_unet().get_submodule(LINEAR)
+    for option in ({"use_rslora": True}, {"use_dora": True}, {"alpha_pattern": {"to_q": 2}}):
+        folder = tmp_path / next(iter(option))
+        save_adapter(folder, layer, lora_alpha=1, **option)
+        with pytest.raises(ModelFormatError, match="not served"):
+            read_lora(str(folder))
+    (folder / "adapter_config.json").write_text("{")
+    with pytest.raises(ModelFormatError, match="adapter_config"):
+        read_lora(str(folder))
+
+
 def test_half_precision_weights_are_added_in_float32() -> None:
     unet = make_unet()
     layer = unet.get_submodule(LINEAR)

@@ -103,6 +103,27 @@ def test_euler_samplers_equal_diffusers(
     )
 
 
+@pytest.mark.parametrize(("steps", "asked"), [(1, 1), (2, 2), (2, 4), (4, 4)])
+@pytest.mark.parametrize(
+    "scheduler_class", [EulerDiscreteScheduler, EulerAncestralDiscreteScheduler]
+)
+def test_euler_samplers_of_zero_terminal_snr_equal_diffusers(
+    scheduler_class: Callable[..., Any], steps: int, asked: int
+) -> None:
+    """No alpha-bar is 0 in them: their noise, sigma / alpha, would be infinite."""
+    scheduler = scheduler_class(
+        **BETAS,
+        timestep_spacing="trailing",
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+    )
+    z_0 = torch.randn(SHAPE)
+    expected = theirs(scheduler, sliced(scheduler, asked, steps / asked), z_0)
+    torch.testing.assert_close(
+        ours(scheduler, steps, steps / asked, z_0), expected, rtol=1e-3, atol=1e-3
+    )
+
+
 @pytest.mark.parametrize(("steps", "asked"), [(1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (4, 8)])
 def test_trailing_ddim_equals_diffusers(steps: int, asked: int) -> None:
     # Where `asked` does not divide the training timesteps, diffusers' DDIM aims one timestep
