@@ -351,14 +351,6 @@ def test_sdxl_refiner_is_refused(changed: Callable[[str], Path]) -> None:
         load_engine(str(folder), device="cpu")
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-that-name/model"])
-def test_names_that_no_path_can_have_are_not_found(name: str) -> None:
-    with pytest.raises(ModelNotFoundError, match="cannot be looked for"):
-        load_engine(name)
-    with pytest.raises(ModelNotFoundError, match="cannot be looked for"):
-        read_lora(name)
-
-
 def test_unknown_name_names_the_nearest() -> None:
     with pytest.raises(ModelNotFoundError, match="nearest: sdxl-lcm-lora"):
         load_engine("sdxl-lora")

@@ -11,7 +11,7 @@ from miniature import make_sdxl, make_text_encoder, make_unet
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models import ModelFormatError
+from models import ModelFormatError, ModelNotFoundError, load_engine
 from models.files import parse_lora
 from models.lora import LoraFile, fuse_lora, read_lora
 
@@ -282,3 +282,11 @@ def test_a_folder_with_several_files_is_not_guessed_at(tmp_path: Path) -> None:
         save_file({"x": torch.ones(1)}, tmp_path / f"{name}.safetensors")
     with pytest.raises(ModelFormatError, match=r"has 2 \.safetensors files"):
         read_lora(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-that-name/model"])
+def test_names_that_no_path_can_have_are_not_found(name: str) -> None:
+    with pytest.raises(ModelNotFoundError, match="cannot be looked for"):
+        load_engine(name)
+    with pytest.raises(ModelNotFoundError, match="cannot be looked for"):
+        read_lora(name)

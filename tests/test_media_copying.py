@@ -1,5 +1,6 @@
 """StreamCopier: what lies beside the pictures arrives bit for bit, or is reported."""
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -247,3 +248,31 @@ def test_memory_holds_only_what_is_due(tmp_path: Path) -> None:
         copier.close()
     last, _ = packet_times(tmp_path / "out.mkv", "audio")[-1]
     assert 0.9 < float(last) <= 1.05
+
+
+def test_sound_of_recordings_in_a_row_goes_on_with_the_pictures(tmp_path: Path) -> None:
+    one = write_clip(tmp_path / "a.ts", Clip(audio="aac"))
+    row = tmp_path / "row.ts"
+    row.write_bytes(one.read_bytes() * 3)
+    copy_through(row, tmp_path / "out.mkv")
+    times = [float(pts) for pts, _ in packet_times(tmp_path / "out.mkv", "audio")]
+    assert len(times) == 3 * len(packet_times(one, "audio"))
+    steps = [b - a for a, b in itertools.pairwise(times)]
+    assert max(steps) < 0.05
+    assert times[-1] - times[0] == pytest.approx(3 * 0.8, abs=0.15)
+
+
+def test_titles_are_those_of_the_video_that_is_painted(tmp_path: Path) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as output:
+        streams = [output.add_stream("mpeg4", rate=25) for _ in range(2)]
+        for stream, (name, side) in zip(streams, [("Preview", 32), ("Main", 64)], strict=True):
+            stream.width = stream.height = side
+            stream.metadata["title"] = name
+        for stream in streams:
+            frame = av.VideoFrame.from_ndarray(quadrants((stream.width, stream.height)))
+            output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+    copy_through(path, tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        assert container.streams.video[0].metadata["title"] == "Main"

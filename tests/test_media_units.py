@@ -2,7 +2,10 @@
 
 import itertools
 import struct
+from collections.abc import Sequence
 from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from stream.media import colour
 from stream.media.orientation import Orientation
 from stream.media.timeline import Timeline
+from stream.sources.decoding import Damage, Order
 
 ONE = 1 << 16
 
@@ -86,3 +90,50 @@ def test_tags_of_the_source_are_kept() -> None:
 def test_rgb_gets_a_matrix() -> None:
     tags = colour.complete_tags((1920, 1080), color_primaries=1, color_trc=13, colorspace=0)
     assert tags == colour.ColourTags(1, 13, 1)
+
+
+def picture_of(pts: int, *, interlaced: bool) -> Any:
+    return SimpleNamespace(pts=pts, interlaced_frame=interlaced, is_corrupt=False)
+
+
+def damage_of(packets: list[int], pictures: list[int], *, interlaced: bool) -> Damage:
+    """All packets go in before the first picture comes out."""
+    damage = Damage(Fraction(1, 50))
+    for pts in packets:
+        damage.expect(cast(Any, SimpleNamespace(pts=pts, is_discard=False)))
+    for pts in pictures:
+        damage.arrived(picture_of(pts, interlaced=interlaced))
+    damage.ended()
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("packets", "pictures", "interlaced", "lost"),
+    [
+        (range(0, 12, 2), range(0, 12, 2), False, 0),
+        (range(0, 12, 2), [0, 2, 6, 10], False, 2),
+        (range(0, 12, 2), [0, 2, 6, 10], True, 2),
+        (range(12), range(0, 12, 2), True, 0),  # a packet a field
+        (range(12), range(0, 12, 2), False, 6),
+        (range(12), [0, 2, 6, 8, 10], True, 2),  # both fields of one
+        (range(6), [1, 3, 4, 2, 5, 0], False, 0),  # times by the order of decoding
+    ],
+    ids=str,
+)
+def test_pictures_are_lost_where_no_field_or_order_explains_it(
+    packets: Sequence[int], pictures: Sequence[int], interlaced: bool, lost: int
+) -> None:
+    damage = damage_of(list(packets), list(pictures), interlaced=interlaced)
+    assert damage.lost == lost
+    assert bool(damage.notes()) == bool(lost)
+
+
+def test_a_pictures_time_is_dts_only_where_pts_runs_back() -> None:
+    def times(pairs: list[tuple[int | None, int | None]]) -> list[int | None]:
+        order = Order()
+        return [order.time_of(cast(Any, SimpleNamespace(pts=p, dts=d))) for p, d in pairs]
+
+    assert times([(1, 2), (3, 3), (4, 4), (2, 5), (6, 6), (5, 7)]) == [1, 3, 4, 5, 6, 7]
+    assert times([(9, 8), (10, 9), (0, 0), (1, 1)]) == [9, 10, 0, 1]  # a clock that jumps back
+    assert times([(1, None), (0, None)]) == [1, 0]
+    assert times([(None, 5)]) == [None]

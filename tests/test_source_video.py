@@ -227,6 +227,32 @@ def test_a_clock_that_jumps_back_is_carried_on(tmp_path: Path) -> None:
     assert any("jumped back" in note for note in notes)
 
 
+@pytest.mark.parametrize("options", [{"bf": "2"}, {"bf": "3", "b-pyramid": "normal"}], ids=str)
+def test_pictures_of_a_container_without_their_times_keep_their_order(
+    tmp_path: Path, options: dict[str, str]
+) -> None:
+    """AVI: the times that FFmpeg makes up for reordered pictures run back and forth."""
+    clip = Clip(
+        pts=range(48), last_duration=1, time_base=Fraction(1, 25), options={**SPEEDY, **options}
+    )
+    frames, notes = read(write_clip(tmp_path / "a.avi", clip))
+    assert len(frames) == 48
+    times_s = [frame.pts * frame.time_base for frame in frames]
+    assert {b - a for a, b in itertools.pairwise(times_s[6:])} == {Fraction(1, 25)}
+    assert times_s[-1] - times_s[0] <= Fraction(50, 25)
+    assert not any("damaged" in note for note in notes)
+
+
+def test_short_recordings_in_a_row_are_as_long_as_all_of_them(tmp_path: Path) -> None:
+    one = write_clip(tmp_path / "a.ts", Clip(audio="aac"))
+    row = tmp_path / "row.ts"
+    row.write_bytes(one.read_bytes() * 3)
+    frames, notes = read(row)
+    assert len(frames) == 60
+    assert {b.pts - a.pts for a, b in itertools.pairwise(frames)} == {3600}
+    assert not any("damaged" in note for note in notes)
+
+
 def test_frames_without_times_are_spaced_evenly_and_noted(tmp_path: Path) -> None:
     frames, notes = read(write_clip(tmp_path / "a.h264", Clip(options={**SPEEDY, "bf": "0"})))
     steps = {b.pts - a.pts for a, b in itertools.pairwise(frames)}

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from stream.media.demuxing import packets
 from stream.media.fitting import add_copy, first_packets, header_filter, lasting_tags, refusal
+from stream.media.timeline import JUMP_S
 
 DISK_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
 """Failures of the output, as opposed to packets that it cannot hold."""
@@ -114,8 +115,9 @@ class StreamCopier:
         self._output.metadata.update(lasting_tags(source.metadata))
         moving = [s for s in source.streams.video if not s.disposition & Disposition.attached_pic]
         if moving:
-            video.metadata.update(lasting_tags(moving[0].metadata))
-            video.disposition = moving[0].disposition
+            painted = max(moving, key=lambda stream: stream.width * stream.height)
+            video.metadata.update(lasting_tags(painted.metadata))
+            video.disposition = painted.disposition
         chapters = source.chapters()
         for chapter in chapters:
             shift = round(self._shift_s / (chapter["time_base"] or 1))
@@ -158,6 +160,7 @@ class StreamCopier:
                 if packet is None:
                     return None
                 if _dated(packet):
+                    self._copies[packet.stream_index].carry_on(packet)
                     self._held = packet
         except av.FFmpegError:
             self._notes.append("The input is damaged: sound and subtitles end where it is.")
@@ -178,6 +181,18 @@ class _Copy:
         self._stream = add_copy(output, original)
         self._filter: BitStreamFilterContext | None = header_filter(original, output)
         self._last_dts: int | None = None
+        self._carried = 0
+        self._end: int | None = None
+
+    def carry_on(self, packet: "Packet[Stream]") -> None:
+        """Where the clock jumps back, let the packet follow the one before, as pictures do."""
+        assert packet.dts is not None and packet.pts is not None
+        end, dts = self._end, packet.dts + self._carried
+        if end is not None and (end - dts) * packet.time_base > JUMP_S:
+            self._carried += end - dts
+        packet.dts += self._carried
+        packet.pts += self._carried
+        self._end = packet.dts + (packet.duration or 0)
 
     def mux(self, packet: "Packet[Stream]", shift_s: Fraction) -> None:
         shift = round(shift_s / packet.time_base)

@@ -1,14 +1,14 @@
 """Timeline: repairs presentation times that are missing, repeated or run backwards. Pure.
 
 Sound times pass through untouched. A missing pts follows the previous frame by the usual interval;
-a repeated or slightly earlier one goes one tick after it; a jump back of more than a second starts
-a new stretch of time where the old one ended.
+a repeated or slightly earlier one goes one tick after it; a jump back of more than a quarter of a
+second starts a new stretch of time where the old one ended, as it does for what is copied.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 
-JUMP_S = 1
+JUMP_S = Fraction(1, 4)
 """A step back longer than this is another recording appended, not a frame out of order."""
 
 
@@ -65,7 +65,7 @@ class Timeline:
             )
         if self.jumps:
             notes.append(
-                "The clock of the video jumped back and was carried on, while sound that is copied "
-                f"keeps its own times: {self.jumps}."
+                "The clock of the video jumped back and was carried on, as is that of what is "
+                f"copied: {self.jumps}."
             )
         return notes

@@ -5,6 +5,7 @@ A damaged file gives what decodes: an unreadable stretch is skipped, a broken pa
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -29,6 +30,10 @@ CODECS_WITH_HIDDEN_FRAMES = {"vp8", "libvpx"}
 class Damage:
     """What could not be read or decoded of one stream.
 
+    A packet whose time no picture has is a picture lost, unless it is the second field of one:
+    nearer to an interlaced picture than pictures are to each other. Pictures may come out of order
+    (containers without times of presentation).
+
     Attributes:
         time_base: Seconds per tick of the packets.
         counts_packets: Whether each packet must make one picture.
@@ -43,6 +48,10 @@ class Damage:
     first_s: float | None = None
     last_s: float | None = None
     _expected: list[int] = field(default_factory=list)
+    _missing: set[int] = field(default_factory=set)
+    _distances: Counter[int] = field(default_factory=Counter)  # between interlaced pictures
+    _last: int | None = None
+    _is_interlaced: bool = False
 
     def expect(self, packet: "Packet[VideoStream]") -> None:
         """A packet goes into the decoder."""
@@ -50,15 +59,30 @@ class Damage:
             heapq.heappush(self._expected, packet.pts)
 
     def arrived(self, frame: VideoFrame) -> None:
-        """A picture came out; whatever should have come before it never will."""
+        """A picture came out; what should have come before it hardly will."""
         if frame.is_corrupt:
             self.concealed += 1
             self._at(frame.pts)
-        while frame.pts is not None and self._expected and self._expected[0] <= frame.pts:
-            pts = heapq.heappop(self._expected)
-            if pts < frame.pts:
-                self.lost += 1
-                self._at(pts)
+        if frame.pts is None:
+            return
+        self._missing.discard(frame.pts)
+        while self._expected and self._expected[0] <= frame.pts:
+            self._miss(heapq.heappop(self._expected), frame.pts)
+        self._is_interlaced = bool(frame.interlaced_frame)
+        if self._is_interlaced and self._last is not None:
+            self._distances[frame.pts - self._last] += 1
+        self._last = frame.pts
+
+    def _miss(self, pts: int, arrived: int | None) -> None:
+        """A packet is past; `arrived` is the picture's time that came now."""
+        if pts != arrived and not self._is_second_field(pts):
+            self._missing.add(pts)
+
+    def _is_second_field(self, pts: int) -> bool:
+        if self._last is None or not self._is_interlaced:
+            return False
+        usual, distance = self._distances.most_common(1), pts - self._last
+        return distance > 0 and (not usual or distance < usual[0][0])
 
     def failed(self, packet: "Packet[VideoStream] | None") -> None:
         """A packet could not be decoded."""
@@ -68,9 +92,12 @@ class Damage:
     def ended(self) -> None:
         """No picture comes any more."""
         for pts in self._expected:
-            self.lost += 1
-            self._at(pts)
+            self._miss(pts, None)
         self._expected.clear()
+        self.lost += len(self._missing)
+        for pts in self._missing:
+            self._at(pts)
+        self._missing.clear()
 
     def _at(self, pts: int | None) -> None:
         if pts is None:
@@ -93,19 +120,45 @@ class Damage:
         ]
 
 
+@dataclass(slots=True)
+class Order:
+    """Which of a picture's two times tells when it is shown: pts, or dts once pts is the worse.
+
+    As FFmpeg has it: containers without pts (AVI) are given some by the order of decoding, which
+    run back where pictures are reordered.
+    """
+
+    backwards_pts: int = 0
+    backwards_dts: int = 0
+    _pts: int | None = None
+    _dts: int | None = None
+
+    def time_of(self, frame: VideoFrame) -> int | None:
+        """In ticks; of each picture in turn."""
+        if frame.pts is not None:
+            self.backwards_pts += self._pts is not None and frame.pts <= self._pts
+            self._pts = frame.pts
+        if frame.dts is not None:
+            self.backwards_dts += self._dts is not None and frame.dts <= self._dts
+            self._dts = frame.dts
+        is_worse = frame.dts is not None and self.backwards_pts > self.backwards_dts
+        return frame.dts if frame.pts is not None and is_worse else frame.pts
+
+
 def decoded_frames(
     container: InputContainer, stream: VideoStream, damage: Damage
 ) -> Iterator[VideoFrame]:
-    """Every picture that decodes, in order of presentation."""
+    """Every picture that decodes, in order of presentation, with the time of that as its pts."""
+    order = Order()
     for packet in _packets(container, stream, damage):
         damage.expect(packet)
-        yield from _decode(stream, packet, damage)
-    yield from _decode(stream, None, damage)
+        yield from _decode(stream, packet, damage, order)
+    yield from _decode(stream, None, damage, order)
     damage.ended()
 
 
 def _decode(
-    stream: VideoStream, packet: "Packet[VideoStream] | None", damage: Damage
+    stream: VideoStream, packet: "Packet[VideoStream] | None", damage: Damage, order: Order
 ) -> Iterator[VideoFrame]:
     try:
         frames = stream.codec_context.decode(packet)
@@ -114,6 +167,9 @@ def _decode(
         return
     for frame in frames:
         damage.arrived(frame)
+        time = order.time_of(frame)
+        if time != frame.pts:
+            frame.pts = time
         yield frame
 
 
