@@ -1,9 +1,10 @@
 """Which files of a model's repository or folder are wanted. Names in, names out; reads nothing."""
 
+import difflib
 import math
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from models.errors import ModelFormatError, ModelNotFoundError
 from models.presets import Preset
@@ -68,22 +69,36 @@ def named_path(name: str) -> Path:
     """
     try:
         path = Path(name).expanduser()
-        path.exists()
+        (path / INDEX_NAME).lstat()  # tells of a folder, too, whether one may look into it
+    except (FileNotFoundError, NotADirectoryError):
+        return path
     except (OSError, RuntimeError) as err:  # too long, forbidden; a home of nobody
         reason = (err.strerror or err) if isinstance(err, OSError) else err
         raise ModelNotFoundError(f"{name} cannot be looked for ({reason}); check it.") from err
     return path
 
 
-def lora_choice(source: str) -> Choose:
-    """The one file of a LoRA, and peft's settings for it."""
-    return lambda names: with_settings(names, lora_file(names, source))
+def lora_choice(source: str, file: str | None = None) -> Choose:
+    """The one file of a LoRA, or the one that is named, after peft's settings for it, if any."""
+
+    def choose(names: Sequence[str]) -> list[str]:
+        chosen = lora_file(names, source) if file is None else named_file(names, source, file)
+        settings = str(PurePosixPath(chosen).with_name(ADAPTER_CONFIG))
+        return [settings, chosen] if settings in names else [chosen]
+
+    return choose
 
 
-def with_settings(names: Sequence[str], file: str) -> list[str]:
-    """A LoRA's file after the settings that are read with it, if there are any."""
-    is_adapter = file == ADAPTER_NAME and ADAPTER_CONFIG in names
-    return [ADAPTER_CONFIG, file] if is_adapter else [file]
+def named_file(names: Sequence[str], source: str, file: str) -> str:
+    """The file itself.
+
+    Raises:
+        ModelFormatError: It is not among the names; the message has the nearest.
+    """
+    if file not in names:
+        near = ", ".join(difflib.get_close_matches(file, names, n=3, cutoff=0.3))
+        raise ModelFormatError(f"{source} has no file {file}; the nearest: {near}.")
+    return file
 
 
 def parse_lora(spec: str) -> tuple[str, float]:

@@ -8,13 +8,12 @@ that was cut short goes on where it stopped. A hub out of reach costs seconds, o
 cache holds is used.
 """
 
-import difflib
 import errno
 import logging
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,7 +31,7 @@ from huggingface_hub.errors import (
 
 from models.download import CONNECT_TIMEOUT_S, OnDownload, Progress, fetch_blob
 from models.errors import ModelError, ModelFormatError, ModelNotFoundError
-from models.files import Choose
+from models.files import Choose, named_file
 from models.presets import is_part_of_preset, nearest_presets
 
 logger = logging.getLogger(__name__)
@@ -103,14 +102,7 @@ class Hub:
             ModelNotFoundError, ModelFormatError, ModelError: As `folder`.
         """
         wanted = name.file or ""
-
-        def choose(names: Sequence[str]) -> list[str]:
-            if wanted not in names:
-                near = ", ".join(difflib.get_close_matches(wanted, names, n=3, cutoff=0.3))
-                raise ModelFormatError(f"{name.source} has no file {wanted}; the nearest: {near}.")
-            return [wanted]
-
-        return self.folder(name, choose) / wanted
+        return self.folder(name, lambda names: [named_file(names, name.source, wanted)]) / wanted
 
     def folder(self, name: HubName, choose: Choose) -> Path:
         """The folder that holds the wanted files of a hub id; they are fetched where need be.

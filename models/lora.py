@@ -9,10 +9,10 @@ LyCORIS are refused.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import ModelFormatError
-from models.files import (
-    ADAPTER_CONFIG,
-    ADAPTER_NAME,
-    PICKLE_SUFFIXES,
-    lora_choice,
-    lora_file,
-    with_settings,
-)
+from models.files import ADAPTER_CONFIG, ADAPTER_NAME, PICKLE_SUFFIXES, lora_choice, lora_file
 from models.hub import Hub, HubName, file_names
 from models.sources import loading, locate
+
+PEFT_PREFIX = "base_model.model."
 
 _PREFIXES = {
     "unet": ("lora_unet_", "unet."),
@@ -65,7 +60,8 @@ def read_lora(source: str, hub: Hub | None = None) -> LoraFile:
 
     Raises:
         ModelNotFoundError: Neither here nor on the hub.
-        ModelFormatError: It is pickled, damaged, or there are several to choose from.
+        ModelFormatError: It is pickled, damaged, of a kind that is not served, or there are several
+            to choose from; or it is peft's and its settings are missing.
     """
     from safetensors import safe_open
 
@@ -78,17 +74,22 @@ def read_lora(source: str, hub: Hub | None = None) -> LoraFile:
     with loading(source), safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         metadata: Mapping[str, str] = file.metadata() or {}
-    return LoraFile(source, tensors, {**_config_alphas(path, source), **_alphas(metadata, source)})
+    alphas = _header_alphas(metadata, source)
+    if path.name == ADAPTER_NAME or any(key.startswith(PEFT_PREFIX) for key in tensors):
+        alphas = {**_config_alphas(path.with_name(ADAPTER_CONFIG), source), **alphas}
+        if not alphas and not any(_SUFFIXES["alpha"].search(key) for key in tensors):
+            raise ModelFormatError(
+                f"{source} is a LoRA of peft's, and how strong it is ({ADAPTER_CONFIG} with its "
+                "lora_alpha) is not beside it; fetch that file too."
+            )
+    return LoraFile(source, tensors, alphas)
 
 
 def _find(source: str, hub: Hub) -> Path:
     place = locate(source)
     if isinstance(place, HubName):
-        if place.file == ADAPTER_NAME:
-            repository = replace(place, file=None)
-            return hub.folder(repository, partial(with_settings, file=place.file)) / place.file
         if place.file is not None:
-            return hub.file(place)
+            return hub.folder(place, lora_choice(place.source, place.file)) / place.file
         place = hub.folder(place, lora_choice(source))
     return place / lora_file(file_names(place), source) if place.is_dir() else place
 
@@ -162,9 +163,10 @@ def lora_changes(lora: LoraFile, modules: Mapping[str, nn.Module]) -> list[Layer
     return changes
 
 
-def _alphas(metadata: Mapping[str, str], name: str) -> dict[str, float]:
+def _header_alphas(metadata: Mapping[str, str], name: str) -> dict[str, float]:
     """alpha per network from the peft settings that diffusers writes into a file's header."""
-    settings = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+    with loading(f"{name} (its lora_adapter_metadata)"):
+        settings = _settings(metadata.get("lora_adapter_metadata", "{}"))
     found = {}
     for role in _PREFIXES:
         own = {key.removeprefix(f"{role}."): value for key, value in settings.items()}
@@ -173,15 +175,21 @@ def _alphas(metadata: Mapping[str, str], name: str) -> dict[str, float]:
     return found
 
 
-def _config_alphas(path: Path, name: str) -> dict[str, float]:
+def _config_alphas(config: Path, name: str) -> dict[str, float]:
     """alpha of the UNet from the settings that peft writes beside a file of its own."""
-    config = path.with_name(ADAPTER_CONFIG)
-    if path.name != ADAPTER_NAME or not config.is_file():
+    if not config.is_file():
         return {}
     with loading(f"{name} ({ADAPTER_CONFIG})"):
-        settings = json.loads(config.read_text("utf-8"))
-        alpha = _alpha(settings, name)
+        settings = _settings(config.read_text("utf-8"))
+    alpha = _alpha(settings, name)
     return {} if alpha is None else {"unet": alpha}
+
+
+def _settings(text: str) -> dict[str, Any]:
+    settings = json.loads(text)
+    if not isinstance(settings, dict):
+        raise ValueError("it is no JSON object")
+    return settings
 
 
 def _alpha(settings: Mapping[str, Any], name: str) -> float | None:
@@ -190,7 +198,13 @@ def _alpha(settings: Mapping[str, Any], name: str) -> float | None:
         if settings.get(option):
             raise ModelFormatError(f"The LoRA {name} uses {option}, which is not served.")
     alpha = settings.get("lora_alpha")
-    return None if alpha is None else float(alpha)
+    if alpha is None:
+        return None
+    if not isinstance(alpha, int | float) or not math.isfinite(alpha):
+        raise ModelFormatError(
+            f"The LoRA {name} has lora_alpha={alpha!r}, expected a number; fetch it again."
+        )
+    return float(alpha)
 
 
 def _collect(lora: LoraFile, unet_config: Any) -> dict[str, dict[str, Tensor]]:
@@ -219,7 +233,7 @@ def _split_role(key: str) -> tuple[str, str]:
         for prefix in prefixes:
             if key.startswith(prefix):
                 return role, key[len(prefix) :]
-    return "unet", key.removeprefix("base_model.model.")  # a file for a UNet alone
+    return "unet", key.removeprefix(PEFT_PREFIX)  # a file for a UNet alone
 
 
 def _flat(path: str) -> str:

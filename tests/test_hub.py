@@ -335,16 +335,18 @@ def test_pickled_weights_are_not_even_fetched(hub: FakeHub, tmp_path: Path, pipe
     assert downloads(hub) == []
 
 
-@pytest.mark.parametrize("source", ["other/adapter", "other/adapter/adapter_model.safetensors"])
-def test_an_adapter_comes_with_its_settings(hub: FakeHub, tmp_path: Path, source: str) -> None:
-    folder = tmp_path / "adapter"
-    folder.mkdir()
+@pytest.mark.parametrize("file", ["", "/adapter_model.safetensors", "/b/adapter_model.safetensors"])
+def test_an_adapter_comes_with_its_settings(hub: FakeHub, tmp_path: Path, file: str) -> None:
+    inner = file.removesuffix("adapter_model.safetensors").removeprefix("/")
+    folder = tmp_path / "adapter" / inner
+    folder.mkdir(parents=True)
     save_file({"x": torch.ones(1)}, folder / "adapter_model.safetensors")
     (folder / "adapter_config.json").write_text('{"r": 4, "lora_alpha": 3}')
     (folder / "README.md").write_text("not wanted")
-    hub.repositories["other/adapter"] = folder
-    assert read_lora(source).alphas == {"unet": 3.0}
-    assert sorted(downloads(hub)) == ["adapter_config.json", "adapter_model.safetensors"]
+    hub.repositories["other/adapter"] = tmp_path / "adapter"
+    assert read_lora(f"other/adapter{file}").alphas == {"unet": 3.0}
+    wanted = ["adapter_config.json", "adapter_model.safetensors"]
+    assert downloads(hub) == [f"{inner}{name}" for name in wanted]
 
 
 def test_a_file_that_is_not_there_names_the_nearest(hub: FakeHub, tmp_path: Path) -> None:
@@ -356,6 +358,8 @@ def test_a_file_that_is_not_there_names_the_nearest(hub: FakeHub, tmp_path: Path
     preset = Preset("mini", MODEL)
     with pytest.raises(ModelFormatError, match=r"has no file style-3step.*nearest: style-"):
         load(replace(preset, loras=("other/loras/style-3step.safetensors",)))
+    with pytest.raises(ModelFormatError, match=r"other/loras has no file adapter_model"):
+        read_lora("other/loras/adapter_model.safetensors")
     with pytest.raises(ModelFormatError, match=r"has 2 \.safetensors files, expected one: style-1"):
         load(replace(preset, loras=("other/loras:0.3",)))
 

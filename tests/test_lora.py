@@ -1,5 +1,6 @@
 """LoRAs fused into weights, against the formula by hand: W + weight * alpha / rank * up @ down."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -197,9 +198,39 @@ def test_what_an_adapter_asks_for_and_is_not_served_is_refused(tmp_path: Path) -
         save_adapter(folder, layer, lora_alpha=1, **option)
         with pytest.raises(ModelFormatError, match="not served"):
             read_lora(str(folder))
-    (folder / "adapter_config.json").write_text("{")
-    with pytest.raises(ModelFormatError, match="adapter_config"):
-        read_lora(str(folder))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", '{"lora_alpha": [1]}', '{"lora_alpha": NaN}'])
+def test_damaged_settings_are_refused(tmp_path: Path, text: str) -> None:
+    layer = make_unet().get_submodule(LINEAR)
+    save_adapter(tmp_path / "adapter", layer)
+    (tmp_path / "adapter" / "adapter_config.json").write_text(text)
+    with pytest.raises(ModelFormatError, match=r"cannot be loaded|expected a number"):
+        read_lora(str(tmp_path / "adapter"))
+    path = tmp_path / "style.safetensors"
+    header = {"lora_adapter_metadata": text.replace("lora_", "unet.lora_")}
+    save_file(dict(zip(peft(LINEAR), factors(layer), strict=True)), path, metadata=header)
+    with pytest.raises(ModelFormatError, match=r"cannot be loaded|expected a number"):
+        read_lora(str(path))
+
+
+def test_an_adapter_whose_strength_nothing_tells_is_refused(tmp_path: Path) -> None:
+    save_adapter(tmp_path / "adapter", make_unet().get_submodule(LINEAR))  # no lora_alpha
+    path = tmp_path / "adapter" / "adapter_model.safetensors"
+    with pytest.raises(ModelFormatError, match="how strong it is"):
+        read_lora(str(path))
+    path.with_name("adapter_config.json").unlink()
+    path = path.rename(tmp_path / "style.safetensors")
+    with pytest.raises(ModelFormatError, match="how strong it is"):
+        read_lora(str(path))
+
+
+def test_settings_beside_a_file_that_is_not_pefts_do_not_count(tmp_path: Path) -> None:
+    layer = make_unet().get_submodule(LINEAR)
+    save_adapter(tmp_path / "loras", layer, lora_alpha=1, use_rslora=True)
+    path = tmp_path / "loras" / "style.safetensors"
+    save_file(dict(zip(peft(LINEAR), factors(layer), strict=True)), path)
+    assert read_lora(str(path)).alphas == {}
 
 
 def test_half_precision_weights_are_added_in_float32() -> None:
@@ -290,3 +321,15 @@ def test_names_that_no_path_can_have_are_not_found(name: str) -> None:
         load_engine(name)
     with pytest.raises(ModelNotFoundError, match="cannot be looked for"):
         read_lora(name)
+
+
+def test_a_place_that_one_may_not_look_into_is_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "lstat", forbidden)  # as root, nothing is forbidden
+    for load in (load_engine, read_lora):
+        with pytest.raises(ModelNotFoundError, match=r"cannot be looked for \(Permission denied\)"):
+            load(str(tmp_path))

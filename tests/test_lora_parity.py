@@ -11,10 +11,11 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 from miniature import make_sd15, make_sdxl, save
-from peft import LoraConfig, get_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
 
-from models import load_engine
+from models import load_engine, read_lora
+from models.lora import fuse_lora
 
 LORAS = (("one.safetensors", 4, 0.7), ("two.safetensors", 2, -0.4))
 """(file, rank, weight)"""
@@ -141,3 +142,25 @@ def test_fused_weights_are_those_of_diffusers(
         torch.testing.assert_close(got, expected, rtol=TOLERANCE, atol=TOLERANCE)
         changed = {name for name, weight in got.items() if not torch.equal(weight, before[name])}
         assert changed == {f"{layer}.weight" for layer in layers_of(plain, role)}
+
+
+def test_an_adapter_that_peft_saved_is_fused_as_peft_merges_it(tmp_path: Path) -> None:
+    plain, ours = make_sd15().unet, make_sd15().unet
+    layers = layers_of(plain, "unet")
+    config = LoraConfig(
+        r=4,
+        lora_alpha=ALPHA,
+        rank_pattern={layers[0]: 2},
+        target_modules=layers,
+        init_lora_weights=False,  # random
+    )
+    get_peft_model(plain, config).save_pretrained(tmp_path)
+    merged: Any = PeftModel.from_pretrained(make_sd15().unet, tmp_path).merge_and_unload()
+    assert fuse_lora(read_lora(str(tmp_path)), {"unet": ours}, 1.0) == len(layers)
+    before = make_sd15().unet.state_dict()
+    assert not torch.allclose(
+        ours.state_dict()[f"{layers[0]}.weight"], before[f"{layers[0]}.weight"]
+    )
+    torch.testing.assert_close(
+        ours.state_dict(), merged.state_dict(), rtol=TOLERANCE, atol=TOLERANCE
+    )

@@ -238,9 +238,8 @@ def test_pictures_of_a_container_without_their_times_keep_their_order(
     frames, notes = read(write_clip(tmp_path / "a.avi", clip))
     assert len(frames) == 48
     times_s = [frame.pts * frame.time_base for frame in frames]
-    assert {b - a for a, b in itertools.pairwise(times_s[6:])} == {Fraction(1, 25)}
-    assert times_s[-1] - times_s[0] <= Fraction(50, 25)
-    assert not any("damaged" in note for note in notes)
+    assert {b - a for a, b in itertools.pairwise(times_s)} == {Fraction(1, 25)}
+    assert not any("damaged" in note or "moved" in note for note in notes)
 
 
 def test_short_recordings_in_a_row_are_as_long_as_all_of_them(tmp_path: Path) -> None:

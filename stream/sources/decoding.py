@@ -25,6 +25,8 @@ READ_ATTEMPTS = 16
 CODECS_WITH_HIDDEN_FRAMES = {"vp8", "libvpx"}
 """Codecs whose packets do not each make a picture, so that none can be missed by counting."""
 
+FORMATS_WITHOUT_PTS = {"avi"}
+
 
 @dataclass(slots=True)
 class Damage:
@@ -124,10 +126,14 @@ class Damage:
 class Order:
     """Which of a picture's two times tells when it is shown: pts, or dts once pts is the worse.
 
-    As FFmpeg has it: containers without pts (AVI) are given some by the order of decoding, which
-    run back where pictures are reordered.
+    As FFmpeg has it: containers without pts are given some by the order of decoding, which run
+    back where pictures are reordered.
+
+    Attributes:
+        lacks_pts: The container is known to be one of these.
     """
 
+    lacks_pts: bool = False
     backwards_pts: int = 0
     backwards_dts: int = 0
     _pts: int | None = None
@@ -141,15 +147,15 @@ class Order:
         if frame.dts is not None:
             self.backwards_dts += self._dts is not None and frame.dts <= self._dts
             self._dts = frame.dts
-        is_worse = frame.dts is not None and self.backwards_pts > self.backwards_dts
-        return frame.dts if frame.pts is not None and is_worse else frame.pts
+        is_worse = self.lacks_pts or self.backwards_pts > self.backwards_dts
+        return frame.dts if is_worse and self._dts is not None else frame.pts
 
 
 def decoded_frames(
     container: InputContainer, stream: VideoStream, damage: Damage
 ) -> Iterator[VideoFrame]:
     """Every picture that decodes, in order of presentation, with the time of that as its pts."""
-    order = Order()
+    order = Order(lacks_pts=container.format.name in FORMATS_WITHOUT_PTS)
     for packet in _packets(container, stream, damage):
         damage.expect(packet)
         yield from _decode(stream, packet, damage, order)
