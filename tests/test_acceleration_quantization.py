@@ -1,6 +1,7 @@
 """Convolutions in 8-bit integers: near the exact ones, and only where a trial shows them better."""
 
 import itertools
+import platform
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from models.training.measures import paint
 
 openvino = pytest.importorskip("openvino")
 
-from models.acceleration.openvino import OpenVinoCall  # noqa: E402
+from models.acceleration.openvino import OpenVinoCall, adds_in_16_bits  # noqa: E402
 
 SIDE = 32
 INTEGERS = "8-bit integers"
@@ -99,6 +100,43 @@ def test_an_eighth_bit_is_used() -> None:
     model = quantized(as_call(module)._model, ranges_of(module))
     levels = [n.get_levels() for n in model.get_ops() if n.get_type_name() == "FakeQuantize"]
     assert sorted(levels) == [255, 255, 256, 256]
+
+
+def weight_levels(*, adds_in_16_bits: bool) -> int:
+    """The largest level that a weight has, by OpenVINO's own reckoning."""
+    module = Outer(1.0).eval()
+    call = as_call(module)
+    model = quantized(call._model, ranges_of(module), adds_in_16_bits=adds_in_16_bits)
+    largest = []
+    for node in model.get_ops():
+        if node.get_type_name() == "FakeQuantize" and node.get_levels() == 255:
+            weights, _, high, *_ = (each.get_node().get_data() for each in node.input_values())
+            largest.append(int(np.rint(np.abs(weights) / high * 127).max()))
+    return max(largest)
+
+
+def test_no_sum_overflows_where_two_products_are_added_in_16_bits() -> None:
+    assert weight_levels(adds_in_16_bits=False) == 127
+    assert weight_levels(adds_in_16_bits=True) == 63
+    assert 2 * 255 * 63 < 2**15 <= 2 * 255 * 127
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "expected"),
+    [
+        ("x86_64", {"avx2": True, "avx512_vnni": False, "name": "AMD"}, True),
+        ("AMD64", {"avx2": True}, True),
+        ("x86_64", {"avx2": True, "avx_vnni": True}, False),
+        ("x86_64", {"amx_int8": True, "avx512_vnni": True}, False),
+        ("arm64", {}, False),
+    ],
+)
+def test_processors_that_add_in_16_bits_are_known(
+    monkeypatch: pytest.MonkeyPatch, machine: str, flags: dict[str, Any], expected: bool
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags, raising=False)
+    assert adds_in_16_bits() is expected
 
 
 def test_ranges_that_do_not_fit_are_refused() -> None:

@@ -40,8 +40,7 @@ EXAMPLE_TIMESTEP = 499
 EXAMPLE_TOKENS = 16
 
 QUANTIZED_PSNR_DB = 35.0
-"""What a picture must keep where convolutions are computed in 8 bits. CPUs without instructions for
-it may add in 16 bits, and overflow."""
+"""What a picture must keep where convolutions are computed in 8 bits."""
 
 
 def accelerate_cpu(engine: Engine) -> None:

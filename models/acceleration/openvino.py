@@ -8,6 +8,7 @@ and out: who calls need not know.
 """
 
 import copy
+import platform
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from models.errors import in_short
 
 Precision = Literal["f32", "bf16"]
 PRECISIONS: dict[Precision, str] = {"bf16": "bfloat16", "f32": "float32"}
+
+X86 = {"x86_64", "amd64"}
 
 INSTALL = 'pip install "allaprima[cpu]"'
 SIZES_KEPT = 4
@@ -94,7 +97,7 @@ class OpenVinoCall:
             ValueError: `ranges` do not fit.
         """
         other = copy.copy(self)
-        other._model = quantized(self._model, ranges)
+        other._model = quantized(self._model, ranges, adds_in_16_bits=adds_in_16_bits())
         other._compiled = OrderedDict()
         return other
 
@@ -202,8 +205,18 @@ def device_facts() -> list[str]:
     """
     names = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
     facts = [str(_core().get_property("CPU", name)) for name in names]
+    return [*facts, *sorted(_flags())]
+
+
+def adds_in_16_bits() -> bool:
+    """Whether this CPU has no instructions for sums of 8-bit products, so that two may overflow."""
+    is_x86 = platform.machine().lower() in X86
+    return is_x86 and not _flags() & {"avx_vnni", "avx512_vnni", "amx_int8"}
+
+
+def _flags() -> set[str]:
     flags: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch has none
-    return [*facts, *sorted(name for name, has in flags.items() if has is True)]
+    return {name for name, has in flags.items() if has is True}
 
 
 def _openvino() -> Any:

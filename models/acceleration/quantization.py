@@ -30,6 +30,10 @@ SMOOTHING = 0.85
 """alpha of SmoothQuant: 0 makes the channels' weights alike, 1 their activations."""
 
 ACTIVATION_LEVELS, WEIGHT_LEVELS = 256, 255
+HALF = 127 / 63
+"""By how much coarser weights are where products are added in pairs in 16 bits (x86 without VNNI):
+255 * 63 * 2 fits, 255 * 127 * 2 does not."""
+
 LEAST = 1e-8
 """What counts as no width: a channel that is always 0."""
 
@@ -57,12 +61,13 @@ def save_ranges(ranges: Ranges, folder: Path) -> None:
               folder / RANGES_NAME)  # fmt: skip
 
 
-def quantized(model: Any, ranges: Ranges) -> Any:
+def quantized(model: Any, ranges: Ranges, *, adds_in_16_bits: bool = False) -> Any:
     """A copy of an OpenVINO model with its convolutions in 8 bits.
 
     Args:
         model: Converted from torch: its nodes have the names of torch's modules.
         ranges: Convolutions that it does not name stay as they are.
+        adds_in_16_bits: Use half of the weights' range, so that no sum overflows.
 
     Raises:
         ValueError: It names none of them, or one of another number of channels, or one whose
@@ -89,6 +94,7 @@ def quantized(model: Any, ranges: Ranges) -> Any:
         node.input(0).replace_source_output(fed.output(0))
         weights = weights * share
         bound = np.maximum(np.abs(weights).max(axis=(1, 2, 3), keepdims=True), LEAST)
+        bound *= HALF if adds_in_16_bits else 1
         rounded = ops.fake_quantize(
             *_constants(weights, -bound, bound, -bound, bound), levels=WEIGHT_LEVELS
         )
