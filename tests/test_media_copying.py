@@ -262,6 +262,18 @@ def test_sound_of_recordings_in_a_row_goes_on_with_the_pictures(tmp_path: Path) 
     assert times[-1] - times[0] == pytest.approx(3 * 0.8, abs=0.15)
 
 
+def test_sound_does_not_drift_from_the_pictures_over_many_recordings(tmp_path: Path) -> None:
+    """Each recording's sound is 24 ms longer than its pictures."""
+    one = write_clip(tmp_path / "a.ts", Clip(pts=range(0, 25 * 3600, 3600), audio="aac"))
+    row = tmp_path / "row.ts"
+    row.write_bytes(one.read_bytes() * 10)
+    copy_through(row, tmp_path / "out.mkv")
+    sound, video = (packet_times(tmp_path / "out.mkv", kind) for kind in ("audio", "video"))
+    assert (len(video), len(sound)) == (250, 10 * len(packet_times(one, "audio")))
+    drift_s = (video[225][0] - video[0][0]) - (sound[len(sound) // 10 * 9][0] - sound[0][0])
+    assert abs(drift_s) < 0.04
+
+
 def test_titles_are_those_of_the_video_that_is_painted(tmp_path: Path) -> None:
     path = tmp_path / "two.mkv"
     with av.open(str(path), "w") as output:

@@ -2,13 +2,14 @@
 
 import itertools
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 from clips import quadrants
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from stream.media import colour
 from stream.media.orientation import Orientation
 from stream.media.timeline import Timeline
-from stream.sources.decoding import Damage, Order
+from stream.sources.decoding import Stamps
 
 ONE = 1 << 16
 
@@ -68,9 +69,9 @@ def test_timeline_leaves_sound_times_alone(times: set[int]) -> None:
 
 def test_timeline_names_each_repair() -> None:
     timeline = Timeline(Fraction(1, 1000), 40)
-    placed = [timeline.place(pts) for pts in (5000, None, 5040, 0, 40)]
-    assert placed == [5000, 5040, 5041, 5081, 5121]
-    assert len(timeline.notes()) == 3
+    placed = [timeline.place(pts) for pts in (5000, None, 5040, 5100)]
+    assert placed == [5000, 5040, 5041, 5100]
+    assert len(timeline.notes()) == 2
 
 
 @pytest.mark.parametrize(
@@ -92,48 +93,79 @@ def test_rgb_gets_a_matrix() -> None:
     assert tags == colour.ColourTags(1, 13, 1)
 
 
-def picture_of(pts: int, *, interlaced: bool) -> Any:
-    return SimpleNamespace(pts=pts, interlaced_frame=interlaced, is_corrupt=False)
+def packet_of(pts: int) -> Any:
+    return SimpleNamespace(pts=pts)
 
 
-def damage_of(packets: list[int], pictures: list[int], *, interlaced: bool) -> Damage:
-    """All packets go in before the first picture comes out."""
-    damage = Damage(Fraction(1, 50))
+def picture_of(
+    pts: int | None, dts: int | None = None, *, kind: str = "P", interlaced: bool = False
+) -> Any:
+    return SimpleNamespace(
+        pts=pts, dts=dts, pict_type=PictureType[kind], interlaced_frame=interlaced
+    )
+
+
+def missed(
+    packets: Iterable[int],
+    pictures: Iterable[int],
+    *,
+    interlaced: bool,
+    broken: Sequence[int] = (),
+) -> list[int]:
+    """What came to nothing, if all packets go in before the first picture comes out."""
+    stamps = Stamps()
     for pts in packets:
-        damage.expect(cast(Any, SimpleNamespace(pts=pts, is_discard=False)))
-    for pts in pictures:
-        damage.arrived(picture_of(pts, interlaced=interlaced))
-    damage.ended()
-    return damage
+        stamps.expect(packet_of(pts))
+    for pts in broken:
+        stamps.failed(packet_of(pts))
+    lost = [
+        pts for time in pictures for pts in stamps.place(picture_of(time, interlaced=interlaced))
+    ]
+    return lost + stamps.rest()
 
 
 @pytest.mark.parametrize(
     ("packets", "pictures", "interlaced", "lost"),
     [
-        (range(0, 12, 2), range(0, 12, 2), False, 0),
-        (range(0, 12, 2), [0, 2, 6, 10], False, 2),
-        (range(0, 12, 2), [0, 2, 6, 10], True, 2),
-        (range(12), range(0, 12, 2), True, 0),  # a packet a field
-        (range(12), range(0, 12, 2), False, 6),
-        (range(12), [0, 2, 6, 8, 10], True, 2),  # both fields of one
-        (range(6), [1, 3, 4, 2, 5, 0], False, 0),  # times by the order of decoding
+        (range(0, 12, 2), range(0, 12, 2), False, []),
+        (range(0, 12, 2), [0, 2, 6, 10], False, [4, 8]),
+        (range(0, 12, 2), [0, 2, 6, 10], True, [4, 8]),
+        (range(12), range(0, 12, 2), True, []),  # a packet a field
+        ([0, 1, 2, 4, 5, 6], [0, 2, 4, 6], True, []),  # fields and frames, by turns
+        (range(12), range(0, 12, 2), False, [1, 3, 5, 7, 9, 11]),
+        (range(12), [0, 2, 6, 8, 10], True, [4, 5]),  # both fields of one
     ],
     ids=str,
 )
-def test_pictures_are_lost_where_no_field_or_order_explains_it(
-    packets: Sequence[int], pictures: Sequence[int], interlaced: bool, lost: int
+def test_pictures_are_missed_where_no_second_field_explains_it(
+    packets: Sequence[int], pictures: Sequence[int], interlaced: bool, lost: list[int]
 ) -> None:
-    damage = damage_of(list(packets), list(pictures), interlaced=interlaced)
-    assert damage.lost == lost
-    assert bool(damage.notes()) == bool(lost)
+    assert missed(packets, pictures, interlaced=interlaced) == lost
 
 
-def test_a_pictures_time_is_dts_only_where_pts_runs_back() -> None:
-    def times(pairs: list[tuple[int | None, int | None]]) -> list[int | None]:
-        order = Order()
-        return [order.time_of(cast(Any, SimpleNamespace(pts=p, dts=d))) for p, d in pairs]
+def test_a_second_field_that_does_not_decode_is_missed() -> None:
+    assert missed(range(6), [0, 2, 4], interlaced=True, broken=[3]) == [3]
 
-    assert times([(1, 2), (3, 3), (4, 4), (2, 5), (6, 6), (5, 7)]) == [1, 3, 4, 5, 6, 7]
-    assert times([(9, 8), (10, 9), (0, 0), (1, 1)]) == [9, 10, 0, 1]  # a clock that jumps back
-    assert times([(1, None), (0, None)]) == [1, 0]
-    assert times([(None, 5)]) == [None]
+
+def times(packets: list[int], pictures: list[Any], ahead: int) -> list[int | None]:
+    """The times of pictures, each of which comes when `ahead` packets more than pictures are in."""
+    stamps, waiting = Stamps(), iter(packets)
+    for pts in itertools.islice(waiting, ahead):
+        stamps.expect(packet_of(pts))
+    for picture in pictures:
+        for pts in itertools.islice(waiting, 1):
+            stamps.expect(packet_of(pts))
+        assert stamps.place(picture) == []
+    return [picture.pts for picture in pictures]
+
+
+def test_times_in_the_order_of_decoding_become_those_of_the_pictures() -> None:
+    coded = [(1, 2, "I"), (3, 3, "B"), (4, 4, "B"), (2, 5, "P"), (6, None, "B"), (5, None, "P")]
+    pictures = [picture_of(pts, dts, kind=kind) for pts, dts, kind in coded]
+    assert times([1, 2, 3, 4, 5, 6], pictures, ahead=2) == [1, 2, 3, 4, 5, 6]
+
+
+def test_pictures_with_times_of_their_own_keep_them() -> None:
+    coded = [(0, 2, "I"), (70, 3, "B"), (90, 4, "B"), (200, None, "P")]
+    pictures = [picture_of(pts, dts, kind=kind) for pts, dts, kind in coded]
+    assert times([0, 200, 70, 90], pictures, ahead=2) == [0, 70, 90, 200]

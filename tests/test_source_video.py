@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from clips import SIZE, SPEEDY, TIME_BASE, Clip, quadrants, vfr_pts, write_clip
+from fields import write_fields
 
 from stream.errors import SourceError
 from stream.frame import Frame
@@ -189,6 +190,13 @@ def test_interlaced_frames_lose_their_combs(tmp_path: Path) -> None:
     assert between_lines < 4  # 8 of 96 columns comb by 180 levels when left as they are: 15
 
 
+def test_pictures_in_two_packets_are_whole_and_last_as_long_as_both(tmp_path: Path) -> None:
+    frames, notes = read(write_fields(tmp_path / "a.ts", 12))
+    assert len(frames) == 12
+    assert {frame.duration for frame in frames} == {3600}
+    assert [note for note in notes if "deinterlaced" not in note] == []
+
+
 @pytest.mark.parametrize(("transfer", "word"), [(16, "PQ"), (18, "HLG")])
 def test_hdr_is_refused_by_name(tmp_path: Path, transfer: int, word: str) -> None:
     clip = Clip(pix_fmt="yuv420p10le", colour=(9, transfer, 9, 1))
@@ -228,18 +236,19 @@ def test_a_clock_that_jumps_back_is_carried_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"bf": "2"}, {"bf": "3", "b-pyramid": "normal"}], ids=str)
+@pytest.mark.parametrize("suffix", [".avi", ".mxf"])
 def test_pictures_of_a_container_without_their_times_keep_their_order(
-    tmp_path: Path, options: dict[str, str]
+    tmp_path: Path, suffix: str, options: dict[str, str]
 ) -> None:
-    """AVI: the times that FFmpeg makes up for reordered pictures run back and forth."""
+    """AVI and MXF: the times that FFmpeg makes up for reordered pictures run back and forth."""
     clip = Clip(
         pts=range(48), last_duration=1, time_base=Fraction(1, 25), options={**SPEEDY, **options}
     )
-    frames, notes = read(write_clip(tmp_path / "a.avi", clip))
+    frames, notes = read(write_clip(tmp_path / f"a{suffix}", clip))
     assert len(frames) == 48
     times_s = [frame.pts * frame.time_base for frame in frames]
     assert {b - a for a, b in itertools.pairwise(times_s)} == {Fraction(1, 25)}
-    assert not any("damaged" in note or "moved" in note for note in notes)
+    assert notes == []
 
 
 def test_short_recordings_in_a_row_are_as_long_as_all_of_them(tmp_path: Path) -> None:
@@ -248,8 +257,19 @@ def test_short_recordings_in_a_row_are_as_long_as_all_of_them(tmp_path: Path) ->
     row.write_bytes(one.read_bytes() * 3)
     frames, notes = read(row)
     assert len(frames) == 60
-    assert {b.pts - a.pts for a, b in itertools.pairwise(frames)} == {3600}
+    steps = [b.pts - a.pts for a, b in itertools.pairwise(frames)]
+    assert set(steps[:19] + steps[20:39] + steps[40:]) == {3600}
+    assert all(3600 <= step < 7200 for step in steps)  # the next begins where the sound ends
     assert not any("damaged" in note for note in notes)
+
+
+def test_very_short_recordings_in_a_row_are_not_squashed(tmp_path: Path) -> None:
+    clip = Clip(pts=range(0, 4 * 3600, 3600), options={**SPEEDY, "bf": "0"})
+    one = write_clip(tmp_path / "a.ts", clip)
+    row = tmp_path / "row.ts"
+    row.write_bytes(one.read_bytes() * 3)
+    frames, _ = read(row)
+    assert {b.pts - a.pts for a, b in itertools.pairwise(frames)} == {3600}
 
 
 def test_frames_without_times_are_spaced_evenly_and_noted(tmp_path: Path) -> None:

@@ -17,9 +17,8 @@ from av.packet import Packet
 from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
-from stream.media.demuxing import packets
+from stream.media.demuxing import Continuity, packets
 from stream.media.fitting import add_copy, first_packets, header_filter, lasting_tags, refusal
-from stream.media.timeline import JUMP_S
 
 DISK_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
 """Failures of the output, as opposed to packets that it cannot hold."""
@@ -67,13 +66,17 @@ class StreamCopier:
             self._notes.append(f"{path} could not be read again, so only its pictures are kept.")
             return
         self._copy_tags(self._input, video)
+        continuity = Continuity(self._input)
+        watched = {stream.index for stream in continuity.watched}
         for stream in self._input.streams:
-            if not (self._wanted(stream, first) and self._add(stream, first)):
+            is_copied = self._wanted(stream, first) and self._add(stream, first)
+            if not is_copied and stream.index not in watched:
                 stream.discard = Discard.all
         if self._copies:
             names = ", ".join(_described(copy.original) for copy in self._copies.values())
             self._notes.append(f"Copied bit for bit: {names}.")
-            self._packets = packets(self._input, [c.original for c in self._copies.values()])
+            originals = [copy.original for copy in self._copies.values()]
+            self._packets = packets(self._input, originals, continuity)
 
     def _wanted(self, stream: Stream, first: "Mapping[int, Packet[Stream]]") -> bool:
         if stream.type in COPIED_TYPES:
@@ -160,7 +163,6 @@ class StreamCopier:
                 if packet is None:
                     return None
                 if _dated(packet):
-                    self._copies[packet.stream_index].carry_on(packet)
                     self._held = packet
         except av.FFmpegError:
             self._notes.append("The input is damaged: sound and subtitles end where it is.")
@@ -181,18 +183,6 @@ class _Copy:
         self._stream = add_copy(output, original)
         self._filter: BitStreamFilterContext | None = header_filter(original, output)
         self._last_dts: int | None = None
-        self._carried = 0
-        self._end: int | None = None
-
-    def carry_on(self, packet: "Packet[Stream]") -> None:
-        """Where the clock jumps back, let the packet follow the one before, as pictures do."""
-        assert packet.dts is not None and packet.pts is not None
-        end, dts = self._end, packet.dts + self._carried
-        if end is not None and (end - dts) * packet.time_base > JUMP_S:
-            self._carried += end - dts
-        packet.dts += self._carried
-        packet.pts += self._carried
-        self._end = packet.dts + (packet.duration or 0)
 
     def mux(self, packet: "Packet[Stream]", shift_s: Fraction) -> None:
         shift = round(shift_s / packet.time_base)

@@ -1,23 +1,23 @@
 """Decoding: packets of one video stream to decoded pictures, keeping count of what was lost.
 
 A damaged file gives what decodes: an unreadable stretch is skipped, a broken packet is counted, and
-`Damage` says afterwards how much is missing and where. Starts no thread of its own (FFmpeg does).
+`Damage` says afterwards how much is missing and where; `Stamps` tells when each picture is due.
+Starts no thread of its own (FFmpeg does).
 """
 
 import heapq
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from stream.media.demuxing import packets
+from stream.media.demuxing import Continuity, packets
 
 READ_ATTEMPTS = 16
 """Failed reads in a row after which a damaged file is taken to end."""
@@ -25,16 +25,84 @@ READ_ATTEMPTS = 16
 CODECS_WITH_HIDDEN_FRAMES = {"vp8", "libvpx"}
 """Codecs whose packets do not each make a picture, so that none can be missed by counting."""
 
-FORMATS_WITHOUT_PTS = {"avi"}
+
+class Stamps:
+    """The times of packets, held against the pictures that come of them. Not thread-safe.
+
+    As a rule a picture has its packet's pts. AVI and FFmpeg's MXF keep none, so that libavformat
+    numbers packets in the order of decoding; a B-picture that overtakes such a stamp gives that
+    away. From then on a picture is due when its decoder lets it go, as FFmpeg's guess_correct_pts
+    has it.
+
+    Two packets may make one picture: the fields of an interlaced one.
+    """
+
+    def __init__(self) -> None:
+        self._awaited: list[int] = []
+        self._broken: set[int] = set()
+        self._newest: int | None = None
+        self._reordered = False
+        self._by_decoding = False
+        self._delay = 0
+        self._last: int | None = None
+        self._was_interlaced = False
+        self._spacing: int | None = None
+
+    def expect(self, packet: "Packet[VideoStream]") -> None:
+        """The packet should make a picture, or half of one."""
+        if packet.pts is None:
+            return
+        heapq.heappush(self._awaited, packet.pts)
+        self._reordered |= self._newest is not None and packet.pts < self._newest
+        self._newest = packet.pts
+
+    def failed(self, packet: "Packet[VideoStream]") -> None:
+        """The packet could not be decoded."""
+        if packet.pts is not None:
+            self._broken.add(packet.pts)
+
+    def place(self, frame: VideoFrame) -> list[int]:
+        """Give the picture its pts; gives those before it that came to nothing."""
+        pts = frame.pts = self._pts(frame)
+        if pts is None:
+            return []
+        if self._last is not None and pts > self._last:
+            step = pts - self._last
+            self._spacing = step if self._spacing is None else min(self._spacing, step)
+        missed = []
+        while self._awaited and self._awaited[0] <= pts:
+            awaited = heapq.heappop(self._awaited)
+            if awaited < pts and not self._is_second_field(awaited):
+                missed.append(awaited)
+        self._last, self._was_interlaced = pts, bool(frame.interlaced_frame)
+        return missed
+
+    def rest(self) -> list[int]:
+        """Those that came to nothing after the last picture."""
+        return [pts for pts in sorted(self._awaited) if not self._is_second_field(pts)]
+
+    def _pts(self, frame: VideoFrame) -> int | None:
+        pts, dts = frame.pts, frame.dts
+        if pts is None:
+            return None
+        earliest = self._awaited[0] if self._awaited else pts
+        if self._last is not None and frame.pict_type == PictureType.B and earliest < pts:
+            self._by_decoding = True
+        if self._reordered or not self._by_decoding:
+            self._delay = self._delay if dts is None else dts - pts
+            return pts
+        return earliest if dts is None else dts - self._delay
+
+    def _is_second_field(self, pts: int) -> bool:
+        """Whether it belongs to the last picture, being nearer to it than a next one would be."""
+        if not self._was_interlaced or self._last is None or pts in self._broken:
+            return False
+        return self._spacing is None or 4 * (pts - self._last) < 3 * self._spacing
 
 
 @dataclass(slots=True)
 class Damage:
     """What could not be read or decoded of one stream.
-
-    A packet whose time no picture has is a picture lost, unless it is the second field of one:
-    nearer to an interlaced picture than pictures are to each other. Pictures may come out of order
-    (containers without times of presentation).
 
     Attributes:
         time_base: Seconds per tick of the packets.
@@ -49,57 +117,23 @@ class Damage:
     lost: int = 0
     first_s: float | None = None
     last_s: float | None = None
-    _expected: list[int] = field(default_factory=list)
-    _missing: set[int] = field(default_factory=set)
-    _distances: Counter[int] = field(default_factory=Counter)  # between interlaced pictures
-    _last: int | None = None
-    _is_interlaced: bool = False
-
-    def expect(self, packet: "Packet[VideoStream]") -> None:
-        """A packet goes into the decoder."""
-        if self.counts_packets and packet.pts is not None and not packet.is_discard:
-            heapq.heappush(self._expected, packet.pts)
 
     def arrived(self, frame: VideoFrame) -> None:
-        """A picture came out; what should have come before it hardly will."""
+        """A picture came out."""
         if frame.is_corrupt:
             self.concealed += 1
             self._at(frame.pts)
-        if frame.pts is None:
-            return
-        self._missing.discard(frame.pts)
-        while self._expected and self._expected[0] <= frame.pts:
-            self._miss(heapq.heappop(self._expected), frame.pts)
-        self._is_interlaced = bool(frame.interlaced_frame)
-        if self._is_interlaced and self._last is not None:
-            self._distances[frame.pts - self._last] += 1
-        self._last = frame.pts
 
-    def _miss(self, pts: int, arrived: int | None) -> None:
-        """A packet is past; `arrived` is the picture's time that came now."""
-        if pts != arrived and not self._is_second_field(pts):
-            self._missing.add(pts)
-
-    def _is_second_field(self, pts: int) -> bool:
-        if self._last is None or not self._is_interlaced:
-            return False
-        usual, distance = self._distances.most_common(1), pts - self._last
-        return distance > 0 and (not usual or distance < usual[0][0])
+    def missed(self, times: Sequence[int]) -> None:
+        """The pictures of these times never came."""
+        for pts in times:
+            self.lost += 1
+            self._at(pts)
 
     def failed(self, packet: "Packet[VideoStream] | None") -> None:
         """A packet could not be decoded."""
         self.failed_packets += 1
         self._at(None if packet is None else packet.pts)
-
-    def ended(self) -> None:
-        """No picture comes any more."""
-        for pts in self._expected:
-            self._miss(pts, None)
-        self._expected.clear()
-        self.lost += len(self._missing)
-        for pts in self._missing:
-            self._at(pts)
-        self._missing.clear()
 
     def _at(self, pts: int | None) -> None:
         if pts is None:
@@ -122,71 +156,43 @@ class Damage:
         ]
 
 
-@dataclass(slots=True)
-class Order:
-    """Which of a picture's two times tells when it is shown: pts, or dts once pts is the worse.
-
-    As FFmpeg has it: containers without pts are given some by the order of decoding, which run
-    back where pictures are reordered.
-
-    Attributes:
-        lacks_pts: The container is known to be one of these.
-    """
-
-    lacks_pts: bool = False
-    backwards_pts: int = 0
-    backwards_dts: int = 0
-    _pts: int | None = None
-    _dts: int | None = None
-
-    def time_of(self, frame: VideoFrame) -> int | None:
-        """In ticks; of each picture in turn."""
-        if frame.pts is not None:
-            self.backwards_pts += self._pts is not None and frame.pts <= self._pts
-            self._pts = frame.pts
-        if frame.dts is not None:
-            self.backwards_dts += self._dts is not None and frame.dts <= self._dts
-            self._dts = frame.dts
-        is_worse = self.lacks_pts or self.backwards_pts > self.backwards_dts
-        return frame.dts if is_worse and self._dts is not None else frame.pts
-
-
 def decoded_frames(
-    container: InputContainer, stream: VideoStream, damage: Damage
+    container: InputContainer, stream: VideoStream, damage: Damage, continuity: Continuity
 ) -> Iterator[VideoFrame]:
-    """Every picture that decodes, in order of presentation, with the time of that as its pts."""
-    order = Order(lacks_pts=container.format.name in FORMATS_WITHOUT_PTS)
-    for packet in _packets(container, stream, damage):
-        damage.expect(packet)
-        yield from _decode(stream, packet, damage, order)
-    yield from _decode(stream, None, damage, order)
-    damage.ended()
+    """Every picture that decodes, in order of presentation."""
+    stamps = Stamps()
+    for packet in _packets(container, stream, damage, continuity):
+        if damage.counts_packets and not packet.is_discard:
+            stamps.expect(packet)
+        yield from _decode(stream, packet, stamps, damage)
+    yield from _decode(stream, None, stamps, damage)
+    damage.missed(stamps.rest())
 
 
 def _decode(
-    stream: VideoStream, packet: "Packet[VideoStream] | None", damage: Damage, order: Order
+    stream: VideoStream, packet: "Packet[VideoStream] | None", stamps: Stamps, damage: Damage
 ) -> Iterator[VideoFrame]:
     try:
         frames = stream.codec_context.decode(packet)
     except av.FFmpegError:
         damage.failed(packet)
+        if packet is not None:
+            stamps.failed(packet)
         return
     for frame in frames:
+        damage.missed(stamps.place(frame))
         damage.arrived(frame)
-        time = order.time_of(frame)
-        if time != frame.pts:
-            frame.pts = time
         yield frame
 
 
 def _packets(
-    container: InputContainer, stream: VideoStream, damage: Damage
+    container: InputContainer, stream: VideoStream, damage: Damage, continuity: Continuity
 ) -> "Iterator[Packet[VideoStream]]":
     """The stream's packets; a failed read is tried again further on, a few times."""
     attempts = 0
     while attempts < READ_ATTEMPTS:
         try:
-            for packet in packets(container, [stream]):
+            for packet in packets(container, [stream], continuity):
                 attempts = 0
                 yield cast("Packet[VideoStream]", packet)
             return

@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 from stream.errors import SourceError
 from stream.frame import Frame
 from stream.media import colour
+from stream.media.demuxing import Continuity
 from stream.media.orientation import Orientation
 from stream.media.timeline import Timeline
 from stream.source import Source, VideoInfo
@@ -71,9 +72,10 @@ class VideoSource(Source):
         interval = max(1, round(1 / (rate * time_base)))
         self._stream = stream
         self._damage = Damage(time_base, counts_packets=_each_packet_shows(stream))
+        self._continuity = Continuity(container)
         self._timeline = Timeline(time_base, interval)
         self._deinterlacer = Deinterlacer(time_base)
-        decoded = decoded_frames(container, stream, self._damage)
+        decoded = decoded_frames(container, stream, self._damage, self._continuity)
         first = next(decoded, None)
         if first is None:
             raise SourceError(
@@ -139,7 +141,8 @@ class VideoSource(Source):
         held: Frame | None = None
         duration = 0
         for picture in decoded:
-            duration = int(picture.duration or 0)
+            # An interlaced picture's duration may be that of one field.
+            duration = 0 if self._deinterlacer.count else int(picture.duration or 0)
             pts = self._timeline.place(picture.pts, duration)
             if held is not None:
                 yield held.replace(held.data, duration=pts - held.pts)
@@ -150,7 +153,7 @@ class VideoSource(Source):
 
     def _last_duration(self, pts: int, duration: int) -> int:
         """How long the last frame shows: to the stream's end, or its own, or the usual time."""
-        trusted = self._ends_exactly and not self._timeline.jumps
+        trusted = self._ends_exactly and not self._continuity.jumps
         if trusted and self._end is not None and self._end > pts:
             longest_s = max(EARLY_END_S, float(2 * duration * self._timeline.time_base))
             if (self._end - pts) * self._timeline.time_base <= longest_s:
@@ -161,6 +164,7 @@ class VideoSource(Source):
         damage = self._damage.notes()
         self.damaged = bool(damage)
         self.notes += damage
+        self.notes += self._continuity.notes()
         self.notes += self._timeline.notes()
         self.notes += self._deinterlacer.notes()
         if self._converter.resized:
@@ -169,7 +173,7 @@ class VideoSource(Source):
                 f"Frames that came in another size and were scaled to {width}x{height}: "
                 f"{self._converter.resized}."
             )
-        if last is None or self._end is None or self._timeline.jumps:
+        if last is None or self._end is None or self._continuity.jumps:
             return
         end_s = float(self._end * self._timeline.time_base - self.info.start_s)
         stopped_s = last.time_s - float(self.info.start_s)
