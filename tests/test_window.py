@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -221,25 +223,31 @@ def test_the_command_says_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_refused(result, ExitCode.OUTPUT, "DISPLAY", "--to")
 
 
+@contextmanager
+def watched(display: str) -> Iterator[subprocess.Popen[str]]:
+    """A program with an open window, which tells at its end what was done to it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WATCHED],
+        env={**os.environ, "DISPLAY": display},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield process
+    finally:
+        process.kill()
+
+
 @needs_display
 def test_real_keys_reach_a_real_window(tmp_path: Path) -> None:
-    with virtual_display() as display:
-        process = subprocess.Popen(
-            [sys.executable, "-c", WATCHED],
-            env={**os.environ, "DISPLAY": display},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "open\n"
-            press(display, "Alla Prima", "n", "s", "plus")
-            left, right = grabbed(display)
-            press(display, "Alla Prima", "q")
-            out, err = process.communicate(timeout=20)
-        finally:
-            process.kill()
+    with virtual_display() as display, watched(display) as process:
+        press(display, "Alla Prima", "n", "s", "plus")
+        left, right = grabbed(display)
+        press(display, "Alla Prima", "q")
+        out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
     assert out.split() == ["neon", "True", "False", "False", "True", "0.65"]
     assert right[0] > 200 and left[0] < 60  # what was left in the frame is right in the mirror
@@ -247,21 +255,9 @@ def test_real_keys_reach_a_real_window(tmp_path: Path) -> None:
 
 @needs_display
 def test_the_close_button_of_a_real_window_ends_it() -> None:
-    with virtual_display() as display:
-        process = subprocess.Popen(
-            [sys.executable, "-c", WATCHED],
-            env={**os.environ, "DISPLAY": display},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "open\n"
-            press_close(display, "Alla Prima")
-            _, err = process.communicate(timeout=20)
-        finally:
-            process.kill()
+    with virtual_display() as display, watched(display) as process:
+        press_close(display, "Alla Prima")
+        _, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
 
 
