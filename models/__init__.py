@@ -14,7 +14,7 @@ from models.prompt import parse_prompt
 from models.style import Style
 
 if TYPE_CHECKING:
-    from models.acceleration.kept import cache_folder
+    from models.acceleration.shelf import cache_folder
     from models.conditioning import Conditioning
     from models.download import OnDownload
     from models.engine import Engine
@@ -57,7 +57,7 @@ _HEAVY = {
     "Loras": "models.loras",
     "OnDownload": "models.download",
     "Schedule": "models.schedule",
-    "cache_folder": "models.acceleration.kept",
+    "cache_folder": "models.acceleration.shelf",
     "is_present": "models.presence",
     "load_engine": "models.loading",
     "read_lora": "models.lora",

@@ -166,10 +166,14 @@ def look_at_caches() -> Caches:
 
     from models import cache_folder
 
-    hub, compiled = Path(HF_HUB_CACHE), cache_folder()
+    hub, nowhere = Path(HF_HUB_CACHE), []
+    try:
+        compiled = cache_folder()
+    except OSError:  # nobody's home
+        compiled, nowhere = None, [Path("~/.cache/allaprima")]
     folders = [hub] if compiled is None else [hub, compiled]
-    barred = tuple(folder for folder in folders if not _can_write(folder))
-    return Caches(hub, shutil.disk_usage(_there(hub)).free, barred)
+    barred = [*nowhere, *(folder for folder in folders if not _can_write(folder))]
+    return Caches(hub, shutil.disk_usage(_there(hub)).free, tuple(barred))
 
 
 def _there(folder: Path) -> Path:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from models import Engine, load_engine
 from models.acceleration import cpu, quantization, trial
-from models.acceleration.kept import FOLDER_VARIABLE
 from models.acceleration.quantization import RANGES_NAME, quantized, read_ranges, save_ranges
+from models.acceleration.shelf import FOLDER_VARIABLE
 from models.acceleration.trial import is_alike, is_better, trial_picture
 from models.errors import ModelFormatError, ModelMemoryError
 from models.presets import BUNDLED_FOLDER

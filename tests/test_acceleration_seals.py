@@ -1,5 +1,6 @@
 """Digests beside files: damage of every kind is seen, and nothing else."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from models.acceleration.seals import (
     is_sealed,
     is_whole,
     seal,
+    trim,
 )
 
 
@@ -88,3 +90,11 @@ def test_a_file_that_is_not_there_cannot_be_sealed(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         seal(tmp_path, ["a"])
     assert not is_sealed(tmp_path)
+
+
+def test_the_oldest_files_go_until_the_rest_fits(folder: Path) -> None:
+    for age, name in enumerate("cab"):
+        (folder / name).write_bytes(bytes(10))
+        os.utime(folder / name, (1e9 - age, 1e9 - age))
+    trim(folder, 20)
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "c", DIGESTS_NAME]

@@ -185,6 +185,8 @@ def test_a_cache_folder_that_cannot_be_is_told(
     assert d.look_at_caches().unwritable == (tmp_path / "file" / "cache",)
     monkeypatch.setenv("ALLAPRIMA_CACHE", str(tmp_path / "new" / "cache"))
     assert d.look_at_caches().unwritable == ()
+    monkeypatch.setenv("ALLAPRIMA_CACHE", "~no-such-user/cache")
+    assert d.look_at_caches().unwritable == (Path("~/.cache/allaprima"),)
 
 
 def test_a_full_disk_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

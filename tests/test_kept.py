@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from miniature import SIZE, save_bundled_like
 
 from models import Engine, Style, load_engine
 from models.acceleration import kept
-from models.acceleration.kept import FACTS, FOLDER_VARIABLE, cache_folder, load_kept
+from models.acceleration.kept import FACTS, load_kept
 from models.acceleration.seals import DIGESTS_NAME, is_whole
+from models.acceleration.shelf import FOLDER_VARIABLE, cache_folder
 from models.presets import Preset
 
 pytest.importorskip("openvino")
@@ -194,18 +196,6 @@ def test_another_model_file_makes_a_new_one_and_the_oldest_go(
     assert after != before
 
 
-def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(
-    tmp_path: Path,
-) -> None:
-    place, dead, alive = tmp_path / "little-1", tmp_path / ".new-dead", tmp_path / ".new-alive"
-    for folder in (place, dead, alive):
-        folder.mkdir()
-        (folder / FACTS).write_text("{}")
-    os.utime(dead, (0, 0))
-    kept._prune(place)
-    assert sorted(tmp_path.iterdir()) == [alive, place]
-
-
 def test_another_process_that_is_quicker_is_no_obstacle(
     preset: Preset, filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +218,66 @@ def test_a_folder_that_cannot_be_written_is_no_obstacle(
     monkeypatch.setenv(FOLDER_VARIABLE, "")
     assert cache_folder() is None
     assert load_kept(preset, Loads(preset)) is None
+
+
+def test_no_home_folder_is_no_obstacle(preset: Preset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, "~no-such-user/cache")
+    loads = cache(Loads(preset))
+    assert load_kept(preset, loads) is None
+    assert any("kept anywhere" in note and FOLDER_VARIABLE in note for note in loads().notes)
+
+
+def test_others_may_read_what_is_kept(filled: Path, preset: Preset) -> None:
+    engine = load_kept(preset, Loads(preset))
+    assert engine is not None
+    paint(engine)
+    own = filled / "as other folders"
+    own.mkdir()
+    wanted = own.stat().st_mode & 0o055
+    own.rmdir()
+    (place,) = filled.iterdir()
+    folders = [place, place / "plans"]
+    assert [folder.stat().st_mode & 0o055 for folder in folders] == [wanted] * 2
+    files = [path for path in place.rglob("*") if path.is_file()]
+    assert len(files) > 8 and all(path.stat().st_mode & 0o044 == wanted & 0o044 for path in files)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+def test_a_cache_that_may_only_be_read_serves_without_plans(
+    preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    loads = Loads(preset)
+    load_kept(preset, loads)
+    (place,) = tmp_path.iterdir()
+    shutil.rmtree(place / "plans")
+    place.chmod(0o555)
+    try:
+        engine = load_kept(preset, loads)
+        assert engine is not None
+        paint(engine)
+    finally:
+        place.chmod(0o755)
+    assert loads.count == 1
+
+
+def test_plans_take_so_much_of_the_disk_and_no_more(
+    preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    loads = Loads(preset)
+    engine = load_kept(preset, loads)
+    assert engine is not None
+    paint(engine)
+    (plans,) = tmp_path.glob("*/plans")
+    blobs = [path for path in plans.iterdir() if path.name != DIGESTS_NAME]
+    room = sum(path.stat().st_size for path in blobs)
+    monkeypatch.setattr("models.acceleration.openvino.MOST_PLANS_BYTES", room)
+    engine.networks.encode(torch.zeros(1, 3, 2 * SIZE[1], SIZE[0]))
+    left = [path for path in plans.iterdir() if path.name != DIGESTS_NAME]
+    assert sum(path.stat().st_size for path in left) <= room
+    assert set(left) - set(blobs) and set(blobs) - set(left)  # the new one is there, an old one not
+    assert load_kept(preset, loads) is not None
 
 
 def test_a_later_start_of_the_bundled_model_imports_neither_diffusers_nor_transformers(

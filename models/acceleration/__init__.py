@@ -6,7 +6,7 @@
     quantization.py  its convolutions in 8-bit integers; trial.py: where that is better
     relay.py     several frames at a time through it, one thread each, for files
     kept.py      the same on disk, for a quick start of the bundled model
-    seals.py     digests of what is on disk, there and in artifacts.py
+    shelf.py     the cache folder, and what is whole in it or not there; seals.py: digests of it
     threads.py   how many threads a machine has to give
     rewrites.py  exact rewrites of a UNet: less work, the same numbers
     predictor.py the halves of such a UNet at work, whatever runs them

@@ -9,7 +9,6 @@ is removed, and made again.
 import os
 import pickle
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,8 @@ from torch import Tensor
 from models.acceleration.blueprint import PART_NAMES, Blueprint, weights_of
 from models.acceleration.build import BLUEPRINT_NAME
 from models.acceleration.frame import Parts
-from models.acceleration.seals import is_sealed, is_whole, seal
-
-BEGUN = ".new-"
-STALE_S = 24 * 3600
+from models.acceleration.seals import DIGESTS_NAME, is_sealed, is_whole, seal
+from models.acceleration.shelf import begin, prune, put
 
 MOST_KEPT = 24
 """Folders; those used longest ago go first."""
@@ -75,10 +72,7 @@ class Artifacts:
             OSError: It cannot be written.
         """
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder = Path(tempfile.mkdtemp(prefix=BEGUN, dir=self._root))
-        for other in self._root.glob(f"{BEGUN}*"):  # those of programs that were killed
-            if folder.stat().st_mtime - other.stat().st_mtime > STALE_S:
-                shutil.rmtree(other, ignore_errors=True)
+        folder = begin(self._root)
         (folder / BLUEPRINT_NAME).write_text(blueprint.to_json(), encoding="utf-8")
         return folder
 
@@ -89,11 +83,10 @@ class Artifacts:
             OSError: A part is missing, or the disk refuses.
         """
         seal(folder, [f"{name}.bin" for name in PART_NAMES])
+        place = self._root / blueprint.key
         self.remove(blueprint)
-        place = folder.rename(self._root / blueprint.key)
-        kept = [path for path in self._root.iterdir() if is_sealed(path)]
-        for old in sorted(kept, key=lambda path: path.stat().st_mtime)[:-MOST_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+        put(folder, place, DIGESTS_NAME)
+        prune(self._root, DIGESTS_NAME, MOST_KEPT)
         return place
 
     def remove(self, blueprint: Blueprint) -> None:

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from models.acceleration.openvino import (
-    INSTALL,
     OpenVinoCall,
     Precision,
     best_precision,
@@ -47,9 +46,9 @@ def accelerate_cpu(engine: Engine) -> None:
     """Put the fastest path that works here into an engine of float32 modules, and note which."""
     try:
         use_openvino(engine)
-    except ImportError:
+    except ImportError as err:
         use_eager(engine)
-        engine.note(f"OpenVINO would be faster: {INSTALL}", logging.INFO)
+        engine.note(f"{err} (it would be faster)", logging.INFO)
     except (RuntimeError, UnsupportedUNetError) as err:
         engine.note(f"OpenVINO cannot run this model: {in_short(err)}")
         use_eager(engine)

@@ -16,8 +16,8 @@ from models.acceleration.artifacts import Artifacts
 from models.acceleration.compiled import CompiledNetworks
 from models.acceleration.device import Cuda, Device
 from models.acceleration.graphs import FrameGraphs
-from models.acceleration.kept import FOLDER_VARIABLE, cache_folder
 from models.acceleration.rewrites import UnsupportedUNetError, split
+from models.acceleration.shelf import FOLDER_VARIABLE, cache_folder
 from models.acceleration.shortcut import shortcut_for
 from models.engine import Engine
 from models.networks import LatentEncoder, Predictor
@@ -60,7 +60,11 @@ def accelerate_cuda(
 def _compiled(engine: Engine, compile: CompileMode, device: Device) -> CompiledNetworks | None:
     if compile == "off":
         return None
-    root = cache_folder()
+    try:
+        root = cache_folder()
+    except OSError as err:
+        engine.note(f"kernels are not compiled: {err}; {FOLDER_VARIABLE} names a folder")
+        return None
     if root is None:
         engine.note(f"kernels are not compiled: {FOLDER_VARIABLE} is empty", logging.INFO)
         return None

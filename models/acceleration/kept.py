@@ -13,11 +13,7 @@ conditions; the others load as ever.
 import hashlib
 import json
 import logging
-import math
-import os
 import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from functools import cache
@@ -41,6 +37,7 @@ from models.acceleration.openvino import (
 from models.acceleration.predictor import SplitPredictor
 from models.acceleration.relay import MOST_LANES, Relay
 from models.acceleration.seals import drop_unsealed, is_whole, seal
+from models.acceleration.shelf import FOLDER_VARIABLE, begin, cache_folder, prune, put
 from models.acceleration.threads import physical_cores
 from models.conditioning import PromptEncoder, TextStage
 from models.engine import Engine
@@ -51,31 +48,11 @@ from models.schedule import ScheduleConfig
 
 logger = logging.getLogger(__name__)
 
-FOLDER_VARIABLE = "ALLAPRIMA_CACHE"
-"""Environment variable: another cache folder; empty keeps nothing."""
-
 LIBRARIES = ("torch", "openvino", "diffusers", "transformers", "tokenizers")
 MOST_KEPT = 3
-UNFINISHED = ".new-"
-UNFINISHED_S = 24 * 3600.0
-"""Older than this, what is unfinished belongs to a process that was killed."""
 
 FACTS = "facts.json"
 TOKENIZER = "tokenizer.json"
-
-
-def cache_folder() -> Path | None:
-    """Where this user's caches are; ``None`` where none are wanted."""
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    if chosen is not None:
-        return Path(chosen).expanduser() if chosen else None
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "allaprima"
 
 
 def load_kept(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | None:
@@ -92,14 +69,18 @@ def load_kept(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | None
     Raises:
         ModelError: Of `load_plain`.
     """
-    root = cache_folder()
     try:
         precision = best_precision()
     except ImportError:
         return None
+    plain = cache(load_plain)
+    try:
+        root = cache_folder()
+    except OSError as err:
+        plain().note(_not_kept("anywhere", err))
+        return None
     if root is None:
         return None
-    plain = cache(load_plain)
     failure: Exception | None = None
     place = root / f"{preset.name}-{_digest(preset, precision)}"
     for _ in range(2):
@@ -113,12 +94,16 @@ def load_kept(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | None
             shutil.rmtree(place, ignore_errors=True)
             failure = err
     if isinstance(failure, OSError | RuntimeError):  # of OpenVINO, where a disk is full
-        why = getattr(failure, "strerror", None) or in_short(failure)
-        plain().note(
-            f"what is compiled cannot be kept in {root}, so every start compiles; "
-            f"{FOLDER_VARIABLE} names another folder ({why})"
-        )
+        plain().note(_not_kept(f"in {root}", failure))
     return None
+
+
+def _not_kept(where: str, err: Exception) -> str:
+    why = getattr(err, "strerror", None) or in_short(err)
+    return (
+        f"what is compiled cannot be kept {where}, so every start compiles; "
+        f"{FOLDER_VARIABLE} names another folder ({why})"
+    )
 
 
 def _digest(preset: Preset, precision: Precision) -> str:
@@ -152,20 +137,15 @@ def _keep(engine: Engine, place: Path) -> None:
     Raises:
         OSError, RuntimeError, ValueError: It cannot be written, converted, or is not served.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=place.parent))
+    folder = begin(place.parent)
     networks, notes = engine.networks, list(engine.notes)
     try:
         _write(engine, folder)
-        try:
-            folder.rename(place)
-        except OSError:
-            if not (place / FACTS).is_file():  # another process was quicker with the same
-                raise
+        put(folder, place, FACTS)
     finally:
         engine.networks, engine.notes = networks, notes
         shutil.rmtree(folder, ignore_errors=True)
-    _prune(place)
+    prune(place.parent, FACTS, MOST_KEPT)
 
 
 def _write(engine: Engine, folder: Path) -> None:
@@ -221,28 +201,6 @@ def _write_tokenizer(tokenizer: Any, limit: int, path: Path) -> None:
     kept.no_padding()
     told = {"tokenizer": json.loads(kept.to_str()), "limit": limit, "pad": tokenizer.pad_token_id}
     path.write_text(json.dumps(told), encoding="utf-8")
-
-
-def _prune(place: Path) -> None:
-    """Leave the newest few, and nothing unfinished of a process that is long dead.
-
-    Another process may still read what is removed, or hold on to it.
-    """
-    there = [path for path in place.parent.iterdir() if not path.name.startswith(UNFINISHED)]
-    kept = [path for path in there if (path / FACTS).is_file()]
-    kept.sort(key=lambda path: _written_s(path / FACTS), reverse=True)
-    old_s = place.parent.stat().st_mtime - UNFINISHED_S  # it changed just now
-    dead = [one for one in place.parent.glob(f"{UNFINISHED}*") if _written_s(one) < old_s]
-    for path in [*kept[MOST_KEPT:], *dead]:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _written_s(path: Path) -> float:
-    """When it was written; what another process has just removed counts as new."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return math.inf
 
 
 class _LastState(nn.Module):
@@ -340,6 +298,7 @@ def _plans(place: Path) -> Path | None:
     """Where OpenVINO may keep what it compiles, rid of what is damaged; ``None`` = nowhere."""
     plans = place / "plans"
     try:
+        plans.mkdir(exist_ok=True)
         drop_unsealed(plans)
     except OSError:
         return None

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from models.acceleration.quantization import Ranges, quantized
-from models.acceleration.seals import add_to_seal
+from models.acceleration.seals import add_to_seal, trim
 from models.acceleration.threads import told
 from models.errors import in_short
 
@@ -33,6 +33,9 @@ X86 = {"x86_64", "amd64"}
 INSTALL = 'pip install "allaprima[cpu]"'
 SIZES_KEPT = 4
 """Compiled shapes a module keeps; each holds its own copy of the weights."""
+
+MOST_PLANS_BYTES = 300_000_000
+"""On disk; the bundled model has 20 MB for each size of frame."""
 
 Call = Callable[..., Tensor]
 Shapes = tuple[tuple[int, ...], ...]
@@ -52,7 +55,7 @@ class OpenVinoCall:
         on_failure: Told why, when shapes could not be compiled; they run on the module from then.
 
     Raises:
-        ImportError: openvino is not installed.
+        ImportError: openvino is not installed, or does not start.
         RuntimeError: The module cannot be converted.
     """
 
@@ -191,7 +194,7 @@ def best_precision() -> Precision:
     """bf16 where the CPU multiplies it (AMX, AVX-512 BF16), else f32.
 
     Raises:
-        ImportError: openvino is not installed.
+        ImportError: openvino is not installed, or does not start.
     """
     capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if "BF16" in capabilities else "f32"
@@ -201,7 +204,7 @@ def device_facts() -> list[str]:
     """What tells this CPU from others that compute otherwise or at another speed.
 
     Raises:
-        ImportError: openvino is not installed.
+        ImportError: openvino is not installed, or does not start.
     """
     names = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
     facts = [str(_core().get_property("CPU", name)) for name in names]
@@ -224,6 +227,8 @@ def _openvino() -> Any:
         import openvino
     except ImportError as err:
         raise ImportError(f"OpenVINO is not installed: {INSTALL}") from err
+    except RuntimeError as err:  # of its telemetry, which looks for a home
+        raise ImportError(f"OpenVINO cannot be imported: {err}") from err
     return openvino
 
 
@@ -243,6 +248,7 @@ def _seal(plans: Path | None) -> None:
     if plans is not None:
         with suppress(OSError):
             add_to_seal(plans)
+            trim(plans, MOST_PLANS_BYTES)
 
 
 def read_compiled(

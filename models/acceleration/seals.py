@@ -7,8 +7,8 @@ A file of the right length with wrong bytes loads without a word, and paints som
 
 import hashlib
 import json
-import os
-import tempfile
+import stat
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def add_to_seal(folder: Path) -> None:
-    """Note the digests of the files that came into a folder since.
+    """Note the digests of the files that came into a folder since, which become as readable.
 
     Raises:
         OSError: The disk refuses.
@@ -48,6 +48,22 @@ def add_to_seal(folder: Path) -> None:
     fresh = [path for path in _files(folder) if path.name not in noted]
     if fresh:
         _write(folder, noted | {path.name: _digest(path) for path in fresh})
+        mode = stat.S_IMODE((folder / DIGESTS_NAME).stat().st_mode)
+        for path in fresh:
+            path.chmod(mode)
+
+
+def trim(folder: Path, most_bytes: int) -> None:
+    """Remove the oldest files of a folder until the others have no more than so many bytes.
+
+    Raises:
+        OSError: One cannot be removed.
+    """
+    left = most_bytes
+    for path in sorted(_files(folder), key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        left -= path.stat().st_size
+        if left < 0:
+            path.unlink()
 
 
 def drop_unsealed(folder: Path) -> None:
@@ -90,13 +106,12 @@ def _read(folder: Path) -> dict[str, str]:
 
 def _write(folder: Path, digests: dict[str, str]) -> None:
     """Whole or not at all: another process may be reading."""
-    descriptor, name = tempfile.mkstemp(prefix=".", dir=folder)
+    path = folder / f".{uuid.uuid4().hex}"
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(digests, file, indent=1)
-        Path(name).replace(folder / DIGESTS_NAME)
+        path.write_text(json.dumps(digests, indent=1), encoding="utf-8")
+        path.replace(folder / DIGESTS_NAME)
     except OSError:
-        Path(name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         raise
 
 
