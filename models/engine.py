@@ -7,6 +7,7 @@ number (tests/test_parity.py) without its per-call host syncs. It knows no time 
 """
 
 import logging
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -382,7 +383,8 @@ class Engine:
             logger.log(level, "%s: %s", self.name, sentence)
 
     def _knows(self, text: str) -> bool:
-        found = any(look in text.lower() for look in self.looks)
+        beginnings = (rf"\b{re.escape(look)}" for look in self.looks)
+        found = any(re.search(beginning, text.lower()) for beginning in beginnings)
         return found or not self.looks or not text.strip()
 
     def _unknown(self, text: str) -> str:

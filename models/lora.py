@@ -117,23 +117,23 @@ class LayerChange:
 
     Attributes:
         layer: A linear or convolution, whose weight is written to in place.
-        group: "down", "up" and maybe "alpha" -> tensor.
-        default_alpha: Where the group has none; ``None`` is the rank.
-        name: For messages.
+        down, up: (rank, ...) and (outputs, rank, ...).
+        alpha: The change is alpha / rank times their product.
     """
 
     layer: nn.Linear | nn.Conv2d
-    group: Mapping[str, Tensor]
-    default_alpha: float | None
-    name: str
+    down: Tensor
+    up: Tensor
+    alpha: float
 
     def add(self, weight: float) -> None:
-        """Add it to the layer's weight.
-
-        Raises:
-            ModelFormatError: It is incomplete or of another shape.
-        """
-        _add(self.layer, self.group, weight, default_alpha=self.default_alpha, name=self.name)
+        """Add so much of it to the layer's weight."""
+        parameter = self.layer.weight
+        down, up = (one.to(parameter.device, torch.float32) for one in (self.down, self.up))
+        # a k x k convolution after down, 1 x 1 after up: together one k x k convolution
+        delta = (up.flatten(1) @ down.flatten(1)).reshape(parameter.shape)
+        with torch.no_grad():
+            parameter.copy_(parameter.float() + weight * self.alpha / len(down) * delta)
 
 
 def lora_changes(lora: LoraFile, modules: Mapping[str, nn.Module]) -> list[LayerChange]:
@@ -157,7 +157,7 @@ def lora_changes(lora: LoraFile, modules: Mapping[str, nn.Module]) -> list[Layer
                 "use a LoRA made for this kind of model."
             )
         alpha = lora.alphas.get(key.partition(":")[0])
-        changes.append(LayerChange(layers[key], group, alpha, f"{lora.name}, {key}"))
+        changes.append(_change(layers[key], group, alpha, f"{lora.name}, {key}"))
     if not changes:
         raise ModelFormatError(f"The LoRA {lora.name} changes nothing in this model; use another.")
     return changes
@@ -242,33 +242,27 @@ def _flat(path: str) -> str:
     return re.sub(r"_to_out$", "_to_out_0", flat)
 
 
-def _add(
+def _change(
     layer: nn.Linear | nn.Conv2d,
     group: Mapping[str, Tensor],
-    weight: float,
-    *,
     default_alpha: float | None,
     name: str,
-) -> None:
+) -> LayerChange:
     if "down" not in group or "up" not in group:
         raise ModelFormatError(f"Half a layer is missing in the LoRA {name}; fetch it again.")
-    parameter = layer.weight
-    down, up = (group[kind].to(parameter.device, torch.float32) for kind in ("down", "up"))
+    down, up = group["down"], group["up"]
     rank = down.shape[0]
-    alpha = group["alpha"].item() if "alpha" in group else default_alpha
-    scale = weight * (rank if alpha is None else alpha) / rank
-    if up.shape[1] != rank or up.shape[0] * down[0].numel() != parameter.numel():
+    if up.shape[1] != rank or up.shape[0] * down[0].numel() != layer.weight.numel():
         raise ModelFormatError(
             f"A layer has another shape in the model than in the LoRA {name}; "
             "use a LoRA made for this kind of model."
         )
-    # a k x k convolution after down, 1 x 1 after up: together one k x k convolution
-    delta = (up.flatten(1) @ down.flatten(1)).reshape(parameter.shape)
-    with torch.no_grad():
-        parameter.copy_(parameter.float() + scale * delta)
+    alpha = group["alpha"].item() if "alpha" in group else default_alpha
+    return LayerChange(layer, down, up, rank if alpha is None else float(alpha))
 
 
 _ORIGINAL = re.compile(r"(input_blocks|middle_block|output_blocks)_(\d+)_(?:(\d+)_)?(.*)")
+_MIDDLE = ("mid_block_resnets_0", "mid_block_attentions_0", "mid_block_resnets_1")
 _ORIGINAL_RESNET = {
     "in_layers_2": "conv1",
     "out_layers_3": "conv2",
@@ -298,16 +292,18 @@ def _from_original_names(flat: str, config: Any) -> str:
     if match is None or config is None:
         return flat
     side, block, inner, rest = match[1], int(match[2]), match[3], match[4]
-    if side == "middle_block":
-        head = ("mid_block_resnets_0", "mid_block_attentions_0", "mid_block_resnets_1")[block]
-    elif inner is None:
+    layers, up_blocks = config.layers_per_block, config.up_block_types
+    if side == "middle_block" and block < len(_MIDDLE):
+        head = _MIDDLE[block]
+    elif inner is None or not isinstance(layers, int):
         return flat
     elif side == "input_blocks":
-        head = _input_head(block - 1, int(inner), config.layers_per_block)
+        head = _input_head(block - 1, int(inner), layers)
+    elif side == "output_blocks" and block // (layers + 1) < len(up_blocks):
+        attends = "CrossAttn" in up_blocks[block // (layers + 1)]
+        head = _output_head(block, int(inner), layers, attends)
     else:
-        level = block // (config.layers_per_block + 1)
-        attends = "CrossAttn" in config.up_block_types[level]
-        head = _output_head(block, int(inner), config.layers_per_block, attends)
+        return flat  # of a larger UNet
     if "resnets" in head:
         rest = _ORIGINAL_RESNET.get(rest, rest)
     elif "samplers" in head:

@@ -7,13 +7,13 @@ made from them before must be made again, which `Engine.revision` tells. LoRAs t
 loaded with are part of what is kept.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from models.engine import Engine
-from models.errors import ModelFormatError
 from models.lora import LoraFile, lora_changes
 
 ROLES = ("text_encoder", "text_encoder_2")
@@ -51,22 +51,22 @@ class Loras:
         the prompt again.
 
         Raises:
-            ModelFormatError: One does not fit this model; then none is on.
+            ModelFormatError: One does not fit this model; then nothing has changed.
+            ValueError: A weight is not finite; nothing has changed either.
         """
+        for lora, weight in loras:
+            if not math.isfinite(weight):
+                raise ValueError(f"got weight {weight} for {lora.name}, expected a finite number")
         changes = [
             (each, weight) for lora, weight in loras for each in lora_changes(lora, self._modules)
         ]
         self._restore()
         self._engine.revision += 1
-        try:
-            for change, weight in changes:
-                parameter = change.layer.weight
-                if parameter not in self._originals:
-                    self._originals[parameter] = parameter.detach().to("cpu", copy=True)
-                change.add(weight)
-        except ModelFormatError:
-            self._restore()
-            raise
+        for change, weight in changes:
+            parameter = change.layer.weight
+            if parameter not in self._originals:
+                self._originals[parameter] = parameter.detach().to("cpu", copy=True)
+            change.add(weight)
 
     def _restore(self) -> None:
         for parameter, original in self._originals.items():

@@ -18,12 +18,16 @@ class WeightedPrompt:
 def parse_prompt(prompt: str) -> tuple[WeightedPrompt, ...]:
     """Split at ``|``; a part may end in ``:weight`` (1 without one). Weights are scaled to sum 1.
 
-    A colon that no number follows belongs to the text (``"style: oil"``). Empty parts are left
-    out; a prompt with none but empty parts is the one prompt ``""``.
+    A colon that no number follows belongs to the text (``"style: oil"``), as does one between
+    whole numbers (``"16:9"``, ``"at 10:30"``). Empty parts are left out; a prompt with none but
+    empty parts is the one prompt ``""``.
 
     Raises:
-        ValueError: A weight is negative or not finite, or all of them are zero.
+        ValueError: A weight is negative or not finite, or all of them are zero; or the prompt has
+            bytes in it that were no UTF-8.
     """
+    if any(0xD800 <= ord(letter) <= 0xDFFF for letter in prompt):
+        raise ValueError(f"got the prompt {prompt!r}, expected text in UTF-8")
     parts = [_split_weight(part) for part in prompt.split("|")]
     parts = [part for part in parts if part.text] or [WeightedPrompt("", 1.0)]
     for part in parts:
@@ -39,7 +43,8 @@ def parse_prompt(prompt: str) -> tuple[WeightedPrompt, ...]:
 
 def _split_weight(part: str) -> WeightedPrompt:
     text, colon, number = part.rpartition(":")
-    if colon and "_" not in number:  # float("1_0") is 10, no user means that
+    is_ratio = text[-1:].isdigit() and number.strip().isdigit()
+    if colon and not is_ratio and "_" not in number:  # float("1_0") is 10, no user means that
         try:
             return WeightedPrompt(text.strip(), float(number))
         except ValueError:

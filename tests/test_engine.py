@@ -138,10 +138,10 @@ def test_guidance_without_effect_is_noted_once() -> None:
 
 def test_a_look_that_the_model_does_not_know_is_told() -> None:
     engine = make_engine(make_lcm())
-    engine.looks = ("oil painting", "neon")
-    prompt = "a giraffe:0.5 | An Oil Painting:0.3 | neon:0.2"
+    engine.looks = ("oil painting", "neon", "ink")
+    prompt = "a pink giraffe:0.5 | An Oil Painting:0.3 | neon:0.2"
     (note,) = engine.encode_prompt(replace(STYLE, prompt=prompt)).notes
-    assert note.startswith("'a giraffe' names no look")
+    assert note.startswith("'a pink giraffe' names no look")
 
 
 def test_weighted_prompts_are_mixed_linearly(engine: Engine) -> None:

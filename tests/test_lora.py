@@ -267,6 +267,10 @@ def _without_up(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key: tensor for key, tensor in tensors.items() if "lora_A" in key}
 
 
+def _original(layer: str, key: str) -> str:
+    return f"lora_unet_{layer}.lora_{'down' if 'lora_A' in key else 'up'}.weight"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -274,10 +278,24 @@ def _without_up(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         (lambda t: {**t, f"unet.{LINEAR}.dora_scale": torch.ones(1)}, "DoRA and LyCORIS"),
         (lambda t: {k.replace("to_q", "to_x"): v for k, v in t.items()}, "has not"),
         (lambda t: {k: v[:, :3] for k, v in t.items()}, "another shape"),
+        (
+            lambda t: {_original("output_blocks_11_1_proj_in", k): v for k, v in t.items()},
+            "has not",
+        ),
+        (lambda t: {_original("middle_block_3_proj_in", k): v for k, v in t.items()}, "has not"),
         (lambda t: {k.replace("unet.", "text_encoder."): v for k, v in t.items()}, "nothing"),
         (lambda t: {}, "changes nothing"),
     ],
-    ids=["half", "dora", "other-model", "shape", "other-network", "empty"],
+    ids=[
+        "half",
+        "dora",
+        "other-model",
+        "more-levels",
+        "longer-middle",
+        "shape",
+        "other-network",
+        "empty",
+    ],
 )
 def test_a_file_that_does_not_fit_is_refused(change: Any, words: str) -> None:
     unet = make_unet()

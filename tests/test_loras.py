@@ -72,13 +72,18 @@ def test_weights_come_back_to_the_bit() -> None:
         assert torch.equal(parameter, before[name])
 
 
-def test_a_lora_that_does_not_fit_leaves_none_on() -> None:
-    engine = plain(Recorder())
-    bare, loras = paint(engine, STYLE), Loras(engine)
-    wrong = make_lora(3, {"unet.mid_block.resnets.0.time_emb_proj": (16, 16)})
-    with pytest.raises(ModelFormatError, match="another shape"):
-        loras.set([(make_lora(1), 1.0), (wrong, 1.0)])
-    assert np.array_equal(paint(engine, STYLE), bare)
+@pytest.mark.parametrize("layer", ["unet.mid_block.resnets.0.time_emb_proj", "unet.nowhere"])
+def test_a_lora_that_does_not_fit_changes_nothing(layer: str) -> None:
+    engine, good = plain(Recorder()), (make_lora(1), 1.0)
+    loras = Loras(engine)
+    loras.set([good])
+    before, revision = paint(engine, STYLE), engine.revision
+    with pytest.raises(ModelFormatError, match=r"another shape|has not"):
+        loras.set([(make_lora(2), 1.0), (make_lora(3, {layer: (16, 16)}), 1.0)])
+    with pytest.raises(ValueError, match="got weight nan"):
+        loras.set([good, (make_lora(2), float("nan"))])
+    assert engine.revision == revision
+    assert np.array_equal(paint(engine, STYLE), before)
 
 
 def test_copied_weights_are_refused() -> None:

@@ -22,6 +22,9 @@ from models.prompt import parse_prompt
         ("oil||  |neon", [("oil", 0.5), ("neon", 0.5)]),
         ("style: oil", [("style: oil", 1.0)]),
         ("a 16:9 picture", [("a 16:9 picture", 1.0)]),
+        ("poster in 16:9 | neon", [("poster in 16:9", 0.5), ("neon", 0.5)]),
+        ("a clock at 10:30", [("a clock at 10:30", 1.0)]),
+        ("blade runner 2049:0.5", [("blade runner 2049", 1.0)]),
         ("style: oil:2 | b", [("style: oil", 2 / 3), ("b", 1 / 3)]),
         ("oil:", [("oil:", 1.0)]),
         (":0.5", [("", 1.0)]),
@@ -38,6 +41,11 @@ def test_prompt_is_split(prompt: str, expected: list[tuple[str, float]]) -> None
 def test_weights_that_make_no_sense_are_refused(prompt: str) -> None:
     with pytest.raises(ValueError, match=r"got weight.*expected"):
         parse_prompt(prompt)
+
+
+def test_bytes_that_were_no_text_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"neon.*expected text in UTF-8"):
+        parse_prompt("neon \udcff")
 
 
 @given(st.text())

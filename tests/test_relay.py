@@ -85,6 +85,14 @@ def test_style_and_size_change_between_frames_on_their_way(engine: Engine) -> No
     assert np.abs(one().astype(int) - two()).mean() > 10
 
 
+def test_a_size_that_no_frame_can_have_does_no_harm_to_the_next(engine: Engine) -> None:
+    data = frames(1)[0]
+    before = engine.begin(data, *given(engine), ahead=True)()
+    with pytest.raises(ValueError, match="expected multiples"):
+        engine.begin(np.zeros((50, 50, 3), np.uint8), *given(engine), ahead=True)
+    assert (engine.begin(data, *given(engine), ahead=True)() == before).all()
+
+
 def test_only_who_works_ahead_is_served_side_by_side(engine: Engine) -> None:
     assert (engine.in_flight(), engine.in_flight(ahead=True)) == (0, WAYS)
     engine.warm_up(SIZE, ahead=True)

@@ -99,11 +99,12 @@ class Relay:
     def _make_lanes(self, run: "Run", shape: tuple[int, ...]) -> None:
         """Lanes for frames of this shape in place of those there were."""
         engine: Engine = self._engine
+        latents = torch.zeros(1, *engine.latent_shape((shape[1], shape[0])))
         self.close()
         self._lanes.clear()
+        self._shape = ()
         predictor = engine.networks.predict
         assert isinstance(predictor, SplitPredictor)
-        latents = torch.zeros(1, *engine.latent_shape((shape[1], shape[0])))
         count = self.in_flight
         encoders = _side_by_side(engine.networks.encode, (run.image,), count)
         # a body's callback starts the body of the next step, which cannot be its own request
