@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from models.errors import ModelFormatError, ModelNotFoundError
 from models.presets import Preset
@@ -150,6 +151,18 @@ def pipeline_files(
         if inside and folder in NETWORKS and folder not in without:
             wanted += network_files(names, source, folder, variant=variant)
     return [*dict.fromkeys(wanted), INDEX_NAME]
+
+
+def missing_parts(index: Any, names: Sequence[str]) -> list[str]:
+    """The parts that a pipeline's index has, and of which there is no file at all.
+
+    Other programs fetch the index first, and may have been cut short.
+    """
+    named = index.items() if isinstance(index, dict) else ()
+    parts = [part for part, told in named if isinstance(told, list) and told[-1:] != [None]]
+    served = {*NETWORKS, *TOKENIZERS, "scheduler"}
+    there = {name.partition("/")[0] for name in names}
+    return [part for part in parts if part in served - there]
 
 
 def network_files(

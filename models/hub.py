@@ -9,6 +9,7 @@ cache holds is used.
 """
 
 import errno
+import json
 import logging
 import re
 import shutil
@@ -31,7 +32,7 @@ from huggingface_hub.errors import (
 
 from models.download import CONNECT_TIMEOUT_S, OnDownload, Progress, fetch_blob
 from models.errors import ModelError, ModelFormatError, ModelNotFoundError
-from models.files import Choose, named_file
+from models.files import INDEX_NAME, Choose, missing_parts, named_file
 from models.presets import is_part_of_preset, nearest_presets
 
 logger = logging.getLogger(__name__)
@@ -168,14 +169,24 @@ def file_names(folder: Path) -> list[str]:
     )
 
 
+def is_whole(folder: Path, choose: Choose) -> bool:
+    """Whether all that is wanted seems to be in a folder; of a pipeline, all that its index has."""
+    try:
+        names = file_names(folder)
+        wanted = choose(names)
+        index = json.loads((folder / INDEX_NAME).read_bytes()) if INDEX_NAME in wanted else {}
+    except (OSError, ValueError, ModelFormatError):
+        return False
+    return not missing_parts(index, names)
+
+
 def _cached(source: str, revision: str | None, choose: Choose) -> Path | None:
     """The cache's folder if all that is wanted seems to be in it."""
     try:
         folder = Path(snapshot_download(source, revision=revision, local_files_only=True))
-        choose(file_names(folder))
-    except (LocalEntryNotFoundError, HFValidationError, OSError, ModelFormatError):
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
         return None
-    return folder
+    return folder if is_whole(folder, choose) else None
 
 
 def _repository(source: str) -> Path:

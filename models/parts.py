@@ -24,7 +24,7 @@ from models.lora import fuse_lora, read_lora
 from models.networks import TIME_ID_COUNT, Networks, make_networks
 from models.presets import BUNDLED_FOLDER, PRESETS, Preset
 from models.schedule import ScheduleConfig
-from models.single_file import open_checkpoint
+from models.single_file import Checkpoint, open_checkpoint
 from models.sources import Part, load_module, loading, locate
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Loader:
         self.dtype = dtype
         self.hub = hub
         self.notes: list[str] = []
-        self.networks: dict[str, Any] = {}  # those of a checkpoint in one file, by subfolder
+        self.checkpoint: Checkpoint | None = None  # where all is in one file
         # what cannot be is said first; then all is fetched; only then is anything large loaded
         named = [parse_lora(spec) for spec in preset.loras]
         for source in (*(source for source, _ in named), preset.vae, preset.unet):
@@ -117,8 +117,8 @@ class Loader:
         if name is not None and name.file is not None:
             folder = self.hub.file(name)
         if folder.is_file():
-            configs, self.networks = open_checkpoint(folder, self.hub, self.dtype)
-            return configs
+            self.checkpoint = open_checkpoint(folder, self.hub, self.dtype)
+            return self.checkpoint.configs
         if name is not None:
             return self.hub.folder(name, pipeline_choice(preset))
         if not (folder / INDEX_NAME).is_file():
@@ -159,7 +159,8 @@ class Loader:
         self, cls: Any, part: Part, dtype: torch.dtype, weights: Path | None = None
     ) -> Any:
         """A network of the checkpoint in one file, if one is loaded, else from its part."""
-        own = self.networks.get(part.subfolder) if part.folder == self.folder else None
+        whole = self.checkpoint if part.folder == self.folder else None
+        own = whole.networks.get(part.subfolder) if whole is not None else None
         if own is None or weights is not None:
             return load_module(cls, part, self.device, dtype, weights)
         return own.to(self.device, dtype).eval().requires_grad_(False)
@@ -237,7 +238,8 @@ class Loader:
             config = LCMScheduler.load_config(
                 part.folder, subfolder=part.subfolder, local_files_only=True
             )
-            read = ScheduleConfig.from_config({**config, **preset.schedule})
+            own = self.checkpoint.schedule if self.checkpoint is not None else {}
+            read = ScheduleConfig.from_config({**config, **own, **preset.schedule})
         told = networks.guidance_width is not None or config.get("_class_name") == "LCMScheduler"
         if preset.name not in PRESETS and not (told or preset.loras or read.rule != "lcm"):
             self.notes.append(NOT_DISTILLED)

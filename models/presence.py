@@ -8,7 +8,7 @@ from pathlib import Path
 
 from models.errors import ModelError
 from models.files import wanted_parts
-from models.hub import Hub, HubName, file_names
+from models.hub import Hub, HubName, is_whole
 from models.presets import Preset
 
 
@@ -19,7 +19,8 @@ def is_present(preset: Preset) -> bool:
         for part, choose in wanted_parts(preset):
             path, place = Path(part).expanduser(), HubName.parse(part)
             if path.is_dir():
-                choose(file_names(path))
+                if not is_whole(path, choose):
+                    return False
             elif place is not None and place.file is not None and not path.is_file():
                 hub.file(place)
             elif place is not None and not path.is_file():

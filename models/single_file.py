@@ -5,7 +5,7 @@ model that it was made from, a few files of which come from the hub once.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,8 +23,30 @@ BASES = {
 """What the names of some weights begin with -> the pipeline that such a file was made from."""
 
 
-def open_checkpoint(path: Path, hub: Hub, dtype: torch.dtype) -> tuple[Path, dict[str, Any]]:
-    """A folder of configs and tokenizers, and the networks by their subfolders in it.
+MARKS: dict[str, dict[str, Any]] = {
+    "v_pred": {"prediction_type": "v_prediction"},
+    "ztsnr": {"rescale_betas_zero_snr": True},
+}
+"""Empty weights by which a file tells how it was trained -> what that is in a scheduler's config
+(the convention of NoobAI-XL, which ComfyUI reads too)."""
+
+
+class Checkpoint(NamedTuple):
+    """What one file has.
+
+    Attributes:
+        configs: A folder of configs and tokenizers.
+        networks: By their subfolders in it.
+        schedule: What is otherwise in the scheduler's config.
+    """
+
+    configs: Path
+    networks: dict[str, Any]
+    schedule: dict[str, Any]
+
+
+def open_checkpoint(path: Path, hub: Hub, dtype: torch.dtype) -> Checkpoint:
+    """Read a whole checkpoint.
 
     Raises:
         ModelFormatError: It is no whole checkpoint of the SD 1.5 or SDXL kind, or damaged.
@@ -32,7 +54,8 @@ def open_checkpoint(path: Path, hub: Hub, dtype: torch.dtype) -> tuple[Path, dic
     """
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
-    base = _base(path)
+    keys = _keys(path)
+    base = _base(path, keys)
     folder = Path(base)
     if (name := HubName.parse(base)) is not None and not folder.is_dir():
         folder = hub.folder(
@@ -44,17 +67,22 @@ def open_checkpoint(path: Path, hub: Hub, dtype: torch.dtype) -> tuple[Path, dic
             str(path), config=str(folder), torch_dtype=dtype, local_files_only=True
         )
     networks = {role: pipeline.components.get(role) for role in NETWORKS}
-    return folder, {role: network for role, network in networks.items() if network is not None}
+    there = {role: network for role, network in networks.items() if network is not None}
+    told = {key: value for mark in MARKS if mark in keys for key, value in MARKS[mark].items()}
+    return Checkpoint(folder, there, told)
 
 
-def _base(path: Path) -> str:
+def _keys(path: Path) -> list[str]:
     try:
         with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
+            return list(file.keys())
     except (OSError, SafetensorError) as err:
         raise ModelFormatError(f"{path} cannot be read: {err}; fetch it again.") from err
+
+
+def _base(path: Path, keys: list[str]) -> str:
     for beginning, base in BASES.items():
-        if any(name.startswith(beginning) for name in names):
+        if any(key.startswith(beginning) for key in keys):
             return base
     raise ModelFormatError(
         f"{path} is no whole checkpoint of the SD 1.5 or SDXL kind; "

@@ -279,15 +279,17 @@ def test_offline_mode_asks_nothing(
     assert hub.asked == []
 
 
-def test_half_a_model_in_the_cache_does_not_count(
-    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    preset = Preset("mini", MODEL)
+@pytest.mark.parametrize("part", ["model_index.json", "unet", "tokenizer"])
+def test_half_a_model_in_the_cache_does_not_count(hub: FakeHub, tmp_path: Path, part: str) -> None:
+    preset = Preset("mini", f"{MODEL}@{COMMIT}")
     load(preset)
-    next((tmp_path / "cache").rglob("model_index.json")).unlink()
+    lost = next((tmp_path / "cache").rglob(part))
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
     assert not is_present(preset)
     with pytest.raises(ModelNotFoundError, match="offline mode is on"):
         load(preset, offline=True)
+    load(preset)  # fetches what is missing
+    assert is_present(preset)
 
 
 def test_too_small_a_disk_is_said_before_the_first_byte(

@@ -1,5 +1,6 @@
 """is_present: told from files alone, without loading or fetching anything."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,12 @@ def test_a_whole_folder_is_present(preset: Preset) -> None:
 @pytest.mark.parametrize("name", ["model_index.json", "unet/diffusion_pytorch_model.safetensors"])
 def test_a_folder_that_lacks_a_part_is_not(preset: Preset, name: str) -> None:
     (Path(preset.source) / name).unlink()
+    assert not is_present(preset)
+
+
+@pytest.mark.parametrize("part", ["unet", "text_encoder", "tokenizer", "scheduler"])
+def test_a_folder_that_lacks_all_of_a_part_is_not(preset: Preset, part: str) -> None:
+    shutil.rmtree(Path(preset.source) / part)
     assert not is_present(preset)
 
 

@@ -12,6 +12,7 @@ from test_loading import paint, write_lora
 from torch import Tensor
 
 from models import ModelFormatError, load_engine
+from models.schedule import ScheduleConfig
 
 RESNET = {
     "norm1": "in_layers.0",
@@ -114,6 +115,18 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_checkpoint_in_one_file_paints_as_its_folder_does(file: Path) -> None:
     engine = load_engine(str(file), device="cpu", acceleration="off")
     torch.testing.assert_close(paint(engine), paint(make_engine(make_sd15())))
+
+
+def test_how_it_was_trained_is_read_from_its_marks(file: Path) -> None:
+    def schedule(*marks: str) -> ScheduleConfig:
+        none = {mark: torch.tensor([]) for mark in marks}
+        save_file({**checkpoint(make_sd15()), **none}, file)
+        return load_engine(str(file), device="cpu", acceleration="off").schedule_config
+
+    assert schedule().prediction_type == "epsilon"
+    assert schedule("v_pred").prediction_type == "v_prediction"
+    assert not schedule("v_pred").rescale_betas_zero_snr
+    assert schedule("v_pred", "ztsnr").rescale_betas_zero_snr
 
 
 def test_a_lora_and_a_vae_go_with_it(file: Path, tmp_path: Path) -> None:
