@@ -24,7 +24,7 @@ from models.lora import fuse_lora, read_lora
 from models.networks import TIME_ID_COUNT, Networks, make_networks
 from models.presets import BUNDLED_FOLDER, PRESETS, Preset
 from models.schedule import ScheduleConfig
-from models.single_file import Checkpoint, open_checkpoint
+from models.single_file import Checkpoint, open_checkpoint, open_vae
 from models.sources import Part, load_module, loading, locate
 
 logger = logging.getLogger(__name__)
@@ -172,8 +172,14 @@ class Loader:
         return self.hub.file(place) if isinstance(place, HubName) else place
 
     def _load_vae(self) -> Any:
-        part = self.vae_part or self._own("vae")
+        file = self.vae_part if isinstance(self.vae_part, Path) else None
+        part = self.vae_part if isinstance(self.vae_part, Part) else self._own("vae")
         vae_class, config = _vae_class(part)
+        if file is not None and config["_class_name"] != "AutoencoderKL":
+            raise ModelFormatError(
+                f"{self.preset.name} has a {config['_class_name']}, and {file.name} has weights "
+                "alone; give a VAE's folder or hub id."
+            )
         dtype = self.dtype
         if dtype == torch.float16 and self._overflows(config):
             dtype = torch.float32
@@ -181,13 +187,19 @@ class Loader:
                 "the VAE overflows in float16 and runs in float32, slowly; "
                 'a tiny one ("madebyollin/taesdxl") or a float16 fix of it is faster'
             )
+        if file is not None:
+            return open_vae(file, part, self.device, dtype)
         return self._network(vae_class, part, dtype)
 
-    def _find_vae(self, source: str) -> Part:
-        """Another VAE: a repository or folder of its own, or a whole pipeline's."""
+    def _find_vae(self, source: str) -> Part | Path:
+        """Another VAE: a repository or folder of its own, a whole pipeline's, or a file."""
         place = locate(source)
+        if isinstance(place, HubName) and place.file is not None:
+            place = self.hub.file(place)
         if isinstance(place, HubName):
             place = self.hub.folder(place, vae_choice(source))
+        if place.is_file():
+            return place
         return Part(place, vae_subfolder(file_names(place)), source)
 
     def _overflows(self, config: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""A checkpoint in one .safetensors file, as model-sharing sites offer them.
+"""Checkpoints and VAEs in one .safetensors file, as model-sharing sites offer them.
 
 diffusers takes it apart. Such a file has the weights alone: configs and tokenizers are those of the
 model that it was made from, a few files of which come from the hub once.
@@ -14,7 +14,7 @@ from models.errors import ModelFormatError
 from models.files import NETWORKS, pipeline_files
 from models.hub import Hub, HubName
 from models.presets import SD15, SDXL
-from models.sources import loading
+from models.sources import Part, load_module, loading
 
 BASES = {
     "cond_stage_model.transformer.text_model.": SD15,
@@ -70,6 +70,39 @@ def open_checkpoint(path: Path, hub: Hub, dtype: torch.dtype) -> Checkpoint:
     there = {role: network for role, network in networks.items() if network is not None}
     told = {key: value for mark in MARKS if mark in keys for key, value in MARKS[mark].items()}
     return Checkpoint(folder, there, told)
+
+
+def open_vae(path: Path, configs: Part, device: torch.device, dtype: torch.dtype) -> Any:
+    """An AutoencoderKL whose weights are in one file, in the original code's names or diffusers'.
+
+    Args:
+        configs: The VAE of the pipeline that it is for: its config is taken.
+
+    Raises:
+        ModelFormatError: It is damaged, or no such VAE.
+    """
+    from diffusers import AutoencoderKL
+
+    if path.suffix != ".safetensors":
+        raise ModelFormatError(
+            f"{path} is no .safetensors file; give the weights of a VAE in one, or its folder."
+        )
+    keys = _keys(path)
+    if any(key.startswith("encoder.down_blocks.") for key in keys):
+        return load_module(AutoencoderKL, configs, device, dtype, path)
+    if not any(key.endswith("encoder.down.0.block.0.conv1.weight") for key in keys):
+        raise ModelFormatError(
+            f"{path} is no VAE of the SD kind; a tiny one is given as a diffusers folder or hub id."
+        )
+    with loading(path.name):
+        vae = AutoencoderKL.from_single_file(
+            str(path),
+            config=str(configs.folder),
+            subfolder=configs.subfolder,
+            torch_dtype=dtype,
+            local_files_only=True,
+        )
+    return vae.to(device).eval().requires_grad_(False)
 
 
 def _keys(path: Path) -> list[str]:

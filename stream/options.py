@@ -165,7 +165,8 @@ Loras = Annotated[
     option(MACHINE, "--lora", metavar="LORA[:W]", help="A LoRA and its weight; may be repeated."),
 ]
 Vae = Annotated[
-    str | None, option(MACHINE, "--vae", metavar="VAE", help="Another autoencoder, folder or id.")
+    str | None,
+    option(MACHINE, "--vae", metavar="VAE", help="Another autoencoder: folder, file or id."),
 ]
 Offline = Annotated[
     bool, flag(MACHINE, "--offline", "Ask no model hub: what is needed must be on this machine.")

@@ -153,6 +153,58 @@ def test_a_checkpoint_in_one_file_may_be_on_the_hub(
             load_engine("painter/merged/pointer.safetensors", device="cpu")
 
 
+@pytest.mark.parametrize("layout", ["original", "diffusers"])
+def test_a_vae_may_be_in_a_file_of_its_own(tmp_path: Path, layout: str) -> None:
+    folder, other = save(make_sd15(), tmp_path / "model"), make_sd15()
+    with torch.no_grad():
+        for parameter in other.vae.parameters():
+            parameter.add_(0.05)
+    tensors = {
+        "original": {
+            key.removeprefix("first_stage_model."): value
+            for key, value in checkpoint(other).items()
+            if key.startswith("first_stage_model.")
+        },
+        "diffusers": dict(states(other, "vae")),
+    }
+    file = tmp_path / "vae.safetensors"
+    save_file(tensors[layout], file)
+    engine = load_engine(folder, device="cpu", acceleration="off", vae=str(file))
+    expected = make_engine(make_sd15())
+    image = torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64)
+    assert not torch.equal(engine.encode(image), expected.encode(image))
+    torch.testing.assert_close(engine.encode(image), make_engine(other).encode(image))
+    torch.testing.assert_close(
+        engine.decode(engine.encode(image)), make_engine(other).decode(engine.encode(image))
+    )
+
+
+def test_a_vae_on_the_hub_may_be_one_file_of_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save(make_sd15(), tmp_path / "model")
+    (tmp_path / "published").mkdir()
+    save_file(dict(states(make_sd15(), "vae")), tmp_path / "published" / "second.safetensors")
+    with serve(monkeypatch, tmp_path / "cache") as hub:
+        hub.repositories["painter/vaes"] = tmp_path / "published"
+        load_engine(folder, device="cpu", acceleration="off", vae="painter/vaes/second.safetensors")
+        with pytest.raises(ModelFormatError, match=r"no file first\.safetensors"):
+            load_engine(folder, device="cpu", vae="painter/vaes/first.safetensors")
+
+
+def test_a_file_that_is_no_vae_is_refused(tmp_path: Path) -> None:
+    folder = save(make_sd15(), tmp_path / "model")
+    lora = write_lora(make_sd15(), tmp_path / "lora.safetensors", "kohya")
+    with pytest.raises(ModelFormatError, match="is no VAE of the SD kind"):
+        load_engine(folder, device="cpu", vae=lora)
+    (tmp_path / "vae.pt").touch()
+    with pytest.raises(ModelFormatError, match=r"is no \.safetensors file"):
+        load_engine(folder, device="cpu", vae=str(tmp_path / "vae.pt"))
+    save_file(dict(states(make_sd15(), "vae")), tmp_path / "vae.safetensors")
+    with pytest.raises(ModelFormatError, match="bundled has a AutoencoderPatch, and vae"):
+        load_engine("bundled", device="cpu", vae=str(tmp_path / "vae.safetensors"))
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     lora = write_lora(make_sd15(), tmp_path / "lora.safetensors", "kohya")
     with pytest.raises(ModelFormatError, match=r"no whole checkpoint .* a LoRA goes to --lora"):
