@@ -201,7 +201,7 @@ def test_a_file_that_is_no_vae_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match=r"is no \.safetensors file"):
         load_engine(folder, device="cpu", vae=str(tmp_path / "vae.pt"))
     save_file(dict(states(make_sd15(), "vae")), tmp_path / "vae.safetensors")
-    with pytest.raises(ModelFormatError, match="bundled has a AutoencoderPatch, and vae"):
+    with pytest.raises(ModelFormatError, match="VAE of bundled is an AutoencoderPatch, and vae"):
         load_engine("bundled", device="cpu", vae=str(tmp_path / "vae.safetensors"))
 
 
