@@ -177,8 +177,8 @@ class Loader:
         vae_class, config = _vae_class(part)
         if file is not None and config["_class_name"] != "AutoencoderKL":
             raise ModelFormatError(
-                f"The VAE of {self.preset.name} is an {config['_class_name']}, and {file.name} has weights "
-                "alone; give a VAE's folder or hub id."
+                f"The VAE of {self.preset.name} is an {config['_class_name']}, and {file.name} has "
+                "weights alone; give a VAE's folder or hub id."
             )
         dtype = self.dtype
         if dtype == torch.float16 and self._overflows(config):
