@@ -48,7 +48,8 @@ class Loras:
         """Have these and no others from the next frame on, each with its weight.
 
         Conditioning and graphs of before go on with the old text and timestep embeddings: encode
-        the prompt again.
+        the prompt again. Frames that a stream has taken and not begun yet (`every`, `batch`) are
+        painted with the new ones: end it first.
 
         Raises:
             ModelFormatError: One does not fit this model; then nothing has changed.

@@ -103,12 +103,9 @@ class Controls:
     @property
     def style_name(self) -> str:
         """The list's name for what is painted, or the prompt."""
-        look = self._look
-        if 0 <= self._position < len(self._styles):
-            named = self._styles[self._position]
-            if named.style.prompt == look.style.prompt:
-                return named.name
-        return look.style.prompt or "as the model likes"
+        if self._is_named():
+            return self._styles[self._position].name
+        return self._look.style.prompt or "as the model likes"
 
     def start_with(self, style: Style) -> None:
         """The model is known now, and so are the defaults of what was not asked for.
@@ -137,7 +134,9 @@ class Controls:
         """The next style of the list; nothing where there is none."""
         with self._lock:
             if self._styles:
-                self._choose((self._position + step) % len(self._styles))
+                # from a prompt of the user's own, forwards to the first and backwards to the last
+                start = self._position if self._position >= 0 or step > 0 else 0
+                self._choose((start + step) % len(self._styles))
 
     def nudge_strength(self, by: float) -> None:
         """A little more or less, kept within the range."""
@@ -175,7 +174,13 @@ class Controls:
         style = {word: getattr(look.style, field) for word, field in STYLE_FIELDS.items()}
         rest = {switch: getattr(look, switch) for switch in SWITCHES}
         times = {"stability": look.stability, "transition": look.transition_s}
-        return {"style": self.style_name, **style, **times, **rest}
+        named = {"style": self.style_name} if self._is_named() else {}
+        return {**named, **style, **times, **rest}
+
+    def _is_named(self) -> bool:
+        """Whether the list has a name for what is painted."""
+        there = 0 <= self._position < len(self._styles)
+        return there and self._styles[self._position].style.prompt == self._look.style.prompt
 
     def _take(self, asked: dict[str, Any]) -> None:
         unknown = set(asked) - {*STYLE_FIELDS, *SWITCHES, "style", "stability", "transition"}
@@ -199,6 +204,8 @@ class Controls:
         style = replace(self._look.style, **given)
         self._look = replace(self._look, style=style, **changes)
         self._changed = self._changed | given
+        if "prompt" in given and (found := self._find(style)) >= 0:
+            self._position = found
 
     def _choose_by_name(self, name: object) -> None:
         names = [named.name for named in self._styles]
@@ -254,9 +261,5 @@ def checked(word: str, value: Any) -> Any:
 def _checked_prompt(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"got prompt={value!r}, expected text")
-    try:
-        value.encode()
-        parse_prompt(value)
-    except UnicodeEncodeError as err:
-        raise ValueError(f"got prompt={value!r}, expected text that UTF-8 can hold") from err
+    parse_prompt(value)
     return value

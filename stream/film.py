@@ -96,19 +96,21 @@ class Film(Reel):
     def _paint_last(self, waiting: list[tuple[Waiting, Data]]) -> None:
         """Begin the last of some frames in a row; where one amid them is lost, that one before."""
         *skipped, newest = waiting
-        amid = len(skipped) // 2
-        if skipped and self._is_lost(skipped[amid][0], newest[0]):
+        middle = len(skipped) // 2
+        order = sorted(range(len(skipped)), key=lambda index: abs(index - middle))
+        amid = next((i for i in order if self._is_lost(skipped[i][0], newest[0])), None)
+        if amid is not None:
             self._stats.count_event("painted extra")
             self._paint_last(waiting[: amid + 1])
             self._paint_last(waiting[amid + 1 :])
         else:
             self._paint([frame for frame, _ in skipped], *newest)
 
-    def _is_lost(self, middle: Waiting, newest: Waiting) -> bool:
+    def _is_lost(self, skipped: Waiting, newest: Waiting) -> bool:
         if self._painted is None:
             return False
         with self._stats.stage("tween"):
-            return self._tweener.is_lost(self._painted, newest.look, middle.look)
+            return self._tweener.is_lost(self._painted, newest.look, skipped.look)
 
     def _paint(self, tweened: Sequence[Waiting], newest: Waiting, data: Data) -> None:
         """Begin a frame; if all are painted, it may turn out to be the first of a shot."""

@@ -89,6 +89,19 @@ def parse_output_size(text: str) -> OutputSize:
     return size
 
 
+def check_output_size(wish: OutputSize) -> None:
+    """Refuse what is no output size.
+
+    Raises:
+        ValueError: It is neither "source", "model" nor two whole numbers of 1 or more.
+    """
+    if wish in ("source", "model"):
+        return
+    is_pair = isinstance(wish, tuple) and len(wish) == 2
+    if not is_pair or not all(isinstance(side, int) and side >= 1 for side in wish):
+        raise ValueError(f"got output_size={wish!r}, expected source, model or (width, height)")
+
+
 def output_size(wish: OutputSize, source: Size, model: Size) -> Size:
     """The size that leaves: the source's own, the model's, or the one asked for."""
     if wish == "source":

@@ -142,11 +142,18 @@ class Governor:
         return self._index
 
     def rebase(self, rungs: Sequence[Effort]) -> None:
-        """The user asked for other steps or another size: the same place on the new ladder."""
-        every = self.effort.every
+        """The user asked for other steps or another size: the best rung that is no dearer than
+        what is painted now; the top stays the top.
+        """
+        effort, was_full = self.effort, self._index == 0
         self._rungs = tuple(rungs)
-        fitting = [i for i, rung in enumerate(self._rungs) if rung.every == every]
-        self._index = min(self._index, len(self._rungs) - 1) if every == 1 else fitting[0]
+        bearable = (
+            i
+            for i, rung in enumerate(self._rungs)
+            if rung.every == effort.every and rung.cost() <= effort.cost()
+        )
+        last = max(i for i, rung in enumerate(self._rungs) if rung.every == effort.every)
+        self._index = 0 if was_full else next(bearable, last)
         self._forget()
 
     def disturbed(self) -> None:

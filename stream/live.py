@@ -312,6 +312,8 @@ class LiveSession:
             look = self._controls.look
             with self.stats.stage("move"):
                 moved = carrier.carry(key, frame)
+            if moved is None:  # after a cut the old painting stands until there is a new one
+                moved = key.frame.data
             if self._moving.is_set():
                 self._presenter.show(frame, moved, look, key.frame.size)
 

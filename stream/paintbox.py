@@ -70,7 +70,7 @@ class Paintbox:
         Raises:
             ModelError: The model failed.
         """
-        engine = self._engine
+        engine, self._held = self._engine, None
         self._conditioning.make(
             (style.prompt, style.guidance_scale, engine.revision),
             lambda: engine.encode_prompt(style),

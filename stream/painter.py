@@ -19,7 +19,7 @@ from stream.controls import Look
 from stream.frame import Frame, Size
 from stream.geometry import OutputSize
 from stream.governor import Effort, Governor, GovernorMode, make_rungs
-from stream.stats import Stats
+from stream.stats import STILL, Stats
 from stream.stylizer import Stylizer
 from stream.tween import Carrier, Key, make_key
 
@@ -153,8 +153,9 @@ class Painter:
         steps = min(look.style.num_inference_steps, effort.steps)
         stylizer.style = replace(look.style, num_inference_steps=steps)
         stylizer.stability = look.stability
+        rested = self._stats.count_of(STILL)
         painted = stylizer.process(frame)[-1]
-        self._observe(start_s)
+        self._observe(start_s, has_painted=self._stats.count_of(STILL) == rested)
         painted = self._faded(frame, painted)
         self._last = make_key(frame, painted)
         if self._fade is None and _repaints(effort, self.effort):
@@ -206,10 +207,11 @@ class Painter:
             is_stale = age_s > max(STALE_S, look.transition_s)
             self._fade = None if is_stale else Fade(self._last, now_s, look.transition_s)
 
-    def _observe(self, start_s: float) -> None:
+    def _observe(self, start_s: float, *, has_painted: bool) -> None:
         now_s = self._clock.now_s()
         self._stats.record("paint", now_s - start_s)
-        decision = self._governor.observe(now_s - start_s, now_s)
+        # a picture shown again tells nothing of the machine
+        decision = self._governor.observe(now_s - start_s, now_s) if has_painted else None
         self._stats.effort, self._stats.effort_level = str(self.effort), self._governor.level
         if decision is None:
             return
@@ -230,6 +232,9 @@ class Painter:
             self._fade = None
             return painted
         before = self._carrier.carry(self._fade.key, frame)
+        if before is None:
+            self._fade = None
+            return painted
         mixed = cv2.addWeighted(painted.data, share, before, 1 - share, 0)
         return painted.replace(np.asarray(mixed, dtype=np.uint8))
 

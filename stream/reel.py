@@ -38,6 +38,10 @@ NO_PICTURE: Data = np.empty((0, 0, 3), np.uint8)
 """What a frame holds while it waits: its source picture is not needed any more."""
 
 
+STILLS = 4
+"""Times the paintings in work, all frames in work at most."""
+
+
 class Work(NamedTuple):
     """A frame that has been decided on.
 
@@ -76,6 +80,7 @@ class Reel:
         self._stats = stats
         self._most_in_work = in_work
         self._in_work: deque[Work] = deque()
+        self._painting = 0  # of them
         self._later: list[Later] = []
         self._temporal = Temporal(settings, sees_cuts=sees_cuts)
 
@@ -115,12 +120,17 @@ class Reel:
             with self._stats.stage("follow"):  # a GPU paints meanwhile
                 decision = self._temporal.follow(decision)
         self._in_work.append(Work(decision, painting, then))
+        self._painting += painting is not None
         self._complete(self._most_in_work)
 
     def _complete(self, left: int) -> None:
-        """Finish the oldest pictures until no more than `left` are in work."""
-        while len(self._in_work) > left:
+        """Finish the oldest pictures until no more than `left` are being painted.
+
+        Those that are shown again between them wait along, so many that none waits for ever.
+        """
+        while self._in_work and (self._painting > left or len(self._in_work) > STILLS * left):
             work = self._in_work.popleft()
+            self._painting -= work.painting is not None
             work.then(self._shown(work))
 
     def _shown(self, work: Work) -> Data:

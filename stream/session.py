@@ -98,8 +98,9 @@ class Session:
         """Run to the end of the source, or to a `stop`, and return what was counted.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C; the frames painted until then are written and the sink is
-                closed first. `stats` holds what was counted.
+            KeyboardInterrupt: Ctrl-C; the frames painted until then are written, but for those
+                that wait for later ones, and the sink is closed first. `stats` holds what was
+                counted. `stop` loses none.
             SourceError, SinkError, ModelError, …: The first thing that failed, in whichever
                 thread; what failed after it is in its notes. The sink is aborted.
             StreamError: A thread did not end.
@@ -121,8 +122,10 @@ class Session:
         if not self._sink.main_thread:
             workers.append(Worker("writer", write, failures, limit_s or WRITER_LIMIT_S))
         run_workers(workers, self._paint, partial(self._shut_down, workers), failures)
-        cause = "newer frame" if self._source.is_live else "interrupted"
-        self.stats.count_dropped(cause, self._inbox.dropped + self._outbox.dropped)
+        self._stylizer.reset()
+        if self._source.is_live:
+            self.stats.count_dropped("newer frame", self._inbox.dropped + self._outbox.dropped)
+        self.stats.count_unseen("interrupted")
         self.stats.note(*self._source.notes, *self._sink.notes)
         failures.raise_first()
         return self.stats
@@ -151,10 +154,16 @@ class Session:
     def _paint(self) -> None:
         """The caller's thread: inbox to whoever finishes, which may be this thread as well."""
         hand_over = self._painted.put if self._finishes_aside else self._finish
-        with suppress(Closed):  # finisher or writer have failed: their error is the one to raise
+        try:
             for frame in self._inbox:
                 hand_over(self._stylizer.paint(frame))
             hand_over(self._stylizer.paint(None))
+        except Closed:
+            pass  # finisher or writer have failed: their error is the one to raise
+        except Exception:
+            for channel in (self._painted, self._outbox):
+                channel.close(discard=True)
+            raise
 
     def _finish_painted(self) -> None:
         """The finisher thread: from the loop to outbox."""

@@ -177,6 +177,11 @@ class Stats:
         with self._lock:
             self._events[name] = self._events.get(name, 0) + 1
 
+    def count_of(self, name: str) -> int:
+        """How often something happened until now."""
+        with self._lock:
+            return self._events.get(name, 0)
+
     def record(self, stage: str, duration_s: float) -> None:
         """`stage` took `duration_s` seconds for one frame."""
         with self._lock:

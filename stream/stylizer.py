@@ -54,7 +54,7 @@ class Stylizer:
         overlap: Let frames be painted while the host works on others, which holds some back: one
             on a GPU, as many as there are cores where the engine paints them side by side.
         batch: Paint so many frames in one call of the engine, which holds up to twice as many back
-            if it is more than 1.
+            if it is more than 1; where frames stand still, up to eight times as many.
 
     Raises:
         ValueError: A value is outside its range.
@@ -76,8 +76,10 @@ class Stylizer:
         overlap: bool = False,
         batch: int = 1,
     ) -> None:
-        if batch < 1:
-            raise ValueError(f"got batch={batch}, expected 1 or more")
+        for name, count in (("batch", batch), ("every", every)):
+            if not isinstance(count, int) or count < 1:
+                raise ValueError(f"got {name}={count}, expected 1 or more")
+        geometry.check_output_size(output_size)
         if short_side_px is not None and short_side_px < 1:
             raise ValueError(f"got short_side_px={short_side_px}, expected 1 or more")
         self.stats = stats or Stats()
@@ -148,18 +150,21 @@ class Stylizer:
             ValueError, ModelError: As `process`.
         """
         if frame is None:
-            rest, sizes, finishing = self._reel.finish(), self._sizes, self._finishing
-            self.reset()
+            sizes, finishing = self._sizes, self._finishing
+            try:
+                rest = self._reel.finish()
+            finally:
+                self.reset()
             return Painted(finishing, rest, sizes.output if sizes else None, is_end=True)
         sizes, style, stability = self._configured(frame), self._style, self._stability
-        if not self._paintbox.holds(style, sizes.model):
-            self._reel.end_shot()
-            self._paintbox.adopt(style, sizes.model)
         with self.stats.stage("prepare"):
             data = geometry.resize(frame.data, sizes.model)
         _, rows, columns = self._engine.latent_shape(sizes.model)
         with ExitStack() as on_failure:
             on_failure.callback(self._start_afresh)
+            if not self._paintbox.holds(style, sizes.model):
+                self._reel.end_shot()
+                self._paintbox.adopt(style, sizes.model)
             later = self._reel.add(frame, data, (columns, rows), stability)
             on_failure.pop_all()
         return Painted(self._finishing, later, sizes.output)

@@ -82,7 +82,7 @@ def test_a_line_changes_the_look_and_is_answered(running: Running) -> None:
         (b'{"seed": NaN}', "got seed=nan, expected a whole number"),
         (b'{"transition": Infinity}', "got transition=inf, expected a number"),
         (b'{"prompt": "oil:0"}', "got weights with sum 0.0"),
-        (b'{"prompt": "\\ud800"}', "expected text that UTF-8 can hold"),
+        (b'{"prompt": "\\ud800"}', "expected text in UTF-8"),
     ],
 )
 def test_a_malformed_line_is_answered_and_the_next_one_works(

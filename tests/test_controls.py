@@ -35,7 +35,7 @@ def test_a_change_is_taken_whole() -> None:
         ({"transition": 999}, "got transition=999"),
         ({"prompt": "oil:0"}, "got weights with sum 0.0"),
         ({"prompt": "oil:1e308 | ink:1e308"}, "weights with sum inf"),
-        ({"prompt": "\ud800"}, "expected text that UTF-8 can hold"),
+        ({"prompt": "\ud800"}, "expected text in UTF-8"),
         ({"steps": math.inf}, "got steps=inf, expected a whole number"),
         ({"seed": math.nan}, "got seed=nan, expected a whole number"),
         ({"guidance": math.inf}, "got guidance=inf, expected a number"),
@@ -122,3 +122,32 @@ def test_what_holds_can_be_given_back() -> None:
     controls.change({"strength": 0.2, "freeze": True})
     controls.change({key: value for key, value in told.items() if key != "style"})
     assert controls.as_dict() == told
+
+
+def test_from_a_prompt_of_the_users_own_the_list_begins_at_either_end() -> None:
+    for step, expected in ((1, 0), (-1, -1)):
+        controls = make()
+        names = [named.name for named in controls._styles]
+        controls.change({"prompt": "my own"})
+        controls._position = -1
+        controls.next_style(step)
+        assert controls.style_name == names[expected]
+
+
+def test_what_holds_can_be_given_back_with_a_prompt_of_the_users_own() -> None:
+    controls = make()
+    controls.change({"prompt": "my own"})
+    told = controls.as_dict()
+    assert "style" not in told
+    controls.change({"prompt": "another"})
+    controls.change(told)
+    assert controls.look.style.prompt == "my own"
+
+
+def test_a_prompt_that_the_list_has_is_its_place_in_it() -> None:
+    controls = make()
+    first, second, *rest = (named for named in controls._styles)
+    controls.change({"style": first.name})
+    controls.change({"prompt": second.style.prompt})
+    controls.next_style()
+    assert controls.style_name == (rest or [first])[0].name

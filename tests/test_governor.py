@@ -121,6 +121,28 @@ def test_the_painting_of_a_new_style_says_nothing() -> None:
     assert [*decisions, governor.observe(5.0, 1.0)] == [None] * 5
 
 
+@pytest.mark.parametrize(
+    ("steps", "dropped_s", "new_steps", "expected"),
+    [
+        (4, 0.1, 1, Effort(1, 384)),  # no frames are left out because steps are asked for no more
+        (1, 0.05, 4, Effort(1, 384)),
+        (4, 0.01, 2, Effort(2, 512)),
+        (4, 0.01, 8, Effort(8, 512)),
+    ],
+)
+def test_other_steps_are_no_reason_to_give_up_more(
+    steps: int, dropped_s: float, new_steps: int, expected: Effort
+) -> None:
+    governor = Governor(make_rungs("latency", steps, 512, 8), PERIOD_S)
+    now_s = 0.0
+    while dropped_s > PERIOD_S and governor.effort != Effort(1, 384):
+        assert governor.effort.every == 1
+        governor.observe(PERIOD_S, now_s)
+        now_s += PERIOD_S
+    governor.rebase(make_rungs("latency", new_steps, 512, 8))
+    assert governor.effort == expected
+
+
 def test_other_steps_of_the_users_start_a_new_ladder() -> None:
     governor = Governor(RUNGS, PERIOD_S)
     simulate(at_full(0.4), governor, 5)

@@ -254,6 +254,23 @@ def test_frames_that_no_flow_finds_in_their_neighbours_are_painted() -> None:
     assert "tweened" not in stylizer.stats.events
 
 
+@pytest.mark.parametrize("every", [2, 3, 4, 8])
+def test_what_is_there_for_one_frame_alone_is_shown(every: int) -> None:
+    """Wherever it is among those that would not be painted: a blink, a flash, a spark."""
+    for at in range(1, every + 1):
+        pictures = [data.copy() for data in pan(1)] * (2 * every + 1)
+        pictures[at] = pictures[at].copy()
+        pictures[at][40:72, 40:72] = 255 - pictures[at][40:72, 40:72]
+        plain = restyle(film(stability=0, look_ahead=False), frames_of(pictures))[at]
+        shown = restyle(film(stability=0, every=every), frames_of(pictures))[at]
+        assert np.array_equal(shown.data, plain.data), at
+
+
+def test_frames_of_one_time_are_a_shot_each() -> None:
+    frames = [frame.replace(frame.data, pts=0) for frame in frames_of(pan(4))]
+    assert len(restyle(film(every=2), frames)) == 4
+
+
 def test_the_last_frame_before_a_cut_is_painted() -> None:
     frames = [*frames_of(pan(4)), *frames_of(other_shot(2), 4)]
 

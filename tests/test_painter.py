@@ -76,20 +76,27 @@ def test_a_transition_mixes_old_and_new_by_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pause_s", "transition_s", "fades"),
-    [(0.5, 0.5, True), (600, 0.5, False), (2.0, 5.0, True), (600, 5.0, False)],
+    ("pause_s", "transition_s", "level", "fades"),
+    [
+        (0.5, 0.5, 235, True),
+        (600, 0.5, 235, False),
+        (2.0, 5.0, 235, True),
+        (600, 5.0, 235, False),
+        (0.5, 0.5, 10, False),
+    ],
+    ids=["fresh", "old", "slow", "old and slow", "another scene"],
 )
-def test_only_a_fresh_painting_is_faded_from(
-    pause_s: float, transition_s: float, fades: bool
+def test_only_a_fresh_painting_of_the_scene_is_faded_from(
+    pause_s: float, transition_s: float, level: int, fades: bool
 ) -> None:
     """After a bypass the scene may be another: the old one is no ghost in the new one."""
     clock = ManualClock()
     painter = make_painter(clock=clock)
-    white, black = (Frame(np.full((48, 64, 3), v, np.uint8), 0, Fraction(1)) for v in (240, 10))
-    painter.paint(at(white, clock.now_s()), replace(LOOK, transition_s=transition_s))
+    white, then = (Frame(np.full((48, 64, 3), v, np.uint8), 0, Fraction(1)) for v in (240, level))
+    first = painter.paint(at(white, clock.now_s()), replace(LOOK, transition_s=transition_s))
     clock.advance(pause_s)
     other = replace(LOOK, style=Style(prompt="neon"), transition_s=transition_s)
-    assert (painter.paint(at(black, clock.now_s()), other).data.mean() > 200) == fades
+    assert np.array_equal(painter.paint(at(then, clock.now_s()), other).data, first.data) == fades
 
 
 def test_a_stale_painting_ends_the_fade_before() -> None:
@@ -229,6 +236,28 @@ def test_a_painting_follows_the_motion() -> None:
     still = np.abs(painted[0].data[inner].astype(int) - painted[1].data[inner]).mean()
     error = np.abs(moved[inner].astype(int) - painted[1].data[inner]).mean()
     assert error < still / 8
+
+
+def test_a_painting_is_not_bent_onto_another_scene() -> None:
+    one = Frame(texture((160, 120), seed=3), 0, Fraction(1))
+    other = Frame(255 - texture((160, 120), seed=4) // 2, 1, Fraction(1))
+    assert Carrier().carry(make_key(one, one), other) is None
+
+
+def test_frames_that_are_shown_again_tell_the_governor_nothing() -> None:
+    """A still scene is no sign that the machine has become faster."""
+    clock = ManualClock()
+    painter = make_painter(SlowEngine(clock, 0.2), clock)
+    look = replace(LOOK, stability=0.5)
+    frames = make_frames(40, (64, 48))
+    for frame in frames:
+        painter.paint(at(frame, clock.now_s()), look)
+        clock.advance(0.04)
+    low = painter.effort
+    for _ in range(400):
+        painter.paint(at(frames[-1], clock.now_s()), look)
+        clock.advance(0.04)
+    assert low.every > 1 and painter.effort == low
 
 
 def test_tiny_pictures_stand_still() -> None:

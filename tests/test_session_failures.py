@@ -1,8 +1,10 @@
 """Session: whatever breaks, wherever: it ends, leaves no thread, and raises what broke first."""
 
 import threading
+import time
 import traceback
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 from fakes import (
@@ -40,6 +42,26 @@ def _no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize("options", [{}, {"look_ahead": True}, {"batch": 4}, {"every": 3}])
+def test_what_failed_leaves_nothing_to_the_next_session(options: dict[str, Any]) -> None:
+    stylizer = Stylizer(FakeEngine(), stability=0.5, **options)
+    sink = ListSink(Breaks("write", 1))
+    with pytest.raises(RuntimeError, match="broken"):
+        Session(ListSource(make_frames(40)), stylizer, sink, join_limit_s=LIMIT_S).run()
+
+    other, sink = make_frames(5, (80, 48), seed=1), ListSink()
+    Session(ListSource(other), stylizer, sink, join_limit_s=LIMIT_S).run()
+    assert [frame.size for frame in sink.frames] == [(80, 48)] * 5
+
+
+def test_after_a_failed_model_nothing_more_is_written() -> None:
+    sink = ListSink(on_write=lambda: time.sleep(0.1))
+    session, _, _ = make_session(engine=FakeEngine(Breaks("decode", COUNT)), sink=sink)
+    with pytest.raises(RuntimeError, match="broken"):
+        session.run()
+    assert len(sink.frames) < COUNT - 4  # the channels held more
 
 
 class Disturbed(Stylizer):

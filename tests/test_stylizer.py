@@ -5,10 +5,11 @@ import sys
 import threading
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
-from fakes import FakeEngine, make_frames
+from fakes import Breaks, FakeEngine, make_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import make_engine, make_lcm
@@ -218,6 +219,44 @@ def test_prompt_that_fails_is_tried_again() -> None:
     )
 
 
+def test_style_that_half_failed_leaves_nothing_of_itself() -> None:
+    frame = make_frames(1)[0]
+    stylizer = Stylizer(FakeEngine(Breaks("schedule", 2)), PAINTING, stability=0)
+    expected = paint(stylizer, [frame])
+    stylizer.style = Style(prompt="charcoal", strength=0.3)
+    with pytest.raises(RuntimeError, match="broken"):
+        stylizer.process(frame)
+
+    stylizer.style = PAINTING
+
+    assert paint(stylizer, [frame]) == expected
+
+
+def test_batch_that_failed_at_a_change_of_style_is_forgotten() -> None:
+    frames = make_frames(5)
+    stylizer = Stylizer(FakeEngine(Breaks("begin", 1)), PAINTING, stability=0, batch=3)
+    for frame in frames[:2]:
+        stylizer.process(frame)
+    stylizer.style = Style(prompt="neon")
+    with pytest.raises(RuntimeError, match="broken"):
+        stylizer.process(frames[2])
+
+    out = [*stylizer.process(frames[3]), *stylizer.process(frames[4]), *stylizer.process(None)]
+    assert [frame.pts for frame in out] == [3, 4]
+
+
+def test_end_that_fails_leaves_nothing_to_the_next_stream() -> None:
+    engine = FakeEngine(Breaks("begin", 1))
+    stylizer = Stylizer(engine, PAINTING, stability=0, batch=3)
+    stylizer.process(make_frames(1)[0])
+    with pytest.raises(RuntimeError, match="broken"):
+        stylizer.process(None)
+
+    other = make_frames(1, (100, 60), seed=1)[0]
+    assert list(stylizer.process(other)) == []
+    assert [frame.size for frame in stylizer.process(None)] == [other.size]
+
+
 def test_stability_may_change_while_running() -> None:
     frames = make_frames(1) * 3
     stylizer = Stylizer(FakeEngine(), PAINTING, stability=1)
@@ -255,9 +294,13 @@ def test_frame_of_another_size_is_refused() -> None:
         ({"stability": 1.5}, "got stability=1.5, expected 0 to 1"),
         ({"stability": -0.1}, "got stability=-0.1, expected 0 to 1"),
         ({"short_side_px": 0}, "got short_side_px=0, expected 1 or more"),
+        ({"batch": 2.5}, "got batch=2.5, expected 1 or more"),
+        ({"every": 0}, "got every=0, expected 1 or more"),
+        ({"output_size": (0, 10)}, r"got output_size=\(0, 10\), expected source, model or"),
+        ({"output_size": "big"}, "got output_size='big', expected source, model or"),
     ],
 )
-def test_wrong_options_say_what_is_expected(options: dict[str, float], message: str) -> None:
+def test_wrong_options_say_what_is_expected(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Stylizer(FakeEngine(), **options)
 

@@ -206,6 +206,29 @@ def test_time_that_stands_still_jumps_back_or_leaps_starts_afresh(times: list[in
     assert decision.is_cut and decision.trail is None
 
 
+def test_frames_shown_twice_or_thrice_are_remembered_as_long() -> None:
+    """24 frames a second in a stream of 48 or 72: history lasts a time, not a number of frames."""
+    canvas = photograph(4, side_px=SIZE_PX + 150)
+    views = [view(canvas, 2 * index) for index in range(10)]
+
+    outs = [
+        paint([data for data in views for _ in range(times)], 1, rate=24 * times)
+        for times in (1, 2, 3)
+    ]
+
+    assert all(np.array_equal(outs[0][-1], other[-1]) for other in outs[1:])
+
+
+def test_picture_that_stands_for_seconds_is_no_new_shot() -> None:
+    engine, data = FakeEngine(), view(photograph(1))
+    stylizer = Stylizer(engine, short_side_px=SIZE_PX, stability=0.5)
+    for index in range(6):
+        stylizer.process(Frame(data, 2 * index, Fraction(1)))
+
+    assert engine.calls.counts["denoise"] == 1
+    assert stylizer.stats.events == {"still": 5}
+
+
 def test_reset_forgets_everything() -> None:
     temporal = Temporal()
     data = view(photograph(1))

@@ -71,3 +71,13 @@ def test_flat_and_tiny_pictures_have_finite_motion(size: tuple[int, int], level:
 
     assert np.isfinite(motion.flow).all() and np.abs(motion.flow).max() < 1
     assert motion.confidence.shape == tuple(max(1, side // 2) for side in size)
+
+
+@pytest.mark.parametrize("side_px", [36, 64, 88, 128])
+def test_an_estimator_that_was_used_finds_the_same(side_px: int) -> None:
+    canvas = photograph(4, side_px=SIZE_PX + 150)
+    now, then = (gray(view(canvas, 20 + by))[:side_px, :side_px].copy() for by in (2, 0))
+    used = FlowEstimator()
+    first = used.estimate(now, then, 0.5)
+    again = used.estimate(now, then, 0.5)
+    assert np.array_equal(first.flow, again.flow)

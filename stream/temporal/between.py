@@ -46,6 +46,9 @@ class Tweener:
     def is_lost(self, before: gate.Look, after: gate.Look, look: gate.Look) -> bool:
         """Whether much of a frame is in neither of the two that would be its keys."""
         noise = gate.sensor_noise(look.luma, gate.pixel_change(look.luma, before.luma, look.grid))
+        changed = _changed(before, [look], noise) & _changed(after, [look], noise)
+        if float(changed.mean()) <= LOST_SHARE:
+            return False
         found = np.maximum(
             self._flow.estimate(look.luma, before.luma, noise).confidence,
             self._flow.estimate(look.luma, after.luma, noise).confidence,

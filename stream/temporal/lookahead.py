@@ -90,6 +90,7 @@ class LookAhead(Generic[T]):
         self._block, self._beyond = -(-BLOCK // every), -(-BEYOND // every)
         self._held: list[Moment[T]] = []
         self._links: list[Link | None] = []  # from each held moment but the last to the next
+        self._since_s = 0.0  # when what the newest one shows was shown first
         self._flow = FlowEstimator()
         self._buffers = Buffers()
 
@@ -101,6 +102,8 @@ class LookAhead(Generic[T]):
         """
         if self._held:
             self._links.append(self._link(self._held[-1], moment, stability))
+        if not (self._held and moment.decision.is_still):
+            self._since_s = moment.time_s
         self._held.append(moment)
         if len(self._held) < self._block + self._beyond:
             return []
@@ -133,7 +136,7 @@ class LookAhead(Generic[T]):
         looks = now.look.luma, then.look.luma
         noise = gate.sensor_noise(looks[0], gate.pixel_change(*looks, now.look.grid))
         motion = self._flow.estimate(*looks, noise)
-        dt_s = then.time_s - now.time_s
+        dt_s = then.time_s - self._since_s  # a picture shown twice is no nearer for that
         memory = FORESIGHT * self._settings.memory
         kept = np.float32(blend.history_weight(dt_s, stability, memory))
         sure = np.clip(cv2.blur(motion.confidence, (3, 3)), 0, 1)

@@ -19,6 +19,9 @@ Luma = NDArray[np.uint8]
 LEAST_SIDE_PX = 32
 """Below it there is nothing for the flow's patches of 8 px to hold on to."""
 
+ADAPTED_PX = 64
+"""Where both sides are shorter OpenCV changes the search's settings at its first use, for good."""
+
 LOOK_PX = 3
 """Side of the box over which two looks are compared."""
 
@@ -72,10 +75,7 @@ class FlowEstimator:
     """Finds `Motion` between pictures of one size. Keeps buffers, no history."""
 
     def __init__(self) -> None:
-        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._search.setFinestScale(FINEST_SCALE)
-        self._search.setPatchStride(PATCH_STRIDE_PX)
-        self._search.setVariationalRefinementIterations(REFINEMENTS)
+        self._search = _new_search()
         self._positions = np.zeros((0, 0, 2), np.float32)
 
     def estimate(self, now: Luma, then: Luma, noise: float) -> Motion:
@@ -92,6 +92,8 @@ class FlowEstimator:
             flow = np.zeros((*shape, 2), np.float32)
             return Motion(flow, _same_look(half_now, half_then, sureness))
         at_rest = np.zeros((*shape, 2), np.float32)
+        if max(shape) < ADAPTED_PX:
+            self._search = _new_search()
         back = np.asarray(self._search.calc(half_now, half_then, at_rest), dtype=np.float32)
         source = self.positions(shape) + back
         seen = cv2.remap(
@@ -131,6 +133,14 @@ class FlowEstimator:
             y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
             self._positions = np.stack([x, y], axis=-1)
         return self._positions
+
+
+def _new_search() -> cv2.DISOpticalFlow:
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    search.setFinestScale(FINEST_SCALE)
+    search.setPatchStride(PATCH_STRIDE_PX)
+    search.setVariationalRefinementIterations(REFINEMENTS)
+    return search
 
 
 def _main_motion(flow: Floats) -> Floats:

@@ -40,7 +40,7 @@ class Splitter:
             return False
         then, look_then, then_s = before
         difference = shots.content_difference(thumbnail, then)
-        if difference > self._cut_difference or time_s - then_s > LONGEST_GAP_S:
+        if difference > self._cut_difference or not 0 < time_s - then_s <= LONGEST_GAP_S:
             return True
         return difference > shots.DOUBT_DIFFERENCE and self._is_lost(look, look_then)
 

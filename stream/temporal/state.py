@@ -30,6 +30,9 @@ Data = NDArray[np.uint8]
 LONGEST_GAP_S = 1.0
 """A frame that comes later than this after the one before is treated as a cut."""
 
+LEAST_STEP_S = 1e-3
+"""Frames of one time count as this far apart."""
+
 NOISE_TIME_S, NOISE_EVERY_S = 0.5, 0.1
 """Over which the estimates of the sensor's noise are averaged, and from one of them to the next:
 each costs a fifth of a decision."""
@@ -92,10 +95,9 @@ class Decision(NamedTuple):
     Attributes:
         is_still: Nothing changed: show the canvas's picture again, without painting.
         is_cut: The frame starts a new shot, or returns to one.
-        weight: float32 (H/k, W/k), the share of the history that each pixel keeps; ``None`` takes
-            the new paint as it is, bit for bit.
-        flow: Backward flow of the history, (H/k, W/k, 2); ``None`` where nothing moved.
-        copied: uint8 (h, w), 1 in cells that keep their bytes; ``None`` where none do.
+        trail: What `follow` needs; ``None`` where it has nothing to find out.
+        history: What is kept of the last picture; ``None`` takes the new paint as it is, bit for
+            bit.
         resting: bool (h, w), cells that show what they showed before: copied, or painted on until
             they have settled; ``None`` where there is no history.
         canvas: Where the picture is history for the next frames; ``None`` at stability 0.
@@ -155,7 +157,8 @@ class Temporal:
         self._shots: list[Scene] = []
         self._noise: float | None = None
         self._noise_age_s = 0.0
-        self._time_s = 0.0
+        self._time_s = 0.0  # of the last frame that was not the one before again
+        self._seen_s = 0.0
         self._flow = FlowEstimator()
         self._mixer = Mixer(settings)
 
@@ -177,11 +180,11 @@ class Temporal:
         if stability == 0:
             self.reset()
             return PLAIN
-        dt_s, self._time_s = time_s - self._time_s, time_s
-        scene = self._scene
-        is_gap = self._sees_cuts and not 0 < dt_s <= LONGEST_GAP_S
-        if scene is not None and not is_gap and _is_same(data, scene.data):
+        is_gap = self._sees_cuts and not 0 < time_s - self._seen_s <= LONGEST_GAP_S
+        self._seen_s, scene = time_s, self._scene
+        if scene is not None and _is_same(data, scene.data):
             return Decision(is_still=True, canvas=scene.canvas)
+        dt_s, self._time_s = max(time_s - self._time_s, LEAST_STEP_S), time_s
         small = gate.reduced(data, grid)
         look, thumbnail = gate.look_of(small, grid), shots.thumbnail(small)
         zeros = np.zeros(grid[::-1], np.float32)
