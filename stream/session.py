@@ -16,7 +16,7 @@ written from the main thread has neither finisher nor writer.
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -154,16 +154,21 @@ class Session:
     def _paint(self) -> None:
         """The caller's thread: inbox to whoever finishes, which may be this thread as well."""
         hand_over = self._painted.put if self._finishes_aside else self._finish
-        try:
+        with suppress(Closed):  # finisher or writer have failed: their error is the one to raise
             for frame in self._inbox:
-                hand_over(self._stylizer.paint(frame))
-            hand_over(self._stylizer.paint(None))
-        except Closed:
-            pass  # finisher or writer have failed: their error is the one to raise
-        except Exception:
+                hand_over(self._paint_one(frame))
+            hand_over(self._paint_one(None))
+
+    def _paint_one(self, frame: Frame | None) -> Painted:
+        """The loop's half of a frame; where it fails, nothing more is written."""
+        with ExitStack() as on_failure:
+            on_failure.push(self._discard_painted)
+            return self._stylizer.paint(frame)
+
+    def _discard_painted(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None and issubclass(error, Exception):  # a Ctrl-C breaks nothing
             for channel in (self._painted, self._outbox):
                 channel.close(discard=True)
-            raise
 
     def _finish_painted(self) -> None:
         """The finisher thread: from the loop to outbox."""
