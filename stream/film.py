@@ -13,6 +13,7 @@ Called by `stream.stylizer`.
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
+from typing import NamedTuple
 
 from stream.frame import Frame, Size
 from stream.post import Group, PostProduction, Waiting
@@ -23,6 +24,14 @@ from stream.temporal.between import Tweener
 from stream.temporal.lookahead import Moment
 from stream.temporal.settings import DEFAULTS, TemporalSettings
 from stream.temporal.splitter import Splitter
+
+
+class Taken(NamedTuple):
+    """A frame that waits to be painted or not: what waits, its picture, and that reduced."""
+
+    waiting: Waiting
+    data: Data
+    seen: gate.Seen
 
 
 class Film(Reel):
@@ -59,18 +68,18 @@ class Film(Reel):
         self._tweener = Tweener()
         self._start: Fraction | None = None
         self._splitter = Splitter(settings.cut_difference)
-        self._waiting: list[tuple[Waiting, Data]] = []
+        self._waiting: list[Taken] = []
         self._painted: gate.Look | None = None  # of the newest frame whose painting has begun
         self._stability = 0.0
 
     def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Later]:
         """As `Reel.add`."""
-        look, time = gate.look_at(data, grid), frame.pts * frame.time_base
-        if self._every > 1 and self._splitter.starts_shot(data, look, float(time)):
+        seen, time = gate.see(data, grid), frame.pts * frame.time_base
+        if self._every > 1 and self._splitter.starts_shot(seen, float(time)):
             self._cut()
         self._start = time if self._start is None else self._start
-        waiting = Waiting(frame.replace(NO_PICTURE), look, float(time - self._start))
-        self._waiting.append((waiting, data))
+        waiting = Waiting(frame.replace(NO_PICTURE), seen.look, float(time - self._start))
+        self._waiting.append(Taken(waiting, data, seen))
         self._stability = stability
         if self._painted is None or len(self._waiting) == self._every:
             self._paint_waiting()
@@ -93,34 +102,35 @@ class Film(Reel):
         waiting, self._waiting = self._waiting, []
         self._paint_last(waiting)
 
-    def _paint_last(self, waiting: list[tuple[Waiting, Data]]) -> None:
+    def _paint_last(self, waiting: list[Taken]) -> None:
         """Begin the last of some frames in a row; where one amid them is lost, that one before."""
         *skipped, newest = waiting
         middle = len(skipped) // 2
         order = sorted(range(len(skipped)), key=lambda index: abs(index - middle))
-        amid = next((i for i in order if self._is_lost(skipped[i][0], newest[0])), None)
+        amid = next((i for i in order if self._is_lost(skipped[i], newest)), None)
         if amid is not None:
             self._stats.count_event("painted extra")
             self._paint_last(waiting[: amid + 1])
             self._paint_last(waiting[amid + 1 :])
         else:
-            self._paint([frame for frame, _ in skipped], *newest)
+            self._paint([taken.waiting for taken in skipped], newest)
 
-    def _is_lost(self, skipped: Waiting, newest: Waiting) -> bool:
+    def _is_lost(self, skipped: Taken, newest: Taken) -> bool:
         if self._painted is None:
             return False
         with self._stats.stage("tween"):
-            return self._tweener.is_lost(self._painted, newest.look, skipped.look)
+            return self._tweener.is_lost(self._painted, newest.seen.look, skipped.seen.look)
 
-    def _paint(self, tweened: Sequence[Waiting], newest: Waiting, data: Data) -> None:
+    def _paint(self, tweened: Sequence[Waiting], taken: Taken) -> None:
         """Begin a frame; if all are painted, it may turn out to be the first of a shot."""
+        newest, data, seen = taken
         grid = newest.look.grid
-        decision = self._decide(data, grid, newest.time_s, self._stability)
+        decision = self._decide(data, grid, newest.time_s, self._stability, seen)
         if decision.is_cut:
             self._cut()
             self._start = newest.frame.pts * newest.frame.time_base
             newest = newest._replace(time_s=0.0)
-            decision = self._decide(data, grid, newest.time_s, self._stability)
+            decision = self._decide(data, grid, newest.time_s, self._stability, seen)
         self._painted = newest.look
         then = partial(
             self._smooth, Group(newest.frame, tweened), newest, decision, self._stability

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stream.frame import Frame, Size
 from stream.stats import STILL, Stats
-from stream.temporal import Decision, Temporal, TemporalSettings
+from stream.temporal import Decision, Temporal, TemporalSettings, gate
 from stream.temporal.settings import DEFAULTS
 
 Data = NDArray[np.uint8]
@@ -109,9 +109,16 @@ class Reel:
         self.end_shot()
         return self._put_off()
 
-    def _decide(self, data: Data, grid: Size, time_s: float, stability: float) -> Decision:
+    def _decide(
+        self,
+        data: Data,
+        grid: Size,
+        time_s: float,
+        stability: float,
+        seen: gate.Seen | None = None,
+    ) -> Decision:
         with self._stats.stage("decide"):
-            return self._temporal.decide(data, grid, time_s, stability)
+            return self._temporal.decide(data, grid, time_s, stability, seen)
 
     def _take_up(self, data: Data, decision: Decision, then: Callable[[Data], None]) -> None:
         """Begin a frame's picture, and wait for the oldest in work if there are too many."""

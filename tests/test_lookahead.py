@@ -301,8 +301,7 @@ def test_cut_between_shots_of_like_colours_is_seen_where_no_flow_leads() -> None
     scene = [first, first, second, second]
 
     starts = [
-        splitter.starts_shot(data, gate.look_at(data, grid), index / RATE)
-        for index, data in enumerate(scene)
+        splitter.starts_shot(gate.see(data, grid), index / RATE) for index, data in enumerate(scene)
     ]
 
     assert starts == [False, False, True, False]

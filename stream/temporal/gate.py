@@ -87,6 +87,18 @@ class Look(NamedTuple):
         return self.luma.size / (self.grid[0] * self.grid[1])
 
 
+class Seen(NamedTuple):
+    """One frame as it is compared.
+
+    Attributes:
+        small: uint8 RGB (H/k, W/k, 3), reduced.
+        look: What is kept of it.
+    """
+
+    small: NDArray[np.uint8]
+    look: Look
+
+
 def reduced(data: NDArray[np.uint8], grid: Size) -> NDArray[np.uint8]:
     """Shrink uint8 RGB (H, W, 3) of `grid` cells to the size at which pictures are compared."""
     height, width = data.shape[:2]
@@ -97,21 +109,22 @@ def reduced(data: NDArray[np.uint8], grid: Size) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(data, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def look_at(data: NDArray[np.uint8], grid: Size) -> Look:
+def see(data: NDArray[np.uint8], grid: Size) -> Seen:
     """Reduce uint8 RGB (H, W, 3) to what the gate compares.
 
     Args:
         data: The picture at the model's size.
         grid: (w, h), how many cells there are: the size of the latents.
     """
-    return look_of(reduced(data, grid), grid)
-
-
-def look_of(small: NDArray[np.uint8], grid: Size) -> Look:
-    """The look of a picture that is `reduced` already."""
+    small = reduced(data, grid)
     ycrcb = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb), dtype=np.uint8)
     luma = np.asarray(cv2.extractChannel(ycrcb, 0), dtype=np.uint8)
-    return Look(_block_means(ycrcb, grid), luma)
+    return Seen(small, Look(_block_means(ycrcb, grid), luma))
+
+
+def look_at(data: NDArray[np.uint8], grid: Size) -> Look:
+    """The look alone, of what `see` takes."""
+    return see(data, grid).look
 
 
 def mean_change(now: Floats, then: Floats) -> Floats:

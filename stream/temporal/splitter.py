@@ -26,15 +26,14 @@ class Splitter:
         self._flow = FlowEstimator()
         self._before: tuple[Data, gate.Look, float] | None = None
 
-    def starts_shot(self, data: Data, look: gate.Look, time_s: float) -> bool:
+    def starts_shot(self, seen: gate.Seen, time_s: float) -> bool:
         """Whether this frame belongs to another shot than the frame before.
 
         Args:
-            data: uint8 RGB (H, W, 3) of one size.
-            look: The same, reduced.
+            seen: The frame, reduced; all of one size.
             time_s: Media time.
         """
-        before, thumbnail = self._before, shots.thumbnail(data)
+        before, look, thumbnail = self._before, seen.look, shots.thumbnail(seen.small)
         self._before = thumbnail, look, time_s
         if before is None:
             return False

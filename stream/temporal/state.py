@@ -168,7 +168,14 @@ class Temporal:
         self._shots = []
         self._noise = None
 
-    def decide(self, data: Data, grid: Size, time_s: float, stability: float) -> Decision:
+    def decide(
+        self,
+        data: Data,
+        grid: Size,
+        time_s: float,
+        stability: float,
+        seen: gate.Seen | None = None,
+    ) -> Decision:
         """Look at the next frame and say what of the history it may keep.
 
         Args:
@@ -176,6 +183,7 @@ class Temporal:
             grid: (w, h) of the latents.
             time_s: The frame's media time.
             stability: 0 (off) to 1.
+            seen: The frame reduced, if that is done already.
         """
         if stability == 0:
             self.reset()
@@ -185,8 +193,8 @@ class Temporal:
         if scene is not None and _is_same(data, scene.data):
             return Decision(is_still=True, canvas=scene.canvas)
         dt_s, self._time_s = max(time_s - self._time_s, LEAST_STEP_S), time_s
-        small = gate.reduced(data, grid)
-        look, thumbnail = gate.look_of(small, grid), shots.thumbnail(small)
+        small, look = seen or gate.see(data, grid)
+        thumbnail = shots.thumbnail(small)
         zeros = np.zeros(grid[::-1], np.float32)
         now = Scene(data, look, thumbnail, look, zeros, zeros, Canvas(grid))
         if scene is None:
