@@ -1,4 +1,4 @@
-"""What opens a live source from a spec. Starts no thread.
+"""What opens a live source from a spec. A stream that is lost is opened again in another thread.
 
 spec                                  source
 ------------------------------------  ---------------------------------------------
@@ -13,14 +13,16 @@ Cameras and streams are wrapped in a ReconnectingSource.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from stream.addresses import shown
 from stream.clock import Clock
 from stream.frame import Size
+from stream.session import meanwhile
 from stream.source import GENERATOR, Source, open_source
-from stream.sources.reconnecting import OnLoss, ReconnectingSource
+from stream.sources.reconnecting import OnLoss, ReconnectingSource, at_once
 from stream.stats import Stats
 
 SourceKind = Literal["camera", "network", "screen", "file"]
@@ -81,12 +83,15 @@ def open_live_source(wanted: LiveInput, *, clock: Clock, stats: Stats) -> Source
         return PacedSource(
             lambda: open_source(wanted.spec), clock=clock, loop=wanted.loop, sound=wanted.sound
         )
+    # a server may be silent for seconds; a camera is there or not, and keeps to its thread
+    aside = partial(meanwhile, "reconnect") if kind == "network" else at_once
     return ReconnectingSource(
         _opener(kind, wanted, clock),
         shown(wanted.spec),
         clock=clock,
         stats=stats,
         on_loss=wanted.on_loss,
+        aside=aside,
     )
 
 

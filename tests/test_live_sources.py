@@ -128,6 +128,44 @@ def test_it_resumes_within_a_second_of_the_return() -> None:
     assert len(attempts) < 90
 
 
+def reopened_aside() -> tuple[ReconnectingSource, ListSource, list[Callable[[], None]]]:
+    """One that is lost after its first frame, the source it comes back with, and what to run."""
+    back, steps, clock = ListSource(make_frames(3, seed=5)), [], ManualClock()
+    source = ReconnectingSource(
+        script(broken_after(1), back), "url", clock=clock, stats=Stats(clock=clock),
+        aside=steps.append,
+    )  # fmt: skip
+    source.read()
+    return source, back, steps
+
+
+def test_pictures_go_on_while_a_silent_server_is_opened() -> None:
+    source, _, steps = reopened_aside()
+    held = [source.read() for _ in range(40)]
+    assert len(steps) == 1
+    assert all(np.array_equal(frame.data, make_frames(1)[0].data) for frame in held)
+    steps[0]()
+    seen = [source.read() for _ in range(3)]
+    assert [frame.data.tobytes() for frame in seen] == [
+        frame.data.tobytes() for frame in make_frames(3, seed=5)
+    ]
+
+
+@pytest.mark.parametrize("comes_first", ["close", "answer"])
+def test_what_is_opened_when_nobody_waits_any_more_is_closed(comes_first: str) -> None:
+    source, back, steps = reopened_aside()
+    while not steps:
+        source.read()
+    if comes_first == "answer":
+        steps[0]()
+    source.interrupt()
+    source.close()
+    if comes_first == "close":
+        steps[0]()
+    assert source.read() is None
+    assert back.closed
+
+
 def test_a_card_can_be_shown_instead() -> None:
     source, _ = make(broken_after(1), LOST, ListSource(make_frames(1)), on_loss="card")
     first, card = source.read(), source.read()

@@ -3,8 +3,9 @@
     reading ──lost──► waiting (0.1, 0.2, 0.4, then every 0.8 s: open again) ──opened──► reading
 
 While it is away the last picture, or a card, is given again a few times a second, so that whoever
-watches keeps a picture and no meeting application or server takes us for dead. Every frame has the
-size of the first: another camera's picture is fitted in.
+watches keeps a picture and no meeting application or server takes us for dead; also while it is
+opened again, where that is done aside. Every frame has the size of the first: another camera's
+picture is fitted in.
 """
 
 import logging
@@ -40,6 +41,63 @@ CARD_TEXT = "reconnecting ..."
 CARD_TEXT_RGB = (220, 220, 220)
 
 
+def at_once(step: Callable[[], None]) -> None:
+    """Take a step here and now."""
+    step()
+
+
+class Attempt:
+    """Opens a source and reads its first frame, in whatever thread; both may take long."""
+
+    def __init__(self, open_inner: Callable[[], Source]) -> None:
+        self._open_inner = open_inner
+        self._lock = threading.Lock()
+        self._is_given_up = self._is_read = False
+        self._opened: Source | None = None
+        self._frame: Frame | None = None
+        self.is_done = False
+
+    def run(self) -> None:
+        """Open and read, once."""
+        try:
+            inner = self._open_inner()
+            with self._lock:
+                self._opened = inner
+            try:
+                self._frame = None if self._is_given_up else inner.read()
+            finally:
+                self._keep_or_close(inner)
+        except SourceError as err:
+            logger.debug("not yet: %s", err)
+        finally:
+            self.is_done = True
+
+    def _keep_or_close(self, inner: Source) -> None:
+        with self._lock:
+            is_wanted = self._frame is not None and not self._is_given_up
+            self._opened = inner if is_wanted else None
+            self._is_read = True
+        if not is_wanted:
+            inner.close()
+
+    def take(self) -> tuple[Source, Frame] | None:
+        """Once it is done: what was opened and its first frame; ``None`` where it failed."""
+        with self._lock:
+            inner, self._opened = self._opened, None
+        return None if inner is None or self._frame is None else (inner, self._frame)
+
+    def give_up(self) -> None:
+        """Nobody will take the result: it is closed, now or when it is there."""
+        with self._lock:
+            self._is_given_up = True
+            inner, self._opened = self._opened, None
+            is_read = self._is_read
+        if inner is not None and is_read:
+            inner.close()
+        elif inner is not None:
+            inner.interrupt()
+
+
 class ReconnectingSource(Source):
     """Gives the frames of whatever `open_inner` opens, again and again. Not thread-safe, but for
     `interrupt`.
@@ -49,6 +107,7 @@ class ReconnectingSource(Source):
         name: What the user calls it.
         on_loss: What is shown while it is away.
         stats: Where losses and returns are counted.
+        aside: Where it is opened again: takes a step, and may return before that has ended.
 
     Raises:
         SourceError: It cannot be opened at the start.
@@ -64,7 +123,10 @@ class ReconnectingSource(Source):
         clock: Clock,
         stats: Stats,
         on_loss: OnLoss = "hold",
+        aside: Callable[[Callable[[], None]], None] = at_once,
     ) -> None:
+        self._aside = aside
+        self._attempt: Attempt | None = None
         self._open_inner = open_inner
         self._name = name
         self._clock = clock
@@ -103,8 +165,6 @@ class ReconnectingSource(Source):
             if not self._stopped.is_set():
                 self._lose(inner, f"{self._name} ended.")
             return None
-        if self._lost_at_s is not None:
-            self._found(self._lost_at_s)
         self._tell(inner)
         return frame.replace(fit(frame.data, self.info.size))
 
@@ -131,21 +191,31 @@ class ReconnectingSource(Source):
         self._delay_s, self._lost_at_s = FIRST_DELAY_S, None
 
     def _read_away(self) -> Frame | None:
-        """Try once when it is time; else wait a little and give the still picture."""
-        now_s = self._clock.now_s()
-        if now_s >= self._next_try_s:
-            self._try_again()
-            return None
-        self._clock.wait(self._stopped, min(HOLD_INTERVAL_S, self._next_try_s - now_s))
+        """Try when it is time; until that has come to something, wait a little and give the still
+        picture.
+        """
+        wait_s = self._next_try_s - self._clock.now_s()
+        if self._attempt is None and wait_s <= 0:
+            self._attempt = Attempt(self._open_inner)
+            self._aside(self._attempt.run)
+        if self._attempt is not None and self._attempt.is_done:
+            attempt, self._attempt = self._attempt, None
+            return self._resumed(attempt)
+        until_s = wait_s if self._attempt is None else HOLD_INTERVAL_S
+        self._clock.wait(self._stopped, min(HOLD_INTERVAL_S, until_s))
         return None if self._last is None or self._stopped.is_set() else self._still(self._last)
 
-    def _try_again(self) -> None:
-        try:
-            self._inner = self._open_inner()
-        except SourceError as err:
-            logger.debug("not yet: %s", err)
+    def _resumed(self, attempt: Attempt) -> Frame | None:
+        taken = attempt.take()
+        if taken is None:
             self._delay_s = min(2 * self._delay_s, LONGEST_DELAY_S)
             self._next_try_s = self._clock.now_s() + self._delay_s
+            return None
+        self._inner, frame = taken
+        if self._lost_at_s is not None:
+            self._found(self._lost_at_s)
+        self._tell(self._inner)
+        return frame.replace(fit(frame.data, self.info.size))
 
     def _still(self, last: Frame) -> Frame:
         if self._on_loss == "hold":
@@ -157,11 +227,16 @@ class ReconnectingSource(Source):
 
     def interrupt(self) -> None:
         self._stopped.set()
-        inner = self._inner
+        inner, attempt = self._inner, self._attempt
         if inner is not None:
             inner.interrupt()
+        if attempt is not None:
+            attempt.give_up()
 
     def close(self) -> None:
+        if self._attempt is not None:
+            self._attempt.give_up()
+            self._attempt = None
         if self._inner is not None:
             self._inner.close()
             self._inner = None
