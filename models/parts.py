@@ -199,6 +199,10 @@ class Loader:
         if isinstance(place, HubName):
             place = self.hub.folder(place, vae_choice(source))
         if place.is_file():
+            if place.suffix != ".safetensors":
+                raise ModelFormatError(
+                    f"{source} is no .safetensors file; give a VAE's weights in one, or its folder."
+                )
             return place
         return Part(place, vae_subfolder(file_names(place)), source)
 

@@ -83,10 +83,6 @@ def open_vae(path: Path, configs: Part, device: torch.device, dtype: torch.dtype
     """
     from diffusers import AutoencoderKL
 
-    if path.suffix != ".safetensors":
-        raise ModelFormatError(
-            f"{path} is no .safetensors file; give the weights of a VAE in one, or its folder."
-        )
     keys = _keys(path)
     if any(key.startswith("encoder.down_blocks.") for key in keys):
         return load_module(AutoencoderKL, configs, device, dtype, path)

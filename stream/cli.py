@@ -289,15 +289,19 @@ def _set_up_logging(debug: bool) -> None:
 
 @contextmanager
 def stop_signals(stop: Callable[[], bool]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM call `stop`; where there is nothing to stop, or on a second one, the
-    program ends at once.
+    """Ctrl-C, SIGTERM and a closed terminal call `stop`; where there is nothing to stop, or on a
+    second one, the program ends at once.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
         if not stop():
             raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    for name in ("SIGHUP", "SIGBREAK"):  # of Unix; of Windows
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            numbers.append(number)
     previous = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield

@@ -24,4 +24,7 @@ class ExitCode(IntEnum):
     MODEL = 5, "the model cannot be found, loaded or run"
     PARTIAL = 6, "finished, but something of the input was lost (the report says what)"
     UNFIT = 7, "the doctor found a problem"
-    INTERRUPTED = 130, "stopped by Ctrl-C or SIGTERM; what was done until then is kept"
+    INTERRUPTED = (
+        130,
+        "stopped by Ctrl-C, SIGTERM or hang-up; what was done until then is kept",
+    )

@@ -147,13 +147,9 @@ class Governor:
         """
         effort, was_full = self.effort, self._index == 0
         self._rungs = tuple(rungs)
-        bearable = (
-            i
-            for i, rung in enumerate(self._rungs)
-            if rung.every == effort.every and rung.cost() <= effort.cost()
-        )
-        last = max(i for i, rung in enumerate(self._rungs) if rung.every == effort.every)
-        self._index = 0 if was_full else next(bearable, last)
+        alike = [i for i, rung in enumerate(self._rungs) if rung.every == effort.every]
+        bearable = (i for i in alike if self._rungs[i].cost() <= effort.cost())
+        self._index = 0 if was_full else next(bearable, alike[-1])
         self._forget()
 
     def disturbed(self) -> None:

@@ -35,12 +35,13 @@ def plan_jobs(inputs: Sequence[str], output: str, *, overwrite: bool) -> list[Jo
         SourceError: An input is not there.
         SinkError: An output would be written over an input, is there already (and `overwrite` is
             not set), or its folder cannot be made.
-        ValueError: Two inputs would be written to one name.
+        ValueError: Two inputs would be written to one name, or several to what is named as a file.
     """
     for spec in inputs:
         _check_present(spec)
     jobs = [Job(inputs[0], output)]
     if len(inputs) > 1:
+        _check_folder(output)
         jobs = [Job(spec, _in_folder(output, spec)) for spec in inputs]
     _check_distinct(jobs)
     for job in jobs:
@@ -48,6 +49,14 @@ def plan_jobs(inputs: Sequence[str], output: str, *, overwrite: bool) -> list[Jo
     if len(jobs) > 1 and output != NULL:
         _make_folder(Path(output))
     return jobs
+
+
+def _check_folder(output: str) -> None:
+    names_file = PurePath(output).suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)
+    if names_file and not os.path.isdir(output) and not output.endswith(("/", "\\")):
+        raise ValueError(
+            f"got several inputs and -o {output}, expected a folder; they are not joined"
+        )
 
 
 def _in_folder(folder: str, spec: str) -> str:

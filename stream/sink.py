@@ -8,6 +8,7 @@ picture.png                 the same, one frame
 null                        stream.sinks.null.NullSink
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -161,5 +162,5 @@ def open_sink(
 def names_video(spec: str | Path) -> bool:
     """Whether what a spec names is neither pictures nor nothing."""
     path = Path(spec)
-    names_folder = str(spec).endswith(("/", "\\")) or path.is_dir()
+    names_folder = str(spec).endswith(("/", "\\")) or os.path.isdir(spec)  # or too long a name
     return not (names_folder or path.suffix.lower() in IMAGE_SUFFIXES or str(spec) == NULL)

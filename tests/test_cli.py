@@ -191,8 +191,8 @@ def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_and_sigterm_end_the_file_properly(tmp_path: Path, model: str) -> None:
-    numbers = (signal.SIGINT, signal.SIGTERM)
+def test_signals_end_the_file_properly(tmp_path: Path, model: str) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     with ExitStack() as stack:
         running = [start_endless(tmp_path / number.name, model) for number in numbers]
         for process in running:

@@ -34,6 +34,14 @@ def test_several_keep_their_names_in_a_container_that_can_be_written() -> None:
     assert Path("out").is_dir()
 
 
+def test_several_are_not_joined_into_a_file() -> None:
+    with pytest.raises(ValueError, match=r"-o two\.mp4, expected a folder"):
+        plan_jobs(["clip.mkv", "old.mpg"], "two.mp4", overwrite=False)
+    assert not Path("two.mp4").exists()
+    for folder in ("two.mp4/", "pictures"):
+        assert len(plan_jobs(["clip.mkv", "old.mpg"], folder, overwrite=False)) == 2
+
+
 def test_several_may_all_go_nowhere() -> None:
     jobs = plan_jobs(["clip.mkv", "old.mpg"], "null", overwrite=False)
     assert [job.sink for job in jobs] == ["null", "null"]
