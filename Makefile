@@ -56,9 +56,9 @@ test-devices: $(INSTALLED)
 		pipewire pipewire-bin wireplumber dbus gstreamer1.0-tools gstreamer1.0-plugins-base \
 		gstreamer1.0-pipewire gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
 		gir1.2-gst-rtsp-server-1.0 python3-gi
-	sh tests/devices/with_nginx.sh $(BIN)/pytest tests/test_window.py tests/test_sink_network.py \
-		tests/test_live_sources.py tests/test_live_ends.py tests/test_pipewire.py \
-		tests/test_real_servers.py
+	sh tests/devices/with_nginx.sh $(BIN)/pytest tests/stream/sinks/test_window.py tests/stream/sinks/test_sink_network.py \
+		tests/stream/live/test_inputs.py tests/stream/live/test_live_ends.py tests/stream/sinks/test_pipewire.py \
+		tests/stream/sinks/test_real_servers.py
 	$(AS_ROOT) sh tests/devices/virtual_machine.sh $(abspath $(BIN))/python
 
 clean:

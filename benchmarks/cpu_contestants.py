@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from models import Engine, Style
 from models.acceleration.choice import accelerate
-from models.acceleration.openvino import OpenVinoCall, Precision, best_precision
-from models.acceleration.threads import physical_cores
+from models.acceleration.cpu.openvino import OpenVinoCall, Precision, best_precision
+from models.acceleration.cpu.threads import physical_cores
 
 MakeEngine = Callable[[], Engine]
 Size = tuple[int, int]

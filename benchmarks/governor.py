@@ -2,8 +2,8 @@
 
     python benchmarks/governor.py [--plot governor.png]
 
-The simulation is the tests' own (tests/simulation.py): no model, no clock but on paper, so that it
-takes seconds and is the same everywhere. Last line: one JSON object.
+The simulation is the tests' own (tests/support/simulation.py): no model, no clock but on
+paper, so that it takes seconds and is the same everywhere. Last line: one JSON object.
 """
 
 import argparse
@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 from simulation import PERIOD_S, Machine, Run, simulate
 
-from stream.governor import Governor, make_rungs
+from stream.live.governor import Governor, make_rungs
 
 DURATION_S = 60
 CASES = {

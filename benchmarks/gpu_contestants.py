@@ -13,8 +13,8 @@ from streamdiffusion_contestants import streamdiffusion_contestants
 
 from models import Engine
 from models.acceleration import CompileMode
-from models.acceleration.cuda import accelerate_cuda
-from models.acceleration.device import Cuda, Device
+from models.acceleration.cuda.accelerate import accelerate_cuda
+from models.acceleration.cuda.device import Cuda, Device
 from models.acceleration.rewrites import split
 
 ONE_LATE = "a frame late: two on their way"

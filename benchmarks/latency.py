@@ -35,10 +35,10 @@ from timed_painter import TimedPainter
 from models import Style
 from stream import Frame, Sink, Source, VideoInfo
 from stream.clock import Clock
-from stream.controls import Controls, Look
 from stream.errors import SinkError
-from stream.live import TIME_BASE, LiveSession
-from stream.live_sink import LiveOutputs, open_live_sink
+from stream.live.controls import Controls, Look
+from stream.live.outputs import LiveOutputs, open_live_sink
+from stream.live.session import TIME_BASE, LiveSession
 from stream.sinks.network import NetworkSink
 from stream.sinks.pipewire import LAUNCH, NODE, PipeWireSink
 from stream.sinks.pipewire import NAME as PIPEWIRE

@@ -33,14 +33,14 @@ from timed_painter import TimedPainter
 
 from models import Style
 from stream.clock import Clock
-from stream.controls import Controls, Look
-from stream.live import LiveSession
-from stream.live_sink import LiveOutputs, open_live_sink
-from stream.live_source import LiveInput, open_live_source
-from stream.metrics import MetricsServer
-from stream.painter import Painter, PainterOptions
-from stream.source import VideoInfo
+from stream.live.controls import Controls, Look
+from stream.live.inputs import LiveInput, open_live_source
+from stream.live.live_stylizer import LiveStylizer, LiveStylizerOptions
+from stream.live.metrics import MetricsServer
+from stream.live.outputs import LiveOutputs, open_live_sink
+from stream.live.session import LiveSession
 from stream.stats import Stats, percentiles_ms
+from stream.video_info import VideoInfo
 
 SOURCE = "testsrc=size={size}:rate={rate:g}:duration=20"
 SIZE = "640x360"
@@ -58,7 +58,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 PROCESS = Path("/proc/self")
 
 
-MakePainter = Callable[[Controls, Clock, Stats], Painter]
+MakePainter = Callable[[Controls, Clock, Stats], LiveStylizer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +175,18 @@ class Watch:
 def painter_loader(short_side_px: int | None) -> MakePainter:
     """What loads the bundled model, held at the rate."""
 
-    def load(controls: Controls, clock: Clock, stats: Stats) -> Painter:
+    def load(controls: Controls, clock: Clock, stats: Stats) -> LiveStylizer:
         from models import load_engine
 
-        options = PainterOptions(short_side_px=short_side_px, fps_target=RATE)
-        return Painter(load_engine("bundled"), controls.look, options, clock=clock, stats=stats)
+        options = LiveStylizerOptions(short_side_px=short_side_px, fps_target=RATE)
+        return LiveStylizer(
+            load_engine("bundled"), controls.look, options, clock=clock, stats=stats
+        )
 
     return load
 
 
-def light_painter(controls: Controls, clock: Clock, stats: Stats) -> Painter:
+def light_painter(controls: Controls, clock: Clock, stats: Stats) -> LiveStylizer:
     """Passes frames on."""
     return TimedPainter(0.0, SIDE_PX)
 

@@ -2,14 +2,14 @@
 
 import threading
 
-from stream.controls import Look
 from stream.frame import Frame
-from stream.governor import Effort
-from stream.painter import Painter
-from stream.tween import Key, make_key
+from stream.live.controls import Look
+from stream.live.governor import Effort
+from stream.live.live_stylizer import LiveStylizer
+from stream.live.motion_carry import Key, make_key
 
 
-class TimedPainter(Painter):
+class TimedPainter(LiveStylizer):
     """Passes frames on after a fixed time, as a model on a device does: waiting, not computing."""
 
     def __init__(self, paint_s: float, short_side_px: int, every: int = 1) -> None:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from stream import open_source
-from stream.cli import app
+from stream.command.main import app
 
 CLIP = Path(__file__).parent / "clips" / "bunny.mp4"
 SHOWN = (0.15, 0.5, 0.85)  # of the clip, left to right

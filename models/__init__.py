@@ -14,16 +14,16 @@ from models.prompt import parse_prompt
 from models.style import Style
 
 if TYPE_CHECKING:
-    from models.acceleration.shelf import cache_folder
+    from models.acceleration.cache.folder import cache_folder
     from models.conditioning import Conditioning
-    from models.download import OnDownload
     from models.engine import Engine
     from models.loading import load_engine
-    from models.lora import LoraFile, read_lora
-    from models.loras import Loras
-    from models.presence import is_present
     from models.schedule import Schedule
     from models.styles import STYLES, BundledStyle
+    from models.weights.download import OnDownload
+    from models.weights.lora import LoraFile, read_lora
+    from models.weights.lora_switching import Loras
+    from models.weights.presence import is_present
 
 __all__ = [
     "PRESETS",
@@ -53,14 +53,14 @@ _HEAVY = {
     "BundledStyle": "models.styles",
     "Conditioning": "models.conditioning",
     "Engine": "models.engine",
-    "LoraFile": "models.lora",
-    "Loras": "models.loras",
-    "OnDownload": "models.download",
+    "LoraFile": "models.weights.lora",
+    "Loras": "models.weights.lora_switching",
+    "OnDownload": "models.weights.download",
     "Schedule": "models.schedule",
-    "cache_folder": "models.acceleration.shelf",
-    "is_present": "models.presence",
+    "cache_folder": "models.acceleration.cache.folder",
+    "is_present": "models.weights.presence",
     "load_engine": "models.loading",
-    "read_lora": "models.lora",
+    "read_lora": "models.weights.lora",
 }
 
 

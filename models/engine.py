@@ -3,7 +3,7 @@
     data ──to_image──► image ──encode──► latents ──denoise──► latents ──decode──► image ──to_data──►
 
 The plain path: every fast path is held against it. It follows diffusers' own pipeline number for
-number (tests/test_parity.py) without its per-call host syncs. It knows no time and no thread.
+number (tests/models/test_parity.py) without its per-call host syncs. It knows no time, no thread.
 """
 
 import logging
@@ -29,7 +29,7 @@ from models.conditioning import (
 )
 from models.errors import explained_memory_errors
 from models.networks import Networks
-from models.painting import Painter, Painting
+from models.painter import Painter, Painting
 from models.prompt import parse_prompt
 from models.schedule import Schedule, ScheduleConfig, add_noise, consistency, make_schedule
 from models.style import Style
@@ -59,8 +59,8 @@ class Engine:
         painter: What paints whole frames; ``None`` where the networks are called one by one.
         relay: What paints several whole frames side by side, each for longer; ``None`` where
             nothing is won by it.
-        revision: How often its weights were changed (`models.loras`): what was encoded before is
-            to be encoded again.
+        revision: How often its weights were changed (`weights/lora_switching.py`): what was encoded
+            before is to be encoded again.
         prompt_encoder: Text to embeddings.
         looks: What it can be asked for, where that is not everything; () where prompts are free.
         schedule_config: The noise process that the model was trained on.
@@ -69,7 +69,7 @@ class Engine:
         no_prompt_is_zeros: Whether guidance leads away from zeros, as SDXL's does, instead of what
             the empty prompt gives.
         activation_ranges: What its convolutions are fed, where that was measured
-            (`models.acceleration.quantization`); else {}.
+            (`models.acceleration.cpu.quantization`); else {}.
     """
 
     def __init__(

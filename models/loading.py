@@ -15,17 +15,17 @@ import torch
 
 from models.acceleration import Acceleration, CompileMode
 from models.acceleration.choice import accelerate, check_acceleration, loading_dtype
-from models.acceleration.kept import load_kept
+from models.acceleration.cpu.openvino_cache import load_cached
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError, explained_memory_errors
-from models.files import INDEX_NAME, PICKLE_SUFFIXES, named_path
 from models.presets import PRESETS, Preset, nearest_presets
 from models.style import Style
 from models.styles import STYLES
+from models.weights.file_selection import INDEX_NAME, PICKLE_SUFFIXES, named_path
 
 if TYPE_CHECKING:
-    from models.download import OnDownload
-    from models.hub import HubName
+    from models.weights.download import OnDownload
+    from models.weights.hub import HubName
 
 FOLDER_STYLE = Style(strength=0.5, num_inference_steps=2)
 """For models that no row of the table tells of."""
@@ -81,7 +81,7 @@ def load_engine(
         plain = cache(lambda: _plain_engine(preset, target, first, offline, on_download))
         fast = target.type == "cpu" and acceleration in ("auto", "openvino")
         is_kept = fast and name == "bundled" and not any(given)
-        engine = load_kept(preset, plain) if is_kept else None
+        engine = load_cached(preset, plain) if is_kept else None
         if engine is None:
             engine = plain()
             accelerate(engine, acceleration, dtype, compile)
@@ -97,8 +97,8 @@ def _plain_engine(
     offline: bool,
     on_download: "OnDownload | None",
 ) -> Engine:
-    from models.hub import Hub  # a kept model needs no hub, whose library is slow to import
     from models.parts import Loader
+    from models.weights.hub import Hub  # a kept model needs no hub, whose library is slow to import
 
     return Loader(preset, device, dtype, Hub(offline=offline, on_download=on_download)).engine()
 
@@ -121,7 +121,7 @@ def find_preset(name: str) -> Preset:
         )
     if path.is_file():
         return Preset(name, str(path), style=FOLDER_STYLE)
-    from models.hub import HubName
+    from models.weights.hub import HubName
 
     place = HubName.parse(name)
     is_file_name = path.suffix in PICKLE_SUFFIXES | {".safetensors"}
@@ -137,7 +137,7 @@ def find_preset(name: str) -> Preset:
 
 def _row_of(place: "HubName") -> Preset | None:
     """The preset that is just this place on the hub, at its own revision or at none."""
-    from models.hub import HubName
+    from models.weights.hub import HubName
 
     for preset in PRESETS.values():
         own = HubName.parse(preset.source) if not (preset.unet or preset.loras) else None

@@ -14,18 +14,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.acceleration.quantization import RANGES_NAME, read_ranges
+from models.acceleration.cpu.quantization import RANGES_NAME, read_ranges
 from models.conditioning import PromptEncoder, TextStage
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError
-from models.files import INDEX_NAME, parse_lora, pipeline_choice, vae_choice, vae_subfolder
-from models.hub import Hub, HubName, file_names
-from models.lora import fuse_lora, read_lora
 from models.networks import TIME_ID_COUNT, Networks, make_networks
 from models.presets import BUNDLED_FOLDER, PRESETS, Preset
 from models.schedule import ScheduleConfig
-from models.single_file import Checkpoint, open_checkpoint, open_vae
-from models.sources import Part, load_module, loading, locate
+from models.weights.file_selection import (
+    INDEX_NAME,
+    parse_lora,
+    pipeline_choice,
+    vae_choice,
+    vae_subfolder,
+)
+from models.weights.folders import Part, load_module, loading, locate
+from models.weights.hub import Hub, HubName, file_names
+from models.weights.lora import fuse_lora, read_lora
+from models.weights.single_file import Checkpoint, open_checkpoint, open_vae
 
 logger = logging.getLogger(__name__)
 

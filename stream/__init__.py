@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from stream.errors import Closed, SinkError, SourceError, StreamError
     from stream.frame import Frame, Size
     from stream.geometry import OutputSize, parse_output_size
-    from stream.session import Session
-    from stream.sink import Sink, VideoEncoding, open_sink
-    from stream.source import Source, VideoInfo, open_source
+    from stream.offline.session import Session
+    from stream.sinks import open_sink
+    from stream.sinks.base import Sink, VideoEncoding
+    from stream.sources import open_source
+    from stream.sources.base import Source
     from stream.stats import Stats
-    from stream.stylizer import Stylizer
+    from stream.stylizer.stylizer import Stylizer
+    from stream.video_info import VideoInfo
 
 __all__ = [
     "Channel",
@@ -51,11 +54,14 @@ _MODULES = {
     "errors": ("Closed", "SinkError", "SourceError", "StreamError"),
     "frame": ("Frame", "Size"),
     "geometry": ("OutputSize", "parse_output_size"),
-    "session": ("Session",),
-    "sink": ("Sink", "VideoEncoding", "open_sink"),
-    "source": ("Source", "VideoInfo", "open_source"),
+    "offline.session": ("Session",),
+    "sinks": ("open_sink",),
+    "sinks.base": ("Sink", "VideoEncoding"),
+    "sources": ("open_source",),
+    "sources.base": ("Source",),
     "stats": ("Stats",),
-    "stylizer": ("Stylizer",),
+    "stylizer.stylizer": ("Stylizer",),
+    "video_info": ("VideoInfo",),
 }
 _HOMES = {name: f"stream.{module}" for module, names in _MODULES.items() for name in names}
 

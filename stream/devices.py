@@ -5,12 +5,11 @@ VIDIOC_ENUM_FRAMESIZES); elsewhere the first few numbers are tried with OpenCV. 
 """
 
 import os
+import re
 import struct
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from stream.sources.camera import SYSFS, camera_names
 
 QUERYCAP = 0x80685600
 ENUM_FMT = 0xC0405602
@@ -31,6 +30,8 @@ MOST_FORMATS = 32
 MOST_SIZES = 64
 LOOPBACK_DRIVER = "v4l2 loopback"
 TRIED_ELSEWHERE = 4
+
+SYSFS = Path("/sys/class/video4linux")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,20 @@ def video_devices(sysfs: Path = SYSFS) -> list[VideoDevice]:
     if sys.platform != "linux":
         return _tried_by_number()
     return [_describe(path, name) for path, name in camera_names(sysfs).items()]
+
+
+def camera_names(sysfs: Path = SYSFS) -> dict[str, str]:
+    """Device path -> name of every video device that Linux knows; empty elsewhere."""
+    if not sysfs.is_dir():
+        return {}
+    nodes = sorted(
+        sysfs.iterdir(), key=lambda node: [int(n) for n in re.findall(r"\d+", node.name)]
+    )
+    return {
+        f"/dev/{node.name}": (node / "name").read_text(encoding="utf-8").strip()
+        for node in nodes
+        if (node / "name").is_file()
+    }
 
 
 def _describe(path: str, name: str) -> VideoDevice:

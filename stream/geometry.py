@@ -134,6 +134,19 @@ def resize(data: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     return _scaled(data, size, cv2.INTER_CUBIC)
 
 
+def fit(data: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """The picture at this size, undistorted, with dark bars where its shape differs."""
+    height, width = data.shape[:2]
+    if (width, height) == size:
+        return data
+    scale = min(size[0] / width, size[1] / height)
+    inner = max(1, round(width * scale)), max(1, round(height * scale))
+    fitted = np.zeros((size[1], size[0], 3), np.uint8)
+    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    fitted[top : top + inner[1], left : left + inner[0]] = resize(data, inner)
+    return fitted
+
+
 def _shrunk(data: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """Averaged over areas. Uneven ones are slow to average: there the picture is halved while it
     is far too large, then taken linearly at twice the new size, where each sample still touches its

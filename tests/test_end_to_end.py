@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models import PRESETS, STYLES, Engine, is_present, load_engine
 from stream import Session, Stylizer, open_sink, open_source
-from stream.exitcode import ExitCode
+from stream.command.exit_codes import ExitCode
 
 SHIPPED = Path(__file__).resolve().parent.parent / "examples" / "clips"
 LOOKS = ("oil painting", "ink drawing", "neon", "watercolor")

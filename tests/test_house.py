@@ -12,10 +12,12 @@ LIBRARY = sorted([*ROOT.glob("models/**/*.py"), *ROOT.glob("stream/**/*.py")])
 EVERYTHING = sorted(
     [*LIBRARY, *(p for d in ("tests", "examples", "benchmarks") for p in ROOT.glob(f"{d}/**/*.py"))]
 )
-PRINTING = {f"stream/{name}.py" for name in ("cli", "listing", "progress", "report")}
-COMPILER = "models/acceleration/build.py"
+PRINTING = {
+    f"stream/command/{name}.py" for name in ("main", "messages", "listing", "progress", "report")
+}
+COMPILER = "models/acceleration/cuda/compile_process.py"
 """A program of its own, which ends with the one that started it."""
-STARTING_THREADS = {"stream/session.py", "models/acceleration/compiled.py", COMPILER}
+STARTING_THREADS = {"stream/workers.py", "models/acceleration/cuda/compiling.py", COMPILER}
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 LONGEST_EXAMPLE = 50
@@ -116,9 +118,9 @@ def test_broad_except_lives_only_where_the_error_is_carried_on() -> None:
     ]
     assert len(found) == len(set(found))
     assert set(found) <= {
-        "models/acceleration/relay.py",
-        "stream/live.py",
-        "stream/session.py",
+        "models/acceleration/cpu/side_by_side.py",
+        "stream/live/session.py",
+        "stream/workers.py",
     }
 
 

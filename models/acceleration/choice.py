@@ -5,7 +5,7 @@ from typing import get_args
 import torch
 
 from models.acceleration import Acceleration, CompileMode
-from models.acceleration.openvino import PRECISIONS
+from models.acceleration.cpu.openvino import PRECISIONS
 from models.engine import Engine
 
 SERVED: dict[str, tuple[Acceleration, ...]] = {
@@ -67,7 +67,11 @@ def accelerate(
         ImportError: "openvino" was asked for and is not installed.
         RuntimeError, UnsupportedUNetError: It was asked for and cannot run this model.
     """
-    from models.acceleration.cpu import accelerate_cpu, use_eager, use_openvino  # brings diffusers
+    from models.acceleration.cpu.accelerate import (  # brings diffusers
+        accelerate_cpu,
+        use_eager,
+        use_openvino,
+    )
 
     if acceleration == "openvino":
         names = {f"torch.{name}": precision for precision, name in PRECISIONS.items()}
@@ -77,6 +81,6 @@ def accelerate(
     elif acceleration == "auto" and dtype is None and engine.device.type == "cpu":
         accelerate_cpu(engine)
     elif acceleration == "auto" and engine.device.type == "cuda":
-        from models.acceleration.cuda import accelerate_cuda
+        from models.acceleration.cuda.accelerate import accelerate_cuda
 
         accelerate_cuda(engine, compile)

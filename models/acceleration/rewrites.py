@@ -22,8 +22,8 @@ from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
-from models.acceleration.attention import AttentionKernels
-from models.acceleration.predictor import SplitPredictor
+from models.acceleration.attention_kernels import AttentionKernels
+from models.acceleration.split_predictor import SplitPredictor
 from models.networks import Predictor
 
 

@@ -88,11 +88,11 @@ def run(options: argparse.Namespace) -> None:
     """Dispatch one stage; heavy modules are imported by the stage that needs them."""
     runs: Path = options.runs
     if options.stage == "fetch":
-        from models.training.packages import PACKAGES, SENTENCE_ENCODER, fetch_all
+        from models.training.material.packages import PACKAGES, SENTENCE_ENCODER, fetch_all
 
         fetch_all(runs / "packages", (*PACKAGES, SENTENCE_ENCODER))
     elif options.stage == "pairs":
-        from models.training.pairs import make_pairs
+        from models.training.material.pairs import make_pairs
 
         packages, pairs = runs / "packages", runs / "pairs"
         make_pairs(packages, pairs / "held_out", count=120, per_crop=18, held_out=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 from models.autoencoder import AutoencoderPatch
 from models.training.batches import Batches
 from models.training.loop import Plan, autocast, best_device, fit, generator
-from models.training.pairs import Pairs
+from models.training.material.pairs import Pairs
 
 logger = logging.getLogger(__name__)
 

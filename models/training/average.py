@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.acceleration.quantization import RANGES_NAME
+from models.acceleration.cpu.quantization import RANGES_NAME
 
 WEIGHTS = Path("unet") / "diffusion_pytorch_model.safetensors"
 

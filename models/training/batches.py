@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from models.styles import STYLES
-from models.training.pairs import Pairs
-from models.training.pictures import CROP
+from models.training.material.pairs import Pairs
+from models.training.material.pictures import CROP
 
 WINDOW = 256
 """Side of a training picture in pixels."""

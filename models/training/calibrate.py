@@ -1,6 +1,6 @@
 """Stage `calibrate`: between what values the inputs of a model's convolutions lie.
 
-So that they can be computed in 8-bit integers (`models/acceleration/quantization.py`). The pictures
+So that they can be computed in 8-bit integers (`acceleration/cpu/quantization.py`). The pictures
 are the training's, in every look, at strengths from light to full, in one, two and four steps.
 """
 
@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.acceleration.quantization import Ranges, save_ranges
+from models.acceleration.cpu.quantization import Ranges, save_ranges
 from models.engine import Engine
 from models.loading import load_engine
 from models.style import Style
 from models.styles import STYLES
+from models.training.material.pairs import Pairs
 from models.training.measures import SIDE, paint
-from models.training.pairs import Pairs
 
 STRENGTHS = (0.3, 0.5, 0.6, 0.7, 0.9)
 STEPS = (1, 2, 1, 4)

@@ -17,11 +17,11 @@ from models.engine import Engine
 from models.loading import load_engine
 from models.style import Style
 from models.training.batches import image
-from models.training.brushes import Brushes
 from models.training.evaluate import AREA, CPU, PANS, painted_pan
+from models.training.material.pairs import Pairs
 from models.training.measures import band_correlation, pan, warp_error
-from models.training.pairs import Pairs
-from models.training.renderers import Picture
+from models.training.teachers.renderers import Picture
+from models.training.teachers.style_network import Brushes
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from models.training.denoiser import Denoiser, make_unet
 from models.training.examples import Examples
 from models.training.looks import TIMESTEPS, PromptBank
 from models.training.loop import Plan, best_device, fit, generator
-from models.training.pairs import Pairs
+from models.training.material.pairs import Pairs
 
 
 def open_examples(

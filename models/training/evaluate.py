@@ -18,6 +18,7 @@ from models.style import Style
 from models.styles import STYLES
 from models.training.batches import image
 from models.training.judge import Judge
+from models.training.material.pairs import Pairs
 from models.training.measures import (
     band_correlation,
     gradient_correlation,
@@ -26,8 +27,7 @@ from models.training.measures import (
     psnr,
     ssim,
 )
-from models.training.pairs import Pairs
-from models.training.renderers import Picture
+from models.training.teachers.renderers import Picture
 
 logger = logging.getLogger(__name__)
 

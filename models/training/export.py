@@ -9,10 +9,10 @@ import torch
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from models.acceleration.quantization import RANGES_NAME
+from models.acceleration.cpu.quantization import RANGES_NAME
 from models.autoencoder import AutoencoderPatch
 from models.training.looks import SCHEDULER
-from models.training.packages import PACKAGES, SENTENCE_ENCODER
+from models.training.material.packages import PACKAGES, SENTENCE_ENCODER
 
 LARGEST_BYTES = 12_000_000
 PATH_KEY = "_name_or_path"

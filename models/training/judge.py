@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from models.styles import STYLES
 from models.training.batches import Batches, image
 from models.training.loop import Plan, autocast, best_device, fit, generator
+from models.training.material.pairs import Pairs
 from models.training.measures import gaussian
-from models.training.pairs import Pairs
 
 WINDOW = 128
 CLASSES = 1 + len(STYLES)

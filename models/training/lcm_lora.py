@@ -23,12 +23,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from models.files import LORA_NAME
 from models.schedule import ScheduleConfig, cumulative_alphas
 from models.training.batches import image
 from models.training.denoiser import SIGMA_DATA, TIMESTEP_SCALING, pseudo_huber
 from models.training.loop import Plan, autocast, best_device, fit, generator
-from models.training.pictures import cut, decode
+from models.training.material.pictures import cut, decode
+from models.weights.file_selection import LORA_NAME
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2",
            "conv1", "conv2", "conv_shortcut", "downsamplers.0.conv", "upsamplers.0.conv",

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.acceleration.cpu import best_dtype
+from models.acceleration.cpu.accelerate import best_dtype
 
 logger = logging.getLogger(__name__)
 

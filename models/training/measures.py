@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.engine import Engine
 from models.style import Style
-from models.training.renderers import Picture
+from models.training.teachers.renderers import Picture
 
 SIDE = 256
 BORDER = 16

@@ -10,7 +10,7 @@ from models.loading import load_engine
 from models.style import Style
 from models.styles import STYLES
 from models.training.measures import paint
-from models.training.renderers import Picture
+from models.training.teachers.renderers import Picture
 
 LABEL_HEIGHT = 18
 JPEG_QUALITY = 82

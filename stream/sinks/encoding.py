@@ -15,7 +15,7 @@ import av
 
 from stream.errors import SinkError
 from stream.frame import Size
-from stream.sink import VideoEncoding
+from stream.sinks.base import VideoEncoding
 
 CRASH_SAFE = {"movflags": "hybrid_fragmented+delay_moov"}
 """MP4 that can be played up to the last fragment after a crash, and is an ordinary one when closed.

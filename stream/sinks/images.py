@@ -8,9 +8,9 @@ import numpy as np
 
 from stream.errors import SinkError
 from stream.frame import Frame
-from stream.media.publishing import PartFile, sink_errors
-from stream.sink import Sink
-from stream.source import IMAGE_SUFFIXES
+from stream.media.part_file import PartFile, sink_errors
+from stream.sinks.base import Sink
+from stream.video_info import IMAGE_SUFFIXES
 
 DEFAULT_SUFFIX = ".png"
 

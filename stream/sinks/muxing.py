@@ -20,10 +20,10 @@ from av.video.stream import VideoStream
 from stream.frame import Frame, Size
 from stream.media import colour
 from stream.media.copying import StreamCopier
+from stream.media.sound import Sound
+from stream.media.sound_encoding import SoundTrack
 from stream.sinks.encoding import EncodingPlan
-from stream.sound import Sound
-from stream.sound_encoding import SoundTrack
-from stream.source import VideoInfo
+from stream.video_info import VideoInfo
 
 DEFAULT_RATE = Fraction(24)
 """Frames a second of a source that has none, such as a single picture."""

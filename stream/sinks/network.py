@@ -27,9 +27,9 @@ from stream.addresses import shown
 from stream.clock import Clock
 from stream.errors import SinkError
 from stream.frame import Frame, Size
-from stream.publish import Publication, pack, publish
-from stream.sink import Sink
-from stream.sound import Sound
+from stream.media.sound import Sound
+from stream.sinks.base import Sink
+from stream.sinks.stream_process import Publication, pack, publish
 from stream.stats import Stats
 
 logger = logging.getLogger(__name__)

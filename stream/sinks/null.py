@@ -1,7 +1,7 @@
 """NullSink: takes frames and keeps none, for measuring and trying."""
 
 from stream.frame import Frame
-from stream.sink import Sink
+from stream.sinks.base import Sink
 
 
 class NullSink(Sink):

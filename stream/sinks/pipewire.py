@@ -22,8 +22,8 @@ from typing import IO
 from stream.clock import Clock
 from stream.errors import SinkError
 from stream.frame import Frame, Size
-from stream.sink import Sink
-from stream.sources.reconnecting import fit
+from stream.geometry import fit
+from stream.sinks.base import Sink
 from stream.stats import Stats
 
 logger = logging.getLogger(__name__)

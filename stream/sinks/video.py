@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from stream.errors import SinkError
 from stream.frame import Frame, Size
-from stream.media.publishing import PartFile, sink_errors
-from stream.sink import Sink, VideoEncoding
+from stream.media.part_file import PartFile, sink_errors
+from stream.media.sound import Sound
+from stream.sinks.base import Sink, VideoEncoding
 from stream.sinks.encoding import plan_encoding
 from stream.sinks.muxing import Muxer
-from stream.sound import Sound
-from stream.source import VideoInfo
+from stream.video_info import VideoInfo
 
 LIVE_BACKLOG = 12
 """Half a second of a live session: an encoder pauses that long at a key frame on a busy machine."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from stream.devices import VideoDevice, video_devices
 from stream.errors import SinkError
 from stream.frame import Frame, Size
-from stream.sink import Sink
-from stream.sources.reconnecting import fit
+from stream.geometry import fit
+from stream.sinks.base import Sink
 
 INSTALL = "install it with pip install 'allaprima[vcam]'"
 

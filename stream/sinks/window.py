@@ -1,4 +1,4 @@
-"""WindowSink: the preview window, by OpenCV's highgui; its keys change the look.
+"""WindowSink: the preview window, by OpenCV's highgui. What its keys do is told by who opens it.
 
 Only the main thread may touch it. highgui aborts the whole process where it cannot reach a
 display, so the display is asked first, and highgui is not touched before the first frame.
@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -19,19 +19,15 @@ from numpy.typing import NDArray
 
 from stream import geometry
 from stream.clock import Clock
-from stream.controls import Controls
 from stream.errors import SinkError
 from stream.frame import Frame, Size
-from stream.sink import Sink
+from stream.sinks.base import Sink
 from stream.sinks.hud import draw_hud
-from stream.stats import Stats
 
 TITLE = "Alla Prima"
 IDLE_MS = 5
 """How long events are waited for while no frame comes."""
 
-ESCAPE = 27
-NUDGE = 0.05
 LEAST_SIDE_PX = 64
 OPENING_HEIGHT_PX = 540
 """A small picture is shown larger; the user may change it."""
@@ -41,44 +37,15 @@ X_SOCKETS = Path("/tmp/.X11-unix")
 X_PORT = 6000
 X_TIMEOUT_S = 2.0
 
-KEYS = (
-    ("q", "quit"),
-    ("n", "next style"),
-    ("b", "bypass"),
-    ("f", "freeze"),
-    ("s", "split"),
-    ("- +", "strength"),
-    ("[ ]", "stability"),
-    ("h", "hide this"),
-)
-"""What the HUD tells of the keyboard."""
-
-
-def key_actions(controls: Controls) -> dict[int, Callable[[], None]]:
-    """Key code -> what it does."""
-    actions: dict[str, Callable[[], None]] = {
-        "q": controls.quit,
-        "n": controls.next_style,
-        "p": lambda: controls.next_style(-1),
-        "s": lambda: controls.toggle("split"),
-        "f": lambda: controls.toggle("freeze"),
-        "b": lambda: controls.toggle("bypass"),
-        "h": lambda: controls.toggle("hud"),
-        "+": lambda: controls.nudge_strength(NUDGE),
-        "=": lambda: controls.nudge_strength(NUDGE),
-        "-": lambda: controls.nudge_strength(-NUDGE),
-        "]": lambda: controls.nudge_stability(NUDGE),
-        "[": lambda: controls.nudge_stability(-NUDGE),
-    }
-    return {ESCAPE: controls.quit} | {ord(key): action for key, action in actions.items()}
-
 
 class WindowSink(Sink):
     """Shows frames and reads keys. Only for the main thread.
 
     Args:
-        controls: What the keys change, and what the HUD tells of.
-        stats: Figures for the HUD.
+        key_actions: Key code -> what it does.
+        on_closed: Called when the user closes the window.
+        hud_lines: What is written over the picture: lines at its top, the last at its bottom;
+            nothing is drawn where there are none.
         mirrored: Show it as a mirror does; the text stays readable.
 
     Raises:
@@ -90,18 +57,19 @@ class WindowSink(Sink):
 
     def __init__(
         self,
-        controls: Controls,
-        stats: Stats,
+        key_actions: Mapping[int, Callable[[], None]],
+        on_closed: Callable[[], None],
+        hud_lines: Callable[[], Sequence[str]] = tuple,
         *,
         mirrored: bool = False,
         clock: Clock | None = None,
     ) -> None:
         refuse_without_display()
         self.notes: list[str] = []
-        self._controls = controls
-        self._stats = stats
         self._mirrored = mirrored
-        self._actions = key_actions(controls)
+        self._key_actions = key_actions
+        self._on_closed = on_closed
+        self._hud_lines = hud_lines
         self._clock = clock or Clock()
         self._never = threading.Event()
         self._is_open = False
@@ -140,8 +108,9 @@ class WindowSink(Sink):
         data = frame.data[:, ::-1] if self._mirrored else frame.data
         data = geometry.resize(np.ascontiguousarray(data), self._inner_size(frame.size))
         bgr = np.asarray(cv2.cvtColor(data, cv2.COLOR_RGB2BGR), dtype=np.uint8)
-        if self._controls.look.hud:
-            draw_hud(bgr, self._controls, self._stats, KEYS)
+        lines = self._hud_lines()
+        if lines:
+            draw_hud(bgr, lines)
         return bgr
 
     def _inner_size(self, size: Size) -> Size:
@@ -154,12 +123,12 @@ class WindowSink(Sink):
 
     def _answer(self, key: int) -> None:
         if key >= 0:
-            action = self._actions.get(key & 0xFF)
+            action = self._key_actions.get(key & 0xFF)
             if action is not None:
                 action()
         if not _is_visible():
             self._closed = True  # or the next frame would open another
-            self._controls.quit()
+            self._on_closed()
 
 
 def _is_visible() -> bool:

@@ -1,3 +1,53 @@
-"""Where frames come from, a class a file; `stream.source.open_source` chooses among them."""
+"""Where frames come from: a class a file. `open_source` chooses among them by a spec.
 
-import cv2  # noqa: F401  before av: each brings an xcb, and only OpenCV's opens windows
+spec                         source
+---------------------------  ------------------------------
+clip.mp4, any video file     stream.sources.video.VideoSource
+testsrc[=size=640x360:...]   the same, from a lavfi generator
+folder/ of pictures, *.png   stream.sources.images.ImageSource
+picture.png                  the same, one frame
+"""
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+from stream.sources.base import Source
+from stream.video_info import IMAGE_SUFFIXES
+
+GENERATOR = re.compile(r"testsrc2?(=|$)")
+"""The test patterns of lavfi that are offered as a source."""
+
+
+def open_source(spec: str | Path, *, rate: Fraction | float | None = None) -> Source:
+    """The source that a spec names (see the table above).
+
+    Args:
+        spec: A video file, a folder of pictures, a pattern such as ``shots/*.png``, a picture, or
+            ``testsrc``/``testsrc2`` with lavfi's options.
+        rate: Frames a second of a folder of pictures, 24 by default; a video has its own.
+
+    Raises:
+        SourceError: There is nothing of that name, or nothing that can be read.
+        ValueError: `rate` is not positive, or the spec names a video, which has its own.
+    """
+    text = str(spec)
+    path = Path(spec)
+    if rate is not None and rate <= 0:
+        raise ValueError(f"got rate={rate}, expected more than 0")
+    pictures = path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES or _is_pattern(path)
+    if pictures:
+        from stream.sources.images import ImageSource
+
+        return ImageSource(path, rate=rate)
+    if rate is not None:
+        raise ValueError(f"got rate={rate} for {text}, expected none: a video has its own")
+    from stream.sources.video import VideoSource
+
+    if GENERATOR.match(text) and not path.exists():
+        return VideoSource(generator=text)
+    return VideoSource(path)
+
+
+def _is_pattern(path: Path) -> bool:
+    return any(sign in str(path) for sign in "*?[") and not path.exists()

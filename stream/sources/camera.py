@@ -7,7 +7,6 @@ that comes is the one that counts, and the rate is measured, because drivers lie
 
 import errno
 import os
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +18,11 @@ import cv2
 import numpy as np
 
 from stream.clock import Clock
+from stream.devices import SYSFS, camera_names
 from stream.errors import SourceError
 from stream.frame import Frame, Size
-from stream.source import Source, VideoInfo
+from stream.sources.base import Source
+from stream.video_info import VideoInfo
 
 TIME_BASE = Fraction(1, 1_000_000)
 LOST_AFTER_READS = 3
@@ -36,8 +37,6 @@ SELECT_TIMEOUT_S = 2
 MEASURED_AFTER_S = 5.0
 RATE_LIE_SHARE = 0.1
 """A measured rate that differs by more than this from what the driver says is worth a note."""
-
-SYSFS = Path("/sys/class/video4linux")
 
 
 class Capture(Protocol):
@@ -200,20 +199,6 @@ def find_camera(name: str, sysfs: Path = SYSFS) -> int | str:
             return path
     there = ", ".join(names.values()) or "none"
     raise SourceError(f"There is no camera called {name!r}; there is: {there}.")
-
-
-def camera_names(sysfs: Path = SYSFS) -> dict[str, str]:
-    """Device path -> name of every video device that Linux knows; empty elsewhere."""
-    if not sysfs.is_dir():
-        return {}
-    nodes = sorted(
-        sysfs.iterdir(), key=lambda node: [int(n) for n in re.findall(r"\d+", node.name)]
-    )
-    return {
-        f"/dev/{node.name}": (node / "name").read_text(encoding="utf-8").strip()
-        for node in nodes
-        if (node / "name").is_file()
-    }
 
 
 def refuse_unusable(device: int | str) -> None:

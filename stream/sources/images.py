@@ -9,7 +9,8 @@ import numpy as np
 
 from stream.errors import SourceError
 from stream.frame import Frame, Size
-from stream.source import IMAGE_SUFFIXES, Source, VideoInfo
+from stream.sources.base import Source
+from stream.video_info import IMAGE_SUFFIXES, VideoInfo
 
 DEFAULT_RATE = Fraction(24)
 """Frames a second of a folder of pictures."""

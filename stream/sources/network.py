@@ -26,15 +26,16 @@ from stream.clock import Clock, Pacer
 from stream.errors import SourceError
 from stream.frame import Frame
 from stream.media import colour
+from stream.media.connection_errors import explain
 from stream.media.orientation import Orientation
-from stream.sound import Sound
-from stream.source import Source, VideoInfo
-from stream.sources.conversion import RgbConverter, refuse_hdr
-from stream.sources.explaining import explain
-from stream.sources.fetching import NO_REUSE, Fetcher, is_playlist
-from stream.sources.hearing import SoundDecoder
+from stream.media.sound import Sound
+from stream.sources.base import Source
 from stream.sources.opening import best_video_stream
+from stream.sources.rgb_conversion import RgbConverter, refuse_hdr
+from stream.sources.segments import NO_REUSE, Fetcher, is_playlist
+from stream.sources.sound_decoding import SoundDecoder
 from stream.trust import tls_options
+from stream.video_info import VideoInfo
 
 logger = logging.getLogger(__name__)
 

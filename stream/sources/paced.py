@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from stream.clock import Clock, Pacer
 from stream.frame import Frame
-from stream.sound import Sound
-from stream.source import Source
-from stream.sources.hearing import FileSound, has_sound
+from stream.media.sound import Sound
+from stream.sources.base import Source
+from stream.sources.sound_decoding import FileSound, has_sound
 
 
 class PacedSource(Source):

@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream import geometry
 from stream.clock import Clock
 from stream.errors import SourceError
 from stream.frame import Frame, Size
-from stream.sound import Sound
-from stream.source import Source
+from stream.geometry import fit
+from stream.media.sound import Sound
+from stream.sources.base import Source
 from stream.stats import Stats
 
 logger = logging.getLogger(__name__)
@@ -240,19 +240,6 @@ class ReconnectingSource(Source):
         if self._inner is not None:
             self._inner.close()
             self._inner = None
-
-
-def fit(data: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """The picture at this size, undistorted, with dark bars where its shape differs."""
-    height, width = data.shape[:2]
-    if (width, height) == size:
-        return data
-    scale = min(size[0] / width, size[1] / height)
-    inner = max(1, round(width * scale)), max(1, round(height * scale))
-    fitted = np.zeros((size[1], size[0], 3), np.uint8)
-    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    fitted[top : top + inner[1], left : left + inner[0]] = geometry.resize(data, inner)
-    return fitted
 
 
 def card(size: Size, text: str) -> NDArray[np.uint8]:

@@ -17,7 +17,8 @@ import numpy as np
 
 from stream.errors import SourceError
 from stream.frame import Frame, Size
-from stream.source import Source, VideoInfo
+from stream.sources.base import Source
+from stream.video_info import VideoInfo
 
 SPEC = re.compile(r"screen(:(?P<size>\d+x\d+)(\+(?P<x>\d+)\+(?P<y>\d+))?)?")
 RATE = 24.0
@@ -102,4 +103,4 @@ def _command(spec: str, rate: float) -> list[str]:
         )
     place = f"{display}+{match['x'] or 0},{match['y'] or 0}"
     size = [match["size"]] if match["size"] else []
-    return [sys.executable, "-m", "stream.grab", place, f"{rate:g}", *size]
+    return [sys.executable, "-m", "stream.sources.screen_process", place, f"{rate:g}", *size]

@@ -24,12 +24,13 @@ from stream.media import colour
 from stream.media.demuxing import Continuity
 from stream.media.orientation import Orientation
 from stream.media.timeline import Timeline
-from stream.source import Source, VideoInfo
-from stream.sources.conversion import RgbConverter, refuse_hdr
+from stream.sources.base import Source
 from stream.sources.decoding import CODECS_WITH_HIDDEN_FRAMES, Damage, decoded_frames
 from stream.sources.deinterlacing import Deinterlacer
 from stream.sources.opening import best_video_stream, open_generator, open_video
 from stream.sources.probing import ends_exactly, promised_end, promised_frames, stream_start_s
+from stream.sources.rgb_conversion import RgbConverter, refuse_hdr
+from stream.video_info import VideoInfo
 
 DEFAULT_RATE = Fraction(25)
 """Frames a second where neither the container nor the codec says."""

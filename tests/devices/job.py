@@ -16,10 +16,10 @@ from wrong_states import (
 
 from models import Style
 from stream.clock import Clock
-from stream.controls import Controls, Look
 from stream.devices import video_devices
-from stream.live import LiveSession
-from stream.live_source import LiveInput, open_live_source
+from stream.live.controls import Controls, Look
+from stream.live.inputs import LiveInput, open_live_source
+from stream.live.session import LiveSession
 from stream.sinks.virtual_camera import VirtualCameraSink
 from stream.sources.camera import CameraMode, CameraSource
 from stream.stats import Stats

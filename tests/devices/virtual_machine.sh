@@ -54,7 +54,7 @@ done
 \$b mount -t overlay -o lowerdir=/host,upperdir=/over/upper,workdir=/over/work o /new
 \$b mount --bind /dev /new/dev; \$b mount -t proc p /new/proc; \$b mount -t sysfs s /new/sys
 \$b mkdir -p /new/dev/shm; \$b mount -t tmpfs t /new/dev/shm; \$b ip link set lo up
-PYTHONPATH=$vm/extra:$top:$top/tests OMP_NUM_THREADS=1 \$b chroot /new $python $here/job.py
+PYTHONPATH=$vm/extra:$top:$top/tests/support OMP_NUM_THREADS=1 \$b chroot /new $python $here/job.py
 echo "the job ended with \$?"
 \$b poweroff -f
 INIT

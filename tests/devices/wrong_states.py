@@ -13,8 +13,8 @@ import numpy as np
 import pyvirtualcam
 
 from stream.clock import Clock
+from stream.command.doctor import Machine, check_cameras, check_virtual_camera
 from stream.devices import VideoDevice, video_devices
-from stream.doctor import Machine, check_cameras, check_virtual_camera
 from stream.errors import SinkError, SourceError
 from stream.frame import Frame, Size
 from stream.sinks.virtual_camera import VirtualCameraSink

@@ -1,0 +1,242 @@
+"""Several frames at a time on a CPU, each on a core of its own. For files: each takes longer, but
+no core waits for another, as the threads of one small network do after every layer.
+
+    data ──► encode ──► body, each LCM step ──► decode ──► data        one lane, of as many as cores
+
+A lane is a chain of OpenVINO's requests: what one gives, its callback hands to the next, in threads
+of OpenVINO. What comes out is what the networks one by one give, on one thread.
+"""
+
+import logging
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.acceleration.cpu.openvino import OpenVinoCall, Request
+from models.acceleration.split_predictor import SplitPredictor
+from models.conditioning import Conditioning
+from models.engine import Engine
+from models.errors import in_short
+from models.painter import Painting
+from models.schedule import Schedule, add_noise, consistency
+
+MOST_LANES = 8
+"""Frames at a time; each takes memory, and by then the stream around them is what takes longest."""
+
+CHECK_S = 2.0
+"""How often a wait looks whether what it waits for has failed."""
+
+
+class SideBySide:
+    """`Painter` of whole frames side by side. Not thread-safe.
+
+    Args:
+        engine: Of networks that run on OpenVINO: `OpenVinoCall`s, with a `SplitPredictor`.
+        count: Frames at a time.
+    """
+
+    def __init__(self, engine: Engine, count: int) -> None:
+        self.in_flight = count
+        self._engine = weakref.proxy(engine)  # which holds this
+        self._shape: tuple[int, ...] = ()
+        self._lanes: deque[Lane] = deque()
+        # no callback may come when Python is gone
+        weakref.finalize(self, _wait_for_all, self._lanes)
+
+    def begin(
+        self,
+        data: NDArray[np.uint8],
+        noise: Tensor,
+        conditioning: Conditioning,
+        schedule: Schedule,
+    ) -> Painting:
+        """As `Engine.begin`, of one frame; waits if as many are on their way.
+
+        Where OpenVINO refuses this size, the engine paints without from then on.
+        """
+        run = self._run(data, noise, conditioning, schedule)
+        if data.shape != self._shape:
+            try:
+                self._make_lanes(run, data.shape)
+            except RuntimeError as err:
+                engine: Engine = self._engine
+                engine.note(f"frames are painted one by one, not side by side: {in_short(err)}")
+                engine.relay = None
+                return engine.begin(data, noise, conditioning, schedule)
+        lane = self._lanes[0]
+        self._lanes.rotate(-1)
+        return lane.begin(run)
+
+    def close(self) -> None:
+        """Wait for what is on its way."""
+        _wait_for_all(self._lanes)
+
+    def _run(
+        self,
+        data: NDArray[np.uint8],
+        noise: Tensor,
+        conditioning: Conditioning,
+        schedule: Schedule,
+    ) -> "Run":
+        engine: Engine = self._engine
+        predictor = engine.networks.predict
+        assert isinstance(predictor, SplitPredictor)
+        cond = engine.timestep_cond(conditioning, schedule)
+        added = engine.added(conditioning, (data.shape[1], data.shape[0]), batch=1)
+        held = [
+            predictor.held(schedule.timesteps[k : k + 1], conditioning.prompt_embeds, cond, added)
+            for k in range(len(schedule.steps))
+        ]
+        return Run(engine, engine.to_image(data), noise, schedule, held)
+
+    def _make_lanes(self, run: "Run", shape: tuple[int, ...]) -> None:
+        """Lanes for frames of this shape in place of those there were."""
+        engine: Engine = self._engine
+        latents = torch.zeros(1, *engine.latent_shape((shape[1], shape[0])))
+        self.close()
+        self._lanes.clear()
+        self._shape = ()
+        predictor = engine.networks.predict
+        assert isinstance(predictor, SplitPredictor)
+        count = self.in_flight
+        encoders = _side_by_side(engine.networks.encode, (run.image,), count)
+        # a body's callback starts the body of the next step, which cannot be its own request
+        seen = engine.seen(latents, latents)
+        bodies = _side_by_side(predictor.body, (seen, *run.held[0]), count, each=2)
+        decoders = _side_by_side(engine.networks.decode, (latents,), count)
+        for k in range(count):
+            self._lanes.append(Lane(encoders[k], (bodies[k], bodies[count + k]), decoders[k]))
+        self._shape = shape
+        engine.note(f"paints {count} frames side by side, one thread each", logging.INFO)
+
+
+def _side_by_side(
+    call: object, inputs: tuple[Tensor, ...], count: int, each: int = 1
+) -> list[Request]:
+    assert isinstance(call, OpenVinoCall)
+    return call.side_by_side(inputs, count, each)
+
+
+def _wait_for_all(lanes: deque["Lane"]) -> None:
+    for lane in lanes:
+        lane.wait()
+
+
+class Run:
+    """What one frame needs on its way.
+
+    Attributes:
+        image: (1, 3, H, W), the frame.
+        frame: Its latents (1, C, h, w), as the next step sees them; set when it is encoded.
+        held: For each step, what the body is held to.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        image: Tensor,
+        noise: Tensor,
+        schedule: Schedule,
+        held: list[tuple[Tensor, ...]],
+    ) -> None:
+        self.engine, self.image, self.noise = engine, image, noise
+        self.schedule, self.held = schedule, held
+        self.frame = torch.empty(0)
+
+
+class Lane:
+    """Requests for one frame at a time."""
+
+    def __init__(self, encode: Request, bodies: tuple[Request, Request], decode: Request) -> None:
+        self._encode, self._bodies, self._decode = encode, bodies, decode
+        self._running = encode
+        self._done = threading.Event()
+        self._done.set()
+        self._painting: Picture | None = None
+
+    def begin(self, run: Run) -> Painting:
+        """Start a frame, once the one before has arrived."""
+        self.wait()
+        self._done = threading.Event()
+        picture = self._painting = Picture(self)
+        self._start(self._encode, (run.image,), partial(self._encoded, run, picture))
+        return picture
+
+    def wait(self) -> None:
+        """Until no frame is on its way; what failed is said by its picture alone."""
+        while not self._done.wait(CHECK_S):
+            try:
+                self._running.check()
+            except RuntimeError as err:
+                self._fail(err)
+
+    def _start(
+        self, request: Request, inputs: tuple[Tensor, ...], then: Callable[[Tensor], None]
+    ) -> None:
+        """Run a request; whatever its callback raises belongs to the picture."""
+
+        def guarded(output: Tensor) -> None:
+            try:
+                with torch.inference_mode():
+                    then(output)
+            except Exception as err:  # it would be lost in a thread of OpenVINO
+                self._fail(err)
+
+        self._running = request
+        request.start(inputs, guarded)
+
+    def _encoded(self, run: Run, picture: "Picture", latents: Tensor) -> None:
+        run.frame = latents
+        self._step(run, picture, 0, latents)
+
+    def _step(self, run: Run, picture: "Picture", index: int, denoised: Tensor) -> None:
+        if index == len(run.schedule.steps):
+            self._start(self._decode, (denoised,), partial(self._decoded, run, picture))
+            return
+        z_t = add_noise(denoised, run.noise[index], run.schedule.steps[index])
+        if index == 1:
+            run.frame = run.engine.repainted(run.frame, denoised)
+        seen = run.engine.seen(z_t, run.frame)
+        inputs = seen, *run.held[index]
+        then = partial(self._predicted, run, picture, index, z_t)
+        self._start(self._bodies[index % 2], inputs, then)
+
+    def _predicted(
+        self, run: Run, picture: "Picture", index: int, z_t: Tensor, prediction: Tensor
+    ) -> None:
+        step = run.schedule.steps[index]
+        denoised = consistency(prediction, z_t, step, run.schedule)
+        self._step(run, picture, index + 1, denoised)
+
+    def _decoded(self, run: Run, picture: "Picture", image: Tensor) -> None:
+        picture.data = run.engine.to_data(image)
+        self._done.set()
+
+    def _fail(self, err: Exception) -> None:
+        if self._painting is not None:
+            self._painting.error = err
+        self._done.set()
+
+
+class Picture:
+    """A picture to come."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.data: NDArray[np.uint8] | None = None
+        self.error: Exception | None = None
+        self._lane = lane
+
+    def __call__(self) -> NDArray[np.uint8]:
+        if self.data is None and self.error is None:
+            self._lane.wait()
+        if self.error is not None:
+            raise self.error
+        assert self.data is not None
+        return self.data

@@ -1,0 +1,207 @@
+"""A whole frame, bytes to bytes, as one function over fixed buffers.
+
+    data ──Opening──► latents ──noise, UNet body, step by step──► latents ──Closing──► data
+
+All that a frame reads lies in tensors that never move: another prompt, strength, guidance or seed
+is copied into the same memory. So what was captured of the function once (`graphs.py`) holds for
+every style of as many steps. The three networks come in as `Parts`, which may be replaced by the
+same made faster. Temporal state has no place in it: it is for frames painted each for itself.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from models.acceleration.split_predictor import SplitPredictor
+from models.conditioning import Conditioning, for_batch, guided
+from models.engine import Engine
+from models.schedule import Schedule, add_noise, consistency
+from models.steps import Step
+
+Shape = tuple[int, int, int]
+"""(batch, height, width) of frames."""
+
+Form = tuple[int, int, int]
+"""Steps, tokens, and calls of the UNet in one: 2 with guidance, else 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recipe:
+    """What frames are painted by beside their pixels; as `Engine.denoise` takes them."""
+
+    noise: Tensor
+    conditioning: Conditioning
+    schedule: Schedule
+
+    def is_same(self, other: "Recipe") -> bool:
+        """Whether it is made of the same objects: styles are replaced whole, never written to."""
+        return (
+            self.noise is other.noise
+            and self.conditioning is other.conditioning
+            and self.schedule is other.schedule
+        )
+
+    @property
+    def form(self) -> "Form":
+        """What must be equal for two recipes to share buffers."""
+        rows, tokens, _ = self.conditioning.prompt_embeds.shape
+        return self.schedule.num_inference_steps, tokens, rows
+
+
+class Opening(nn.Module):
+    """uint8 data (B, H, W, 3) -> scaled latents (B, C, h, w), float32.
+
+    Args:
+        encode: `Networks.encode`.
+    """
+
+    def __init__(self, encode: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.encode = encode
+
+    def forward(self, data: Tensor) -> Tensor:
+        return self.encode(data.permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous()
+
+
+class Closing(nn.Module):
+    """Scaled latents (B, C, h, w) -> uint8 data (B, H, W, 3), rounded and clamped.
+
+    Args:
+        decode: `Networks.decode`.
+    """
+
+    def __init__(self, decode: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.decode = decode
+
+    def forward(self, latents: Tensor) -> Tensor:
+        pixels = ((self.decode(latents) + 1) * 127.5).round().clamp(0, 255)
+        return pixels.permute(0, 2, 3, 1).to(torch.uint8).contiguous()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """The networks of a frame: an `Opening`, a `UNetBody`, a `Closing`, or what equals them."""
+
+    opening: Callable[..., Tensor]
+    body: Callable[..., Tensor]
+    closing: Callable[..., Tensor]
+
+
+def make_parts(engine: Engine) -> Parts:
+    """The networks of an engine whose UNet is split.
+
+    Raises:
+        ValueError: Its UNet is whole.
+    """
+    networks = engine.networks
+    body = _split(engine).body
+    return Parts(Opening(networks.encode), body, Closing(networks.decode))
+
+
+class FrameFunction:
+    """Paints the frames in `data` into `output`; both uint8 RGB (B, H, W, 3) on the device.
+
+    Not thread-safe.
+
+    Args:
+        engine: Its UNet must be split (`models.acceleration.rewrites.split`).
+        shape: (batch, height, width) of the frames.
+        recipe: The first one; later ones (`adopt`) must be of the same form.
+        parts: What computes; ``None`` takes the engine's own networks.
+
+    Raises:
+        ValueError: The engine's UNet is whole, or the size is no multiple of its `size_multiple`.
+    """
+
+    def __init__(
+        self, engine: Engine, shape: Shape, recipe: Recipe, parts: Parts | None = None
+    ) -> None:
+        self.parts = parts or make_parts(engine)
+        self.shape = shape
+        self._engine = engine
+        self._conditions = _split(engine).conditions
+        self._size = (shape[2], shape[1])
+        engine.latent_shape(self._size)
+        self.data = torch.zeros((*shape, 3), dtype=torch.uint8, device=engine.device)
+        self.output = torch.zeros_like(self.data)
+        self._schedule = recipe.schedule
+        self._form = recipe.form
+        self._held = [[tensor.clone() for tensor in held] for held in self._worked_out(recipe)]
+        self._scalars = _scalars(recipe.schedule).to(engine.device)
+        self._noise = recipe.noise[: recipe.schedule.num_inference_steps].clone()
+        self._guidance_scale = _guidance_scale(recipe).to(engine.device)
+
+    @torch.inference_mode()
+    def adopt(self, recipe: Recipe) -> None:
+        """Paint by another recipe from now on: copies into the same memory.
+
+        Raises:
+            ValueError: It is of another form; that is another function.
+        """
+        if recipe.form != self._form:
+            raise ValueError(f"got (steps, tokens, calls) {recipe.form}, expected {self._form}")
+        for places, tensors in zip(self._held, self._worked_out(recipe), strict=True):
+            for place, tensor in zip(places, tensors, strict=True):
+                place.copy_(tensor)
+        self._scalars.copy_(_scalars(recipe.schedule))
+        self._noise.copy_(recipe.noise[: len(self._held)])
+        self._guidance_scale.copy_(_guidance_scale(recipe))
+
+    @torch.inference_mode()
+    def run(self) -> None:
+        """Paint `data` into `output`; the host neither waits nor reads a number back."""
+        parts = self.parts
+        latents = frame = parts.opening(self.data)
+        for index, held in enumerate(self._held):
+            # numbers of this step as tensors: a capture keeps where they are, not what they are
+            step = Step(0, *cast(Any, self._scalars[index].unbind()))
+            z_t = add_noise(latents, self._noise[index], step)
+            frame = self._engine.repainted(frame, latents) if index == 1 else frame
+            seen = self._engine.seen(z_t, frame)
+            if self._form[2] == 2:
+                both = parts.body(torch.cat([seen, seen]), *held)
+                prediction = guided(both, self._guidance_scale)
+            else:
+                prediction = parts.body(seen, *held)
+            latents = consistency(prediction, z_t, step, self._schedule)
+        self.output.copy_(parts.closing(latents))
+
+    @property
+    def held_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the tensors that the body is given beside its latents."""
+        return [tuple(tensor.shape) for tensor in self._held[0]]
+
+    @torch.inference_mode()
+    def _worked_out(self, recipe: Recipe) -> Sequence[tuple[Tensor, ...]]:
+        """What the body holds in each step."""
+        engine, batch = self._engine, self.shape[0]
+        conditioning, schedule = recipe.conditioning, recipe.schedule
+        return [
+            self._conditions(
+                schedule.timesteps[index : index + 1],
+                for_batch(conditioning.prompt_embeds, batch),
+                engine.timestep_cond(conditioning, schedule),
+                engine.added(conditioning, self._size, batch=batch),
+            )
+            for index in range(schedule.num_inference_steps)
+        ]
+
+
+def _scalars(schedule: Schedule) -> Tensor:
+    """The numbers of the steps, (steps, 5), float32 on the host."""
+    return torch.tensor([step.scalars for step in schedule.steps])
+
+
+def _guidance_scale(recipe: Recipe) -> Tensor:
+    return torch.tensor(recipe.conditioning.guidance_scale or 1.0)
+
+
+def _split(engine: Engine) -> SplitPredictor:
+    predict = engine.networks.predict
+    if not isinstance(predict, SplitPredictor):
+        raise ValueError("got an engine with a whole UNet, expected a split one")
+    return predict

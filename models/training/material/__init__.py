@@ -1,0 +1,1 @@
+"""What is learned from: packages with photographs and clips, crops of them, painted pairs."""

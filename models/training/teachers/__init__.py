@@ -1,0 +1,1 @@
+"""The teachers: what paints a photograph in each look, so that the student can learn it."""

@@ -1,0 +1,1 @@
+"""The command `allaprima`: all that typer, rich and exit codes need, a file a command."""

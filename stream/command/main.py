@@ -1,0 +1,239 @@
+"""The command `allaprima`: what typer is told of each command, and where the program begins.
+
+    restyle ──► restyle.RestyleRun ──► stream.offline.restyler.Restyler
+    live    ──► live.LiveRun       ──► stream.live.runner.LiveRunner
+
+What is slow to import is imported inside the commands that need it.
+"""
+
+import logging
+import os
+import sys
+from types import TracebackType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from stream.command import live_options, restyle_options
+from stream.command import shared_options as shared
+from stream.command.exit_codes import ExitCode
+from stream.command.messages import say
+from stream.live.options import MAX_AGE_MS, TRANSITION_S
+from stream.stylizer.options import FPS_TARGET
+
+EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    name="allaprima",
+    help="Restyle moving pictures with latent consistency models.",
+    epilog=EPILOG,
+    context_settings=CONTEXT,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The entry point: a fault of ours ends in one sentence too, not in a traceback."""
+    if "--debug" not in sys.argv:
+        sys.excepthook = _say_unexpected
+    try:
+        typer.main.get_command(app)()
+    except SystemExit as end:
+        _leave_if_hanging(end.code)
+        raise
+
+
+def _leave_if_hanging(code: str | int | None) -> None:
+    """End the process at once where a thread still hangs in a library: Python's own end would
+    unload the library under its feet.
+    """
+    workers = sys.modules.get("stream.workers")
+    if workers is not None and workers.workers_left():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else ExitCode.UNEXPECTED)
+
+
+def _say_unexpected(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """What Python calls for an exception that nobody caught; it exits with code 1 by itself."""
+    say(
+        f"{kind.__name__}: {error} (this should not happen: run it again with --debug to see where)"
+    )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"allaprima {version('allaprima')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _allaprima(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Say the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Restyle moving pictures with latent consistency models."""
+
+
+@app.command(epilog=EPILOG)
+def restyle(
+    inputs: restyle_options.Inputs,
+    output: restyle_options.Output,
+    prompt: shared.Prompt = None,
+    strength: shared.Strength = None,
+    steps: shared.Steps = None,
+    guidance: shared.Guidance = None,
+    seed: shared.Seed = None,
+    stability: shared.Stability = None,
+    look_ahead: restyle_options.LookAhead = True,
+    every: restyle_options.Every = 1,
+    batch: restyle_options.Batch = 1,
+    model: shared.ModelName = "bundled",
+    lora: shared.Loras = None,
+    vae: shared.Vae = None,
+    offline: shared.Offline = False,
+    device: shared.Device = "auto",
+    compile: shared.Compile = "auto",
+    size: shared.ShortSide = None,
+    output_size: shared.OutputSize = "source",
+    fps_target: shared.FpsTarget = FPS_TARGET,
+    codec: shared.Codec = None,
+    crf: shared.Crf = None,
+    preset: shared.EncoderPreset = None,
+    overwrite: shared.Overwrite = False,
+    json: shared.JsonFile = None,
+    debug: shared.Debug = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Restyle videos or pictures: every frame, its time stamp and the sound are kept.
+
+    Options that are not given take the model's own defaults.
+    """
+    asked = restyle_options.from_words(dict(locals()))
+    _set_up_logging(debug)
+    from stream.command.restyle import RestyleRun
+
+    raise typer.Exit(RestyleRun(asked).code())
+
+
+@app.command(epilog=EPILOG)
+def live(
+    source: live_options.From = "camera",
+    to: live_options.To = None,
+    prompt: shared.Prompt = None,
+    strength: shared.Strength = None,
+    steps: shared.Steps = None,
+    guidance: shared.Guidance = None,
+    seed: shared.Seed = None,
+    stability: shared.Stability = None,
+    model: shared.ModelName = "bundled",
+    lora: shared.Loras = None,
+    vae: shared.Vae = None,
+    offline: shared.Offline = False,
+    device: shared.Device = "auto",
+    compile: shared.Compile = "auto",
+    size: shared.ShortSide = None,
+    output_size: shared.OutputSize = "source",
+    camera_size: live_options.CameraSize = None,
+    camera_rate: live_options.CameraRate = None,
+    loop: live_options.Loop = False,
+    audio: live_options.Audio = False,
+    audio_device: live_options.AudioDevice = None,
+    on_loss: live_options.OnLossOption = "hold",
+    insecure: live_options.Insecure = False,
+    mirror: live_options.Mirror = None,
+    governor: live_options.GovernorOption = "latency",
+    fps_target: live_options.HoldRate = FPS_TARGET,
+    max_age: live_options.MaxAge = MAX_AGE_MS,
+    duration: live_options.Duration = None,
+    transition: live_options.Transition = TRANSITION_S,
+    styles: live_options.Styles = None,
+    control: live_options.Control = None,
+    metrics_port: live_options.MetricsPort = None,
+    codec: shared.Codec = None,
+    crf: shared.Crf = None,
+    preset: shared.EncoderPreset = None,
+    overwrite: shared.Overwrite = False,
+    json: shared.JsonFile = None,
+    debug: shared.Debug = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Restyle a camera, a stream, the screen or a playing file, live."""
+    asked = live_options.from_words(dict(locals()))
+    _set_up_logging(debug)
+    from stream.command.live import LiveRun
+
+    raise typer.Exit(LiveRun(asked).code())
+
+
+@app.command()
+def models(json: shared.AsJson = False) -> None:
+    """List the models known by name: licence, size, and whether they are on this machine."""
+    from stream.command.listing import models_as_json, print_models
+
+    if json:
+        typer.echo(models_as_json(), nl=False)
+    else:
+        print_models(Console())
+
+
+@app.command()
+def styles() -> None:
+    """List the prompts that the bundled model knows; two in one prompt are mixed."""
+    from stream.command.listing import print_styles
+
+    print_styles(Console())
+
+
+@app.command()
+def devices(json: shared.AsJson = False) -> None:
+    """List the cameras and virtual cameras of this machine, with their modes."""
+    from stream.command.listing import as_json, print_devices
+    from stream.devices import video_devices
+
+    found = video_devices()
+    if json:
+        typer.echo(as_json(found), nl=False)
+    else:
+        print_devices(Console(), found)
+
+
+@app.command(epilog=EPILOG)
+def doctor(json: shared.AsJson = False) -> None:
+    """Check this machine, and say how to mend what is not well; exit code 7 if anything is not."""
+    from stream.command.doctor import examine
+    from stream.command.listing import as_json, print_findings
+
+    findings = examine()
+    if json:
+        typer.echo(as_json(findings), nl=False)
+    else:
+        print_findings(Console(), findings)
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(ExitCode.UNFIT)
+
+
+def _set_up_logging(debug: bool) -> None:
+    """Our own words at DEBUG, or nothing: what a user must know is in the report."""
+    if not debug:
+        logging.getLogger().addHandler(logging.NullHandler())
+        for library in ("DIFFUSERS", "TRANSFORMERS", "HF_HUB"):
+            os.environ.setdefault(f"{library}_VERBOSITY", "error")
+        return
+    from rich.logging import RichHandler
+
+    logging.basicConfig(handlers=[RichHandler(console=Console(stderr=True))], format="%(message)s")
+    for name in ("stream", "models"):
+        logging.getLogger(name).setLevel(logging.DEBUG)

@@ -1,0 +1,114 @@
+"""The command `allaprima restyle` around its runner: signals, progress, report, exit code."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from stream.command.exit_codes import EXIT_CODES, ExitCode
+from stream.command.messages import failed, say, tell_programs
+from stream.command.progress import DownloadProgress, FrameProgress
+from stream.command.signals import stop_signals
+from stream.errors import SourceError
+from stream.offline.jobs import Job, plan_jobs
+from stream.offline.options import RestyleOptions
+from stream.stylizer.options import STDOUT, option_names
+
+if TYPE_CHECKING:
+    from stream.offline.jobs import Outcome
+    from stream.offline.restyler import Restyler
+    from stream.video_info import VideoInfo
+
+
+class RestyleRun:
+    """One call of `allaprima restyle`: its jobs, and what became of them so far."""
+
+    def __init__(self, asked: RestyleOptions) -> None:
+        self._asked = asked
+        self._outcomes: list[Outcome] = []
+        self._codes: list[ExitCode] = []
+
+    def code(self) -> ExitCode:
+        """Restyle everything that was asked for; how it ended."""
+        try:
+            self._restyle_all()
+        except KeyboardInterrupt:
+            say("Stopped at once.")
+            self._codes.append(ExitCode.INTERRUPTED)
+        except tuple(EXIT_CODES) as err:
+            self._codes.append(failed(err))
+        try:
+            self._write_json()
+        except tuple(EXIT_CODES) as err:
+            self._codes.append(failed(err))
+        return self._verdict()
+
+    def _restyle_all(self) -> None:
+        from stream.offline.restyler import Restyler
+
+        with option_names():
+            self._asked.check()
+            jobs = plan_jobs(
+                self._asked.inputs, self._asked.output, overwrite=self._asked.overwrite
+            )
+        downloads = DownloadProgress(Console(stderr=True), quiet=self._asked.quiet)
+        restyler = Restyler(
+            self._asked, watch=self._watch, on_load=self._say_loading, on_download=downloads
+        )
+        restyler.check(jobs)
+        with stop_signals(restyler.stop), downloads, closing(restyler):
+            for job in jobs:
+                self._restyle(restyler, job, alone=len(jobs) == 1)
+                if restyler.stopped:
+                    break
+
+    def _restyle(self, restyler: "Restyler", job: Job, *, alone: bool) -> None:
+        """One job; an input that cannot be read does not keep the others from being restyled."""
+        try:
+            outcome = restyler.restyle(job)
+        except SourceError as err:
+            if alone:
+                raise
+            self._codes.append(failed(err))
+            return
+        self._outcomes.append(outcome)
+        self._codes.append(_code(outcome))
+        if not self._asked.quiet:
+            from stream.command.report import print_report
+
+            print_report(Console(stderr=self._asked.json == STDOUT), outcome)
+
+    def _say_loading(self) -> None:
+        console = Console(stderr=True)
+        if console.is_terminal and not self._asked.quiet:
+            console.print(f"Loading {self._asked.model} ...", markup=False, highlight=False)
+
+    def _verdict(self) -> ExitCode:
+        """One code for all jobs: what stopped them, else whether each, none or some succeeded."""
+        codes = set(self._codes)
+        stopped = [code for code in (ExitCode.INTERRUPTED, *EXIT_CODES.values()) if code in codes]
+        if len(codes) == 1:
+            return codes.pop()
+        return stopped[0] if stopped and stopped != [ExitCode.INPUT] else ExitCode.PARTIAL
+
+    @contextmanager
+    def _watch(self, job: Job, info: "VideoInfo") -> Iterator[Callable[[], None]]:
+        console = Console(stderr=True)
+        name = Path(job.source).name
+        with FrameProgress(console, name, info.frame_count, quiet=self._asked.quiet) as progress:
+            yield progress.advance
+
+    def _write_json(self) -> None:
+        """The report for programs, where it was asked for and there is something to say."""
+        from stream.command.report import as_json
+
+        if self._asked.json is not None and self._outcomes:
+            tell_programs(self._asked.json, as_json(self._outcomes))
+
+
+def _code(outcome: "Outcome") -> ExitCode:
+    if outcome.interrupted:
+        return ExitCode.INTERRUPTED
+    return ExitCode.PARTIAL if outcome.damaged else ExitCode.DONE

@@ -1,0 +1,56 @@
+"""The options of `allaprima restyle` alone, as typer is told of them. Imports nothing heavy."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Annotated, Any
+
+import typer
+
+from stream.command.shared_options import MACHINE, PAINT, whole_number
+from stream.offline.options import RestyleOptions
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="IN...", help="Video files, folders of pictures, pictures, or testsrc."),
+]
+Output = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="A video file, picture, folder/ of pictures or null; a folder for several inputs.",
+    ),
+]
+LookAhead = Annotated[
+    bool,
+    typer.Option(
+        "--look-ahead/--no-look-ahead",
+        help="Smooth each frame by those after it as well.",
+        rich_help_panel=PAINT,
+    ),
+]
+Every = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        parser=whole_number,
+        help="Paint one frame in N; make the others from those beside them.",
+        rich_help_panel=PAINT,
+    ),
+]
+Batch = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        parser=whole_number,
+        help="Paint N frames in one call of the model: more at a time, and more memory.",
+        rich_help_panel=MACHINE,
+    ),
+]
+
+
+def from_words(words: Mapping[str, Any]) -> RestyleOptions:
+    """The record of the command's parameters, by their names."""
+    named = {**words, "loras": words["lora"] or (), "encoder_preset": words["preset"]}
+    return RestyleOptions(**{field.name: named[field.name] for field in fields(RestyleOptions)})

@@ -1,0 +1,244 @@
+"""LiveStylizer: one live frame to one painted frame, as the look and the governor have it.
+
+    frame ─► stylizer of the size that the governor allows ─► cross-fade from the style before ─►
+
+It times each painting and tells the governor; the governor's decisions are logged. Starts no
+thread; made and called in the thread that may use torch. Called by `stream.live.session`.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stream.clock import Clock
+from stream.frame import Frame, Size
+from stream.geometry import OutputSize
+from stream.live.controls import Look
+from stream.live.governor import Effort, Governor, GovernorMode, make_rungs
+from stream.live.motion_carry import Carrier, Key, make_key
+from stream.stats import STILL, Stats
+from stream.stylizer.stylizer import Stylizer
+
+if TYPE_CHECKING:
+    from models import Engine, Style
+
+logger = logging.getLogger(__name__)
+
+REHEARSALS = 2
+"""Paintings of noise before the first frame: what is made at first use is made then."""
+
+EASE_S = 0.25
+"""Cross-fade where the governor changes how a picture is painted: another size or number of steps
+gives other strokes."""
+
+STALE_S = 1.0
+"""A painting older than this is no start for a cross-fade, unless that lasts longer: after a bypass
+it would be the ghost of another scene."""
+
+PERIOD_SLACK = 0.5
+"""Share of a frame period by which the next painting may come before its turn (capture jitter)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStylizerOptions:
+    """How to paint, apart from the look.
+
+    Attributes:
+        short_side_px: Short side the model paints at; ``None`` takes the model's native one.
+        output_size: ``"source"``, ``"model"`` (at the full short side), or (width, height).
+        fps_target: Frames a second that the governor holds.
+        governor: What it may give up.
+        sample_aspect_ratio: Width of a source pixel over its height.
+    """
+
+    short_side_px: int | None = None
+    output_size: OutputSize = "source"
+    fps_target: float = 24.0
+    governor: GovernorMode = "latency"
+    sample_aspect_ratio: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fade:
+    """A cross-fade that runs: from which picture, since when, for how long."""
+
+    key: Key
+    start_s: float
+    duration_s: float
+
+    def share(self, now_s: float) -> float:
+        """How much of the new picture shows, 0 to 1."""
+        return min(1.0, max(0.0, (now_s - self.start_s) / self.duration_s))
+
+
+class LiveStylizer:
+    """Paints the frames of one live stream. Not thread-safe; one per stream.
+
+    Args:
+        engine: The model.
+        look: What the stream starts with.
+    """
+
+    def __init__(
+        self,
+        engine: "Engine",
+        look: Look,
+        options: LiveStylizerOptions,
+        *,
+        clock: Clock,
+        stats: Stats,
+    ) -> None:
+        self._engine = engine
+        self._options = options
+        self._clock = clock
+        self._stats = stats
+        self._short_side_px = options.short_side_px or engine.native_size
+        self._style = look.style
+        self._full = self._make_stylizer(self._short_side_px, options.output_size)
+        self._stylizers = {self._short_side_px: self._full}
+        self._governor = Governor(self._rungs(look.style), 1 / options.fps_target)
+        self._last: Key | None = None
+        self._fade: Fade | None = None
+        self._carrier = Carrier()
+
+    @property
+    def effort(self) -> Effort:
+        """What the governor asks for now."""
+        return self._governor.effort
+
+    def output_size(self, source_size: Size) -> Size:
+        """The size of painted frames for frames of `source_size`."""
+        return self._full.sizes(source_size).output
+
+    def warm_up(self, source_size: Size, look: Look) -> None:
+        """Load and compile what the first frame would otherwise wait for."""
+        self._engine.warm_up(self._full.sizes(source_size).model)
+        rehearsal = Stylizer(
+            self._engine,
+            look.style,
+            short_side_px=self._short_side_px,
+            output_size=self._options.output_size,
+            stability=look.stability,
+            sample_aspect_ratio=self._options.sample_aspect_ratio,
+        )
+        width, height = source_size
+        random = np.random.default_rng(0)
+        for index in range(REHEARSALS):
+            data = random.integers(0, 256, (height, width, 3), np.uint8)
+            rehearsal.process(Frame(data, index, 1 / Fraction(self._options.fps_target)))
+
+    def is_due(self, frame: Frame) -> bool:
+        """Whether this frame is one to paint: one in every `Effort.every`, by capture time."""
+        if self._last is None or self.effort.every == 1:
+            return True
+        since_s = frame.captured_at_s - self._last.frame.captured_at_s
+        return since_s >= (self.effort.every - PERIOD_SLACK) / self._options.fps_target
+
+    def paint(self, frame: Frame, look: Look) -> Frame:
+        """The painted frame.
+
+        Raises:
+            ValueError: The frame's size differs from the first one's.
+            ModelError: The model failed.
+        """
+        start_s = self._clock.now_s()
+        if look.style != self._style:
+            self._change_style(look, frame, start_s)
+        effort = self.effort
+        stylizer = self._stylizer(effort.short_side_px, frame.size)
+        steps = min(look.style.num_inference_steps, effort.steps)
+        stylizer.style = replace(look.style, num_inference_steps=steps)
+        stylizer.stability = look.stability
+        rested = self._stats.count_of(STILL)
+        painted = stylizer.process(frame)[-1]
+        self._observe(start_s, has_painted=self._stats.count_of(STILL) == rested)
+        painted = self._faded(frame, painted)
+        self._last = make_key(frame, painted)
+        if self._fade is None and _repaints(effort, self.effort):
+            self._fade = Fade(self._last, self._clock.now_s(), EASE_S)
+        return painted
+
+    @property
+    def key(self) -> Key | None:
+        """The newest painting and what it was painted from."""
+        return self._last
+
+    def close(self) -> None:
+        """Let go of what the stylizers hold of the stream, and end what runs beside the engine."""
+        for stylizer in self._stylizers.values():
+            stylizer.reset()
+        self._engine.close()
+
+    def _rungs(self, style: "Style") -> tuple[Effort, ...]:
+        multiple_px = self._engine.size_multiple
+        steps = style.num_inference_steps
+        return make_rungs(self._options.governor, steps, self._short_side_px, multiple_px)
+
+    def _stylizer(self, short_side_px: int, source_size: Size) -> Stylizer:
+        """The one that paints at this size; all give out pictures of one size."""
+        stylizer = self._stylizers.get(short_side_px)
+        if stylizer is None:
+            stylizer = self._make_stylizer(short_side_px, self.output_size(source_size))
+            self._stylizers[short_side_px] = stylizer
+        return stylizer
+
+    def _make_stylizer(self, short_side_px: int, output_size: OutputSize) -> Stylizer:
+        return Stylizer(
+            self._engine,
+            self._style,
+            short_side_px=short_side_px,
+            output_size=output_size,
+            sample_aspect_ratio=self._options.sample_aspect_ratio,
+            stats=self._stats,
+        )
+
+    def _change_style(self, look: Look, frame: Frame, now_s: float) -> None:
+        if look.style.num_inference_steps != self._style.num_inference_steps:
+            self._governor.rebase(self._rungs(look.style))
+        self._style = look.style
+        self._governor.disturbed()
+        self._stats.count_event("style change")
+        if look.transition_s > 0 and self._last is not None:
+            age_s = frame.captured_at_s - self._last.frame.captured_at_s
+            is_stale = age_s > max(STALE_S, look.transition_s)
+            self._fade = None if is_stale else Fade(self._last, now_s, look.transition_s)
+
+    def _observe(self, start_s: float, *, has_painted: bool) -> None:
+        now_s = self._clock.now_s()
+        self._stats.record("paint", now_s - start_s)
+        # a picture shown again tells nothing of the machine
+        decision = self._governor.observe(now_s - start_s, now_s) if has_painted else None
+        self._stats.effort, self._stats.effort_level = str(self.effort), self._governor.level
+        if decision is None:
+            return
+        logger.info("governor: %s", decision)
+        worse = decision.after.cost() < decision.before.cost() or (
+            decision.after.every > decision.before.every
+        )
+        self._stats.count_event("governor down" if worse else "governor up")
+        after_px = decision.after.short_side_px
+        if after_px != decision.before.short_side_px and after_px in self._stylizers:
+            self._stylizers[after_px].reset()
+
+    def _faded(self, frame: Frame, painted: Frame) -> Frame:
+        if self._fade is None:
+            return painted
+        share = self._fade.share(self._clock.now_s())
+        if share >= 1 or self._fade.key.frame.size != painted.size:
+            self._fade = None
+            return painted
+        before = self._carrier.carry(self._fade.key, frame)
+        if before is None:
+            self._fade = None
+            return painted
+        mixed = cv2.addWeighted(painted.data, share, before, 1 - share, 0)
+        return painted.replace(np.asarray(mixed, dtype=np.uint8))
+
+
+def _repaints(before: Effort, after: Effort) -> bool:
+    """Whether a picture of the one effort is another than one of the other."""
+    return (before.short_side_px, before.steps) != (after.short_side_px, after.steps)

@@ -1,0 +1,101 @@
+"""LiveOptions: what `allaprima live` can be asked, and the checks that need no device."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from models import Style
+from stream.stylizer.options import EngineOptions, check_report
+
+ON_LOSS = ("hold", "card")
+GOVERNORS = ("off", "latency", "quality")
+MAX_AGE_MS = 150.0
+WINDOW = "window"
+TRANSITION_S = 0.5
+LONGEST_TRANSITION_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions(EngineOptions):
+    """Everything that `allaprima live` was asked; ``None`` = the model's or device's own.
+
+    Named as the command's parameters are, but for `loras`; `max_age` is in ms, `duration` in
+    seconds. `style_fields` are those of `Style` that were given.
+    """
+
+    source: str
+    to: Sequence[str] | None
+    style_fields: Mapping[str, Any]
+    output_size: str
+    camera_size: str | None
+    camera_rate: float | None
+    loop: bool
+    audio: bool
+    audio_device: str | None
+    on_loss: str
+    insecure: bool
+    mirror: bool | None
+    governor: str
+    fps_target: float
+    max_age: float
+    duration: float | None
+    codec: str | None
+    crf: int | None
+    preset: str | None
+    control: str | None
+    metrics_port: int | None
+    transition: float
+    styles: str | None
+    overwrite: bool
+    json: str | None
+    quiet: bool
+
+    @property
+    def outputs(self) -> list[str]:
+        """What `--to` names; the window where it was not given."""
+        return list(self.to or [WINDOW])
+
+    def style(self, default: Style) -> Style:
+        """`default` with everything that was given put in its place.
+
+        Raises:
+            ValueError: A value is outside its range.
+        """
+        return replace(default, **self.style_fields)
+
+    def check(self) -> None:
+        """Refuse what no model and no device could make right.
+
+        Raises:
+            ValueError: A value cannot be used (got and expected).
+        """
+        self.style(Style())
+        self.check_engine()
+        check_report(self.json, [self.source, *self.outputs])
+        self._check_words()
+        self._check_numbers()
+
+    def _check_words(self) -> None:
+        if self.governor not in GOVERNORS:
+            modes = ", ".join(GOVERNORS)
+            raise ValueError(f"got --governor {self.governor}, expected {modes}")
+        if self.on_loss not in ON_LOSS:
+            raise ValueError(f"got --on-loss {self.on_loss}, expected {' or '.join(ON_LOSS)}")
+        if not 0 <= self.transition <= LONGEST_TRANSITION_S:
+            raise ValueError(
+                f"got --transition {self.transition:g}, expected 0 to {LONGEST_TRANSITION_S:g}"
+            )
+        repeated = [spec for spec in self.outputs if self.outputs.count(spec) > 1]
+        if repeated and repeated[0] != "null":
+            raise ValueError(f"got --to {repeated[0]} twice, expected each output once")
+
+    def _check_numbers(self) -> None:
+        for name, value in (
+            ("fps-target", self.fps_target),
+            ("max-age", self.max_age),
+            ("duration", self.duration),
+            ("camera-rate", self.camera_rate),
+        ):
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"got --{name} {value:g}, expected more than 0")

@@ -1,0 +1,118 @@
+"""What opens one output of a live session from a spec. Starts no thread.
+
+spec                              sink
+--------------------------------  ---------------------------------------------------
+window                            stream.sinks.window.WindowSink
+rtmp://, rtsp://, udp://, tcp://  stream.sinks.network.NetworkSink
+live.m3u8                         the same: HLS
+virtualcam                        stream.sinks.virtual_camera.VirtualCameraSink
+pipewire                          stream.sinks.pipewire.PipeWireSink
+take.mp4, any video file          stream.sinks.video.VideoSink, tuned for speed
+null                              stream.sinks.null.NullSink
+"""
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+from stream.clock import Clock
+from stream.live.controls import Controls
+from stream.live.options import WINDOW
+from stream.sinks import names_video, open_sink
+from stream.sinks.base import NULL, Sink, VideoEncoding
+from stream.stats import Stats
+from stream.video_info import VideoInfo
+
+VIRTUAL_CAMERA = "virtualcam"
+PIPEWIRE = "pipewire"
+DEVICES = (WINDOW, VIRTUAL_CAMERA, PIPEWIRE)
+"""What a machine may lack; a session goes on without where it has another output."""
+
+PLAYLIST = ".m3u8"
+DEFAULT_RATE = Fraction(24)
+
+RECORDING = {
+    "libx264": VideoEncoding(preset="veryfast", crf=20),
+    "libvpx-vp9": VideoEncoding(crf=31, options={"deadline": "realtime", "cpu-used": "8"}),
+}
+"""By codec, at a fraction of its usual cost: the machine has a model to run beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOutputs:
+    """What the outputs of one session share.
+
+    Attributes:
+        info: The source's; its time base is the session's.
+        encoding: For recordings; what is ``None`` in it is chosen for speed.
+        overwrite: Whether a recording may replace a file.
+        mirrored: Whether the window is.
+        insecure: Certificates of encrypted streams are not checked.
+    """
+
+    info: VideoInfo
+    controls: Controls
+    stats: Stats
+    clock: Clock
+    encoding: VideoEncoding = field(default_factory=VideoEncoding)
+    overwrite: bool = False
+    mirrored: bool = False
+    insecure: bool = False
+
+
+def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
+    """
+    Raises:
+        SinkError: It cannot be opened, or exists, or there is no display.
+        ValueError: A quality or preset that the codec does not have.
+    """
+    if spec == WINDOW:
+        from stream.live.window import open_window
+
+        return open_window(
+            shared.controls, shared.stats, mirrored=shared.mirrored, clock=shared.clock
+        )
+    if "://" in spec or spec.lower().endswith(PLAYLIST):
+        from stream.sinks.network import NetworkSink
+
+        rate = shared.info.rate or DEFAULT_RATE
+        return NetworkSink(
+            spec,
+            rate=rate,
+            clock=shared.clock,
+            stats=shared.stats,
+            sound=shared.info.sound,
+            insecure=shared.insecure,
+        )
+    if spec == VIRTUAL_CAMERA:
+        from stream.sinks.virtual_camera import VirtualCameraSink
+
+        return VirtualCameraSink(rate=shared.info.rate or DEFAULT_RATE)
+    if spec == PIPEWIRE:
+        from stream.sinks.pipewire import PipeWireSink
+
+        rate = shared.info.rate or DEFAULT_RATE
+        return PipeWireSink(rate=rate, clock=shared.clock, stats=shared.stats)
+    if spec == NULL:
+        return open_sink(spec, info=shared.info)
+    return _open_recording(spec, shared)
+
+
+def _open_recording(spec: str, shared: LiveOutputs) -> Sink:
+    from stream.sinks.encoding import CONTAINERS
+    from stream.sinks.video import VideoSink
+
+    if not names_video(spec):
+        return open_sink(spec, info=shared.info, overwrite=shared.overwrite)
+    asked, container = shared.encoding, CONTAINERS.get(Path(spec).suffix.lower())
+    codec = asked.codec or (container.codec if container else "")
+    quick = RECORDING.get(codec, VideoEncoding())
+    encoding = replace(
+        quick,
+        codec=asked.codec,
+        crf=quick.crf if asked.crf is None else asked.crf,
+        preset=asked.preset or quick.preset,
+    )
+    return VideoSink(
+        spec, info=shared.info, encoding=encoding, overwrite=shared.overwrite, is_take=True
+    )

@@ -1,0 +1,254 @@
+"""LiveRunner: from the options of `allaprima live` to a running session. Prints nothing and
+installs nothing; `stream.command.live` does both around it.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from stream.addresses import shown
+from stream.clock import Clock
+from stream.errors import ControlError, SinkError, StreamError
+from stream.geometry import parse_output_size
+from stream.live.control_server import ControlServer
+from stream.live.controls import Controls, Look, NamedStyle
+from stream.live.governor import GovernorMode
+from stream.live.inputs import LiveInput, open_live_source, source_kind
+from stream.live.live_stylizer import LiveStylizer, LiveStylizerOptions
+from stream.live.metrics import MetricsServer
+from stream.live.options import LiveOptions
+from stream.live.outputs import DEVICES, LiveOutputs, open_live_sink
+from stream.live.session import TIME_BASE, LiveSession
+from stream.live.styles_file import read_styles
+from stream.sinks.base import Sink, VideoEncoding
+from stream.sources.base import Source
+from stream.sources.microphone import Microphone
+from stream.sources.reconnecting import OnLoss
+from stream.stats import Stats
+from stream.stylizer.options import option_names
+from stream.stylizer.stylizer import DEFAULT_STABILITY
+from stream.video_info import VideoInfo
+from stream.workers import interruptibly, meanwhile
+
+if TYPE_CHECKING:
+    from models import OnDownload
+
+
+class LiveRunner:
+    """Runs one live session as the options say. Not thread-safe, but for `stop`.
+
+    Args:
+        options: What was asked, checked.
+        on_load: Called when the model is about to be loaded, in another thread.
+        on_download: Told of what has to be fetched for it, in that thread.
+        on_ready: Called when the first painted picture has gone out, in another thread.
+        on_trouble: Told what was asked for and cannot be, where the rest runs on without it.
+    """
+
+    def __init__(
+        self,
+        options: LiveOptions,
+        *,
+        on_load: Callable[[], None] = lambda: None,
+        on_download: "OnDownload | None" = None,
+        on_ready: Callable[[], None] = lambda: None,
+        on_trouble: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self._options = options
+        self._on_load = on_load
+        self._on_download = on_download
+        self._on_ready = on_ready
+        self._on_trouble = on_trouble
+        self._clock = Clock()
+        self._session: LiveSession | None = None
+        self.stats = Stats(fps_target=options.fps_target, clock=self._clock)
+        self.stopped = False
+        self.failed_outputs: list[str] = []
+
+    def run(self) -> Stats:
+        """Run until the user, the source or the last output ends it.
+
+        Raises:
+            SourceError, SinkError, ModelError: The outside world.
+            OptionError: An option's value cannot be used.
+        """
+        options = self._options
+        with ExitStack() as on_failure:
+            with option_names():
+                parse_output_size(options.output_size)
+                wanted = self._input()
+            # what takes longest at a start; the thread that paints finds it done
+            meanwhile("import", _import_engine)
+            source = interruptibly(
+                "open", lambda: open_live_source(wanted, clock=self._clock, stats=self.stats)
+            )
+            on_failure.callback(source.close)
+            microphone = self._open_microphone()
+            if microphone is not None:
+                on_failure.callback(microphone.abandon)
+            elif options.audio and not source.has_sound:
+                self.stats.note(f"{shown(options.source)} gives no sound, so there is none.")
+            with option_names():
+                controls = self._controls()
+            services = self._open_services(controls)
+            for service in services:
+                on_failure.callback(service.abandon)
+            sound = source.has_sound or microphone is not None
+            with option_names():
+                sinks = self._open_sinks(source, controls, on_failure, sound=sound)
+            on_failure.pop_all()  # the session closes them, in its threads
+        session = LiveSession(
+            source,
+            lambda: self._make_painter(source.info, controls),
+            sinks,
+            controls=controls,
+            clock=self._clock,
+            stats=self.stats,
+            services=services if microphone is None else [*services, microphone],
+            max_age_s=options.max_age / 1e3,
+            duration_s=options.duration,
+            on_ready=self._on_ready,
+        )
+        self._session = session
+        if microphone is not None:
+            microphone.on_sound = session.hear
+        try:
+            return session.run()
+        finally:
+            self._session = None
+            self.failed_outputs += session.failed_sinks
+
+    def stop(self) -> bool:
+        """End the session properly; False if there is none to end, or it ends already. May be
+        called from a signal handler.
+        """
+        session, first = self._session, not self.stopped
+        self.stopped = True
+        if session is None or not first:
+            return False
+        session.stop()
+        return True
+
+    def _input(self) -> LiveInput:
+        options = self._options
+        size = None
+        if options.camera_size is not None:
+            parsed = parse_output_size(options.camera_size)
+            if isinstance(parsed, str):
+                raise ValueError(f"got --camera-size {parsed}, expected WxH, e.g. 1280x720")
+            size = parsed
+        on_loss = cast(OnLoss, options.on_loss)
+        sound = options.audio and options.audio_device is None
+        rate = options.camera_rate
+        return LiveInput(options.source, size, rate, options.loop, on_loss, sound, options.insecure)
+
+    def _controls(self) -> Controls:
+        from models import STYLES, Style
+
+        options = self._options
+        stability = DEFAULT_STABILITY if options.stability is None else options.stability
+        style = options.style(Style())
+        if options.styles is None:
+            styles = [NamedStyle(one.prompt, replace(style, prompt=one.prompt)) for one in STYLES]
+        else:
+            styles = read_styles(Path(options.styles), style)
+        return Controls(Look(style, stability, transition_s=options.transition), styles)
+
+    def _open_services(self, controls: Controls) -> list[ControlServer | MetricsServer]:
+        where, port = self._options.control, self._options.metrics_port
+        openers: list[Callable[[], ControlServer | MetricsServer]] = []
+        if where is not None:
+            openers.append(lambda: ControlServer(where, controls, self.stats))
+        if port is not None:
+            openers.append(lambda: MetricsServer(port, self.stats))
+        services = []
+        for open_service in openers:
+            try:
+                services.append(open_service())
+            except ControlError as err:
+                self._go_without(err)
+        return services
+
+    def _go_without(self, err: StreamError) -> None:
+        self.stats.note(str(err))
+        self._on_trouble(str(err))
+
+    def _open_microphone(self) -> Microphone | None:
+        device = self._options.audio_device
+        return None if device is None else interruptibly("open", lambda: Microphone(device))
+
+    def _open_sinks(
+        self, source: Source, controls: Controls, on_failure: ExitStack, *, sound: bool
+    ) -> list[tuple[str, Sink]]:
+        options = self._options
+        is_camera = source_kind(options.source) == "camera"
+        shared = LiveOutputs(
+            info=VideoInfo(
+                size=source.info.size,
+                time_base=TIME_BASE,
+                rate=source.info.rate or Fraction(options.fps_target).limit_denominator(1001),
+                sample_aspect_ratio=source.info.sample_aspect_ratio,
+                sound=sound,
+            ),
+            controls=controls,
+            stats=self.stats,
+            clock=self._clock,
+            encoding=VideoEncoding(options.codec, options.crf, options.preset),
+            overwrite=options.overwrite,
+            mirrored=is_camera if options.mirror is None else options.mirror,
+            insecure=options.insecure,
+        )
+        sinks, missing = [], []
+        for spec in options.outputs:
+            if os.path.exists(spec) and _is_same_file(spec, options.source):
+                raise SinkError(f"{spec} is the input; give the output another name with --to.")
+            try:
+                sink = open_live_sink(spec, shared)
+            except SinkError as err:
+                if spec not in DEVICES:
+                    raise
+                missing.append((spec, err))
+                continue
+            on_failure.callback(sink.abort)
+            sinks.append((shown(spec), sink))
+        if not sinks:
+            raise missing[0][1]
+        for spec, reason in missing:
+            self.failed_outputs.append(spec)
+            self._go_without(reason)
+        return sinks
+
+    def _make_painter(self, info: VideoInfo, controls: Controls) -> LiveStylizer:
+        """Load the model and warm it up; in the thread that paints."""
+        options = self._options
+        self._on_load()
+        with option_names():
+            engine = options.load_engine(self._on_download)
+            style = options.style(engine.default_style)
+            engine.encode_prompt(style)
+            controls.start_with(style)
+            return LiveStylizer(
+                engine,
+                controls.look,
+                LiveStylizerOptions(
+                    short_side_px=options.size,
+                    output_size=parse_output_size(options.output_size),
+                    fps_target=options.fps_target,
+                    governor=cast(GovernorMode, options.governor),
+                    sample_aspect_ratio=info.sample_aspect_ratio,
+                ),
+                clock=self._clock,
+                stats=self.stats,
+            )
+
+
+def _is_same_file(spec: str, other: str) -> bool:
+    return Path(other).exists() and Path(spec).samefile(other)
+
+
+def _import_engine() -> None:
+    from models import load_engine  # noqa: F401

@@ -1,0 +1,397 @@
+"""LiveSession: one live source through one painter into any number of sinks.
+
+                ┌─[·]─► paint: painter ──────────────┐             ┌─[·]─► write window (the caller)
+    capture ────┤                  │ newest painting ├─► presenter ┼─[·]─► write …
+                └─[·]─► move: carries it along ──────┘             └─[·]─► write …
+
+thread        touches only                  on an error
+------------  ----------------------------  ------------------------------------------------------
+capture       the source                    the session ends
+paint         torch, engine, painter        the session ends
+move          the newest painting           the session ends
+write NAME    one sink                      that sink is closed, the others go on
+the caller's  the window, if there is one   the same
+
+Every channel keeps the newest only. While the governor lets fewer frames be painted than are
+captured, `move` shows all of them, by carrying the newest painting along; otherwise it is idle.
+All threads are workers of `stream.offline.session`, the only file that starts any.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from functools import partial
+from typing import Protocol
+
+from stream.channel import Channel
+from stream.clock import Clock, wait_for
+from stream.errors import Closed, StreamError
+from stream.frame import Frame
+from stream.live.controls import Controls
+from stream.live.fan_out import FanOut, Outlet
+from stream.live.live_stylizer import LiveStylizer
+from stream.live.motion_carry import Carrier, MotionCarry
+from stream.live.presenter import Presenter
+from stream.media.sound import SOUND_RATE, Sound, SoundClock
+from stream.sinks.base import Sink
+from stream.sources.base import Source
+from stream.stats import Stats
+from stream.workers import Failures, Worker, feed, run_workers
+
+logger = logging.getLogger(__name__)
+
+TIME_BASE = Fraction(1, 90_000)
+"""Of every frame in a live session, whose pts is when it was captured."""
+
+MAX_AGE_S = 0.15
+
+NEWER = "newer frame"
+"""Why a frame is dropped where all is well."""
+
+IN_FLIGHT = 3
+"""Frames that may be on their way: one waits, one is painted, one is moved."""
+
+MAKER_LIMIT_S = 0.5
+"""How long is waited at the end for who reads and paints, before they are left behind: nothing
+depends on them any more, and one may be loading a model, or listening to a silent server."""
+
+WRITE_LIMIT_S = 60.0
+"""Likewise for a sink, which must end: a recording may have to be finished."""
+
+
+class Service(Protocol):
+    """Something that runs beside the session in a thread of its own: a control socket."""
+
+    name: str
+
+    def run(self) -> None:
+        """Work until `stop`."""
+
+    def stop(self) -> None:
+        """End `run`, from any thread; at once and also before it began."""
+
+
+class LiveSession:
+    """Runs a live stream until its end, a `stop`, or the death of its last sink; once.
+
+    `run` belongs to the main thread if a sink needs it, `stop` to any. Source and sinks are closed
+    by the session, in the threads that used them.
+
+    Args:
+        source: Read as fast as it gives frames.
+        make_painter: Loads the model; called in the thread that paints.
+        sinks: Name and sink of each output; at most one of the main thread.
+        controls: The look, live.
+        services: Run beside it.
+        max_age_s: A frame older than this is not written where a newer one waits.
+        duration_s: Stop by itself so many seconds after the first painted picture; ``None`` never
+            does.
+        on_ready: Called, in the thread that paints, when the first painted picture has gone out.
+        join_limit_s: How long is waited for a thread to end; ``None`` takes what suits each.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        make_painter: Callable[[], LiveStylizer],
+        sinks: Sequence[tuple[str, Sink]],
+        *,
+        controls: Controls,
+        clock: Clock | None = None,
+        stats: Stats | None = None,
+        services: Sequence[Service] = (),
+        max_age_s: float = MAX_AGE_S,
+        duration_s: float | None = None,
+        on_ready: Callable[[], None] = lambda: None,
+        join_limit_s: float | None = None,
+    ) -> None:
+        self._clock = clock or Clock()
+        self.stats = stats or Stats(clock=self._clock)
+        self._source = source
+        self._make_painter = make_painter
+        self._controls = controls
+        self._services = tuple(services)
+        self._duration_s = duration_s
+        self._on_ready = on_ready
+        self._join_limit_s = join_limit_s
+        outlets = [
+            Outlet(name, sink, clock=self._clock, stats=self.stats, max_age_s=max_age_s)
+            for name, sink in sinks
+        ]
+        self._fanout = FanOut(outlets)
+        self._window = next((one for one in outlets if one.sink.main_thread), None)
+        if sum(one.sink.main_thread for one in outlets) > 1:
+            raise ValueError("got several sinks of the main thread, expected at most one window")
+        self._presenter = Presenter(self._fanout, clock=self._clock, stats=self.stats)
+        self._tween = MotionCarry()
+        self._moving = threading.Event()
+        self._inbox: Channel[Frame] = Channel(1, leaky=True)
+        self._motion: Channel[Frame] = Channel(1, leaky=True)
+        self._sound_clock, self._microphone_clock = SoundClock(), SoundClock()
+        self._over = threading.Event()
+        self._ready = threading.Event()
+        self._begun = threading.Event()
+        self._failures = Failures()
+        self._first_s: float | None = None
+        self._previewed = False
+        self._started_at_s = 0.0
+        self._end_s: float | None = None
+        self._has_run = False
+
+    def run(self) -> Stats:
+        """Run until the end and return what was counted.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the sinks are closed properly first.
+            SourceError, SinkError, ModelError, …: What ended the session. A sink's failure does
+                so only if it was the last one; the others' are in `failed_sinks`.
+            StreamError: A sink did not end.
+            RuntimeError: It has run before.
+        """
+        if self._has_run:
+            raise RuntimeError("this session has run: make a new one for another run")
+        self._has_run = True
+        self._started_at_s = self._clock.now_s()
+        self._controls.on_quit = self.stop
+        makers, takers = self._workers()
+        shut_down = partial(self._shut_down, makers, takers)
+        run_workers([*makers, *takers], self._attend, shut_down, self._failures)
+        self.stats.count_unseen(NEWER)
+        self.stats.note(*self._source.notes)
+        self._failures.raise_first()
+        return self.stats
+
+    def stop(self) -> None:
+        """End properly: the sinks are finished. From any thread, or a signal handler."""
+        self._end()
+        self._ready.set()
+        self._source.interrupt()
+
+    @property
+    def failed_sinks(self) -> list[str]:
+        """Names of the sinks that failed; why is in the notes."""
+        return [one.name for one in self._fanout.outlets if one.failed]
+
+    def _workers(self) -> tuple[list[Worker], list[Worker]]:
+        """The threads that make frames, and those that take them."""
+
+        def maker(name: str, *steps: Callable[[], object]) -> Worker:
+            limit_s = self._join_limit_s or MAKER_LIMIT_S
+            return Worker(name, steps, self._failures, limit_s, must_end=False)
+
+        def taker(name: str, *steps: Callable[[], object]) -> Worker:
+            limit_s = self._join_limit_s or WRITE_LIMIT_S
+            return Worker(name, steps, self._failures, limit_s)
+
+        makers = [
+            maker("capture", self._capture, self._source.close, self._end_inputs),
+            maker("paint", self._paint, self._ready.set, self._motion.close),
+            maker("move", self._move, self._end),
+        ]
+        takers = [
+            taker(
+                f"write {one.name}",
+                partial(self._guarded, one, partial(feed, one.channel, one.write)),
+                partial(self._guarded, one, partial(self._finish, one)),
+            )
+            for one in self._fanout.outlets
+            if one is not self._window
+        ]
+        takers += [taker(one.name, one.run) for one in self._services]
+        return makers, takers
+
+    # The thread that captures
+
+    def _capture(self) -> None:
+        while not self._over.is_set():
+            start_s = self._clock.now_s()
+            frame = self._source.read()
+            if frame is None:
+                break
+            now_s = self._clock.now_s()
+            self.stats.record("read", now_s - start_s)
+            if not self._ready.is_set():
+                self._preview(frame.replace(frame.data, captured_at_s=now_s))
+                if not self._source.can_wait:
+                    self._source.sounds()  # of pictures that will not be
+                    continue
+                self._ready.wait()
+                now_s = self._clock.now_s()
+            self._take_in(frame, now_s)
+            self._listen(frame.time_s, now_s)
+
+    def _take_in(self, frame: Frame, now_s: float) -> None:
+        """Stamp a frame and give it to those who paint and move. Time starts at the first."""
+        if self._first_s is None:
+            self._first_s = now_s
+        pts = round((now_s - self._first_s) * TIME_BASE.denominator)
+        frame = frame.replace(
+            frame.data, pts=pts, time_base=TIME_BASE, duration=None, captured_at_s=now_s
+        )
+        self.stats.count_in(now_s)
+        self.stats.count_unseen(NEWER, IN_FLIGHT)
+        with suppress(Closed):
+            if not self._presenter.started:
+                self._preview(frame)
+            self._inbox.put(frame)
+            self._motion.put(frame)
+
+    def _preview(self, frame: Frame) -> None:
+        """Show a frame unpainted, to those who take such."""
+        if self._presenter.preview(frame) and not self._previewed:
+            self._previewed = True
+            self.stats.record("first preview", self._clock.now_s() - self._started_at_s)
+            logger.info("the first unpainted picture has gone out")
+
+    def _listen(self, media_s: float, now_s: float) -> None:
+        """Pass on the sound that came with a picture, which the source dates `media_s`."""
+        self._sound_clock.anchor(media_s, now_s - (self._first_s or 0.0))
+        for sound in self._source.sounds():
+            self._pass_on(self._sound_clock.place(sound))
+
+    def hear(self, sound: Sound) -> None:
+        """Take a piece of a microphone's sound, whose last sample is of now; from one thread."""
+        if self._first_s is not None:
+            now_s = self._clock.now_s() - self._first_s
+            self._microphone_clock.anchor(sound.end / SOUND_RATE, now_s)
+            self._pass_on(self._microphone_clock.place(sound))
+
+    def _pass_on(self, sound: Sound | None) -> None:
+        if sound is not None:
+            self._fanout.hear(sound)
+
+    def _end_inputs(self) -> None:
+        self._inbox.close()
+
+    # The thread that paints
+
+    def _paint(self) -> None:
+        painter = self._make_painter()
+        look = self._controls.look
+        painter.warm_up(self._source.info.size, look)
+        size = painter.output_size(self._source.info.size)
+        self._ready.set()
+        ready = False
+        for frame in self._inbox:
+            look = self._controls.look
+            if look.bypass or look.freeze:
+                self._moving.clear()
+                self._presenter.show(frame, None, look, size)
+            elif painter.is_due(frame):
+                painted = painter.paint(frame, look)
+                self._tween.key = painter.key
+                if painter.effort.every > 1:
+                    self._moving.set()
+                else:
+                    self._moving.clear()
+                    self._presenter.show(frame, painted.data, look, size)
+            if not ready and self._presenter.started:
+                ready = True
+                self._begin()
+        painter.close()
+
+    def _begin(self) -> None:
+        """The first painted picture has gone out."""
+        now_s = self._clock.now_s()
+        self.stats.record("first picture", now_s - self._started_at_s)
+        self._end_s = None if self._duration_s is None else now_s + self._duration_s
+        self._begun.set()
+        logger.info("the first painted picture has gone out")
+        self._on_ready()
+
+    # The thread that moves
+
+    def _move(self) -> None:
+        carrier = Carrier()
+        for frame in self._motion:
+            key = self._tween.key
+            if key is None or not self._moving.is_set():
+                continue
+            look = self._controls.look
+            with self.stats.stage("move"):
+                moved = carrier.carry(key, frame)
+            if moved is None:  # after a cut the old painting stands until there is a new one
+                moved = key.frame.data
+            if self._moving.is_set():
+                self._presenter.show(frame, moved, look, key.frame.size)
+
+    # The caller's thread
+
+    def _attend(self) -> None:
+        """Until the end: write the window, or wait."""
+        if self._window is None:
+            self._wait()
+            return
+        with self._guarding(self._window):
+            self._attend_window(self._window)
+        if self._window.failed:
+            self._wait()
+
+    def _wait(self) -> None:
+        wait_for(self._begun)
+        if self._end_s is None:
+            wait_for(self._over)
+        else:
+            self._clock.wait(self._over, self._end_s - self._clock.now_s())
+
+    def _attend_window(self, window: Outlet) -> None:
+        while not self._over.is_set():
+            if self._end_s is not None and self._clock.now_s() >= self._end_s:
+                return
+            frame = window.channel.poll()
+            if frame is None:
+                window.sink.idle()
+            else:
+                window.write(frame)
+
+    # Ends
+
+    def _end(self) -> None:
+        self._over.set()
+        self._begun.set()
+
+    def _guarded(self, outlet: Outlet, step: Callable[[], object]) -> None:
+        with self._guarding(outlet):
+            step()
+
+    @contextmanager
+    def _guarding(self, outlet: Outlet) -> Iterator[None]:
+        """A sink that fails is left out from now on; the last one to fail ends the session.
+
+        What no sink should raise is raised again when the session has ended.
+        """
+        try:
+            yield
+        except Exception as err:
+            outlet.failed = True
+            outlet.channel.close(discard=True)
+            is_last = all(one.failed for one in self._fanout.outlets)  # then it is raised besides
+            level = logging.WARNING if is_last else logging.ERROR
+            logger.log(level, "The output %s failed: %s", outlet.name, err)
+            self.stats.count_event(f"{outlet.name} failed")
+            self.stats.note(f"The output {outlet.name} failed: {err}")
+            if is_last:
+                self._end()
+            if is_last or not isinstance(err, (StreamError, ValueError, OSError)):
+                raise
+
+    def _finish(self, outlet: Outlet) -> None:
+        outlet.finish(aborted=outlet.failed)  # what was shown until a failure elsewhere is kept
+
+    def _shut_down(self, makers: list[Worker], takers: list[Worker]) -> None:
+        """Wake everybody and wait for them. May be repeated."""
+        self.stop()
+        self._inbox.close(discard=True)
+        self._motion.close(discard=True)
+        for worker in makers:
+            worker.join()
+        self._fanout.close()
+        for service in self._services:
+            service.stop()
+        if self._window is not None:
+            finish = partial(self._finish, self._window)
+            self._failures.guard(partial(self._guarded, self._window, finish))
+        for worker in takers:
+            worker.join()

@@ -1,0 +1,154 @@
+"""Jobs: which output each input becomes, and what became of it. Opens and loads nothing; the
+command calls it first, so that a wrong name costs no waiting.
+
+one input      OUT as it stands: a file, a folder/ of pictures, `null`
+several        OUT is a folder; each input keeps its name in there, in a container that can be
+               written (clip.mkv → OUT/clip.mkv, clip.mpg → OUT/clip.mp4, pictures/ → OUT/pictures/,
+               pictures/*.png → OUT/pictures/)
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from stream.errors import SinkError, SourceError
+from stream.sinks.base import NULL
+from stream.sources import GENERATOR
+from stream.stats import Stats
+from stream.video_info import IMAGE_SUFFIXES
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+DEFAULT_CONTAINER = ".mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One input and the output that it becomes; both are specs for `open_source`/`open_sink`."""
+
+    source: str
+    sink: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one input.
+
+    Attributes:
+        job: The input and its output.
+        stats: What the run counted and timed.
+        frames_expected: Frames that the input said it holds, ``None`` where it cannot say.
+        interrupted: The user stopped the run before the end of the input.
+        damaged: Something of the input could not be read and is missing in the output.
+    """
+
+    job: Job
+    stats: Stats
+    frames_expected: int | None = None
+    interrupted: bool = False
+    damaged: bool = False
+
+
+def plan_jobs(inputs: Sequence[str], output: str, *, overwrite: bool) -> list[Job]:
+    """Pair every input with its output; for several, make the folder that they go to.
+
+    Raises:
+        SourceError: An input is not there.
+        SinkError: An output would be written over an input, is there already (and `overwrite` is
+            not set), or its folder cannot be made.
+        ValueError: Two inputs would be written to one name, or several to what is named as a file.
+    """
+    for spec in inputs:
+        _check_present(spec)
+    jobs = [Job(inputs[0], output)]
+    if len(inputs) > 1:
+        _check_folder(output)
+        jobs = [Job(spec, _in_folder(output, spec)) for spec in inputs]
+    _check_distinct(jobs)
+    for job in jobs:
+        _check_free(job.sink, inputs, overwrite)
+    if len(jobs) > 1 and output != NULL:
+        _make_folder(Path(output))
+    return jobs
+
+
+def _check_folder(output: str) -> None:
+    names_file = PurePath(output).suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)
+    if names_file and not os.path.isdir(output) and not output.endswith(("/", "\\")):
+        raise ValueError(
+            f"got several inputs and -o {output}, expected a folder; they are not joined"
+        )
+
+
+def _in_folder(folder: str, spec: str) -> str:
+    if folder == NULL:
+        return NULL
+    path = Path(spec)
+    if path.is_dir():
+        return f"{Path(folder, path.resolve().name)}/"
+    if _is_pattern(spec):
+        return f"{Path(folder, path.parent.resolve().name)}/"
+    if not path.exists():
+        return str(Path(folder, spec.partition("=")[0] + DEFAULT_CONTAINER))
+    suffix = path.suffix.lower()
+    kept = suffix in VIDEO_SUFFIXES or suffix in IMAGE_SUFFIXES
+    return str(Path(folder, path.name if kept else path.stem + DEFAULT_CONTAINER))
+
+
+def _check_present(spec: str) -> None:
+    try:
+        is_there = Path(spec).exists()
+    except OSError as err:
+        raise SourceError(f"{spec} cannot be read ({err.strerror}); check the name.") from err
+    if not (is_there or _is_pattern(spec) or GENERATOR.match(spec)):
+        raise SourceError(f"There is no file or folder {spec}; check the name.")
+
+
+def _is_pattern(spec: str) -> bool:
+    return any(sign in spec for sign in "*?[") and not Path(spec).exists()
+
+
+def _check_distinct(jobs: Sequence[Job]) -> None:
+    taken: dict[PurePath, str] = {}
+    for job in jobs:
+        path = PurePath(job.sink)
+        if path in taken and job.sink != NULL:
+            raise ValueError(
+                f"got {taken[path]} and {job.source}, which would both become {job.sink}, expected "
+                "different names; restyle them one by one, each with its own -o"
+            )
+        taken[path] = job.source
+
+
+def _check_free(sink: str, inputs: Sequence[str], overwrite: bool) -> None:
+    path = Path(sink)
+    if sink == NULL or not os.path.exists(sink):  # where that cannot be told, writing will tell
+        return
+    for spec in inputs:
+        if Path(spec).exists() and path.samefile(spec):
+            raise SinkError(f"{sink} is an input; give the output another name with -o.")
+        if path.is_dir() and _is_of_pictures(spec) and path.samefile(Path(spec).parent):
+            raise SinkError(f"{sink} holds what is read; give another folder with -o.")
+    if path.is_file() and not overwrite:
+        raise SinkError(
+            f"{sink} is already there; add --overwrite to replace it, or give another name with -o."
+        )
+
+
+def _is_of_pictures(spec: str) -> bool:
+    """Whether an input is pictures that lie in the folder that its spec is in."""
+    is_picture = Path(spec).is_file() and Path(spec).suffix.lower() in IMAGE_SUFFIXES
+    return is_picture or (_is_pattern(spec) and Path(spec).parent.is_dir())
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError as err:
+        raise SinkError(
+            f"{folder} is a file, but several inputs need a folder; give one with -o FOLDER."
+        ) from err
+    except OSError as err:
+        raise SinkError(
+            f"The folder {folder} cannot be made ({err.strerror}); choose another one."
+        ) from err

@@ -1,0 +1,60 @@
+"""RestyleOptions: what `allaprima restyle` can be asked, and the checks that need no model."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from models import Style
+from stream.stylizer.options import STYLE_OPTIONS, EngineOptions, check_report
+
+MOST_IN_BATCH = 32
+"""Twice as many frames are held back, and a GPU has long been busy with fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestyleOptions(EngineOptions):
+    """Everything that `allaprima restyle` was asked; ``None`` = the model's own default."""
+
+    inputs: Sequence[str]
+    output: str
+    prompt: str | None
+    strength: float | None
+    steps: int | None
+    guidance: float | None
+    seed: int | None
+    look_ahead: bool
+    every: int
+    batch: int
+    output_size: str
+    fps_target: float
+    codec: str | None
+    crf: int | None
+    encoder_preset: str | None
+    overwrite: bool
+    json: str | None
+    quiet: bool
+
+    def style(self, default: Style) -> Style:
+        """`default` with everything that was given put in its place.
+
+        Raises:
+            ValueError: A value is outside its range.
+        """
+        given = {field: getattr(self, name) for field, name in STYLE_OPTIONS.items()}
+        return replace(default, **{k: v for k, v in given.items() if v is not None})
+
+    def check(self) -> None:
+        """Refuse what no model and no input could make right.
+
+        Raises:
+            ValueError: A value cannot be used (got and expected).
+        """
+        self.style(Style())
+        self.check_engine()
+        if self.every < 1:
+            raise ValueError(f"got --every {self.every}, expected 1 or more")
+        if not 1 <= self.batch <= MOST_IN_BATCH:
+            raise ValueError(f"got --batch {self.batch}, expected 1 to {MOST_IN_BATCH}")
+        if not 0 < self.fps_target < math.inf:
+            raise ValueError(f"got --fps-target {self.fps_target:g}, expected more than 0")
+        check_report(self.json, [*self.inputs, self.output])

@@ -1,0 +1,154 @@
+"""Restyler: from the options of the command line to finished outputs, one input after the other,
+with one engine. Prints nothing and installs nothing; `stream.command.main` does both around it.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stream.frame import Size
+from stream.geometry import output_sample_aspect_ratio, parse_output_size
+from stream.offline.jobs import Job, Outcome
+from stream.offline.options import RestyleOptions
+from stream.offline.session import Session
+from stream.sinks import names_video, open_sink
+from stream.sinks.base import Sink, VideoEncoding
+from stream.sinks.encoding import plan_encoding
+from stream.sources import open_source
+from stream.stats import Stats
+from stream.stylizer.options import option_names
+from stream.stylizer.stylizer import DEFAULT_STABILITY, Stylizer
+from stream.video_info import VideoInfo
+
+if TYPE_CHECKING:
+    from models import Engine, OnDownload
+
+Advance = Callable[[], None]
+"""Told of each finished frame."""
+
+Watch = Callable[[Job, VideoInfo], AbstractContextManager[Advance]]
+"""What is to be told of a job's frames, for as long as it runs."""
+
+
+class Restyler:
+    """Restyles inputs as the options say. Not thread-safe, but for `stop`.
+
+    The engine is loaded when the first input and output have been opened.
+
+    Args:
+        options: What was asked, checked.
+        watch: Opened for the time of each job.
+        on_load: Called when the engine is about to be loaded, which takes a while.
+        on_download: Told of what has to be fetched for it.
+    """
+
+    def __init__(
+        self,
+        options: RestyleOptions,
+        *,
+        watch: Watch,
+        on_load: Callable[[], None],
+        on_download: "OnDownload",
+    ) -> None:
+        self._options = options
+        self._encoding = VideoEncoding(options.codec, options.crf, options.encoder_preset)
+        self._watch = watch
+        self._on_load = on_load
+        self._on_download = on_download
+        self._engine: Engine | None = None
+        self._session: Session | None = None
+        self.stopped = False
+
+    def check(self, jobs: Iterable[Job]) -> None:
+        """Refuse what no encoder could do before anything is restyled.
+
+        Raises:
+            SinkError, OptionError: As `restyle`.
+        """
+        with option_names():
+            for job in jobs:
+                if names_video(job.sink):
+                    plan_encoding(Path(job.sink).suffix, self._encoding)
+
+    def restyle(self, job: Job) -> Outcome:
+        """Restyle one input to its end, or to a `stop`.
+
+        Raises:
+            SourceError, SinkError, ModelError: The outside world.
+            OptionError: An option's value cannot be used.
+        """
+        with ExitStack() as stack:
+            source = stack.enter_context(open_source(job.source))
+            with option_names():
+                engine = self._engine_for(job, source.info)
+                stylizer = self._make_stylizer(engine, source.info)
+                sizes = stylizer.sizes(source.info.size)
+                sink = stack.enter_context(self._open_sink(job, source.info, sizes.output))
+            if source.info.frame_count != 1:
+                # so that the first frames are as fast as the others
+                engine.warm_up(sizes.model, self._options.batch, ahead=True)
+            advance = stack.enter_context(self._watch(job, source.info))
+            session = Session(source, stylizer, sink, on_frame=lambda _: advance())
+            self._session = session
+            try:
+                stats = session.run()
+            finally:
+                self._session = None
+        return Outcome(job, stats, source.info.frame_count, self.stopped, source.damaged)
+
+    def stop(self) -> bool:
+        """End the running job early but properly; False if there is none to end, or it ends
+        already. May be called from a signal handler.
+        """
+        session, first = self._session, not self.stopped
+        self.stopped = True
+        if session is None or not first:
+            return False
+        session.stop()
+        return True
+
+    def close(self) -> None:
+        """End what runs beside the engine (a compiler)."""
+        if self._engine is not None:
+            self._engine.close()
+
+    def _engine_for(self, job: Job, info: VideoInfo) -> "Engine":
+        """The engine; loaded for the first job, once nothing is seen to be wrong with it."""
+        if self._engine is None:
+            options = self._options
+            parse_output_size(options.output_size)
+            self._open_sink(job, info, info.size).abort()
+            self._on_load()
+            self._engine = options.load_engine(self._on_download)
+            # A prompt that makes no sense is an option's fault, not the run's.
+            self._engine.encode_prompt(options.style(self._engine.default_style))
+        return self._engine
+
+    def _make_stylizer(self, engine: "Engine", info: VideoInfo) -> Stylizer:
+        options = self._options
+        stability = DEFAULT_STABILITY if options.stability is None else options.stability
+        return Stylizer(
+            engine,
+            options.style(engine.default_style),
+            short_side_px=options.size,
+            output_size=parse_output_size(options.output_size),
+            stability=stability,
+            sample_aspect_ratio=info.sample_aspect_ratio,
+            stats=Stats(fps_target=options.fps_target),
+            look_ahead=options.look_ahead and stability > 0,
+            every=options.every,
+            overlap=info.frame_count != 1,
+            batch=1 if info.frame_count == 1 else options.batch,
+        )
+
+    def _open_sink(self, job: Job, info: VideoInfo, size: Size) -> Sink:
+        options = self._options
+        aspect = output_sample_aspect_ratio(info.size, info.sample_aspect_ratio, size)
+        return open_sink(
+            job.sink,
+            info=replace(info, sample_aspect_ratio=aspect),
+            encoding=self._encoding,
+            overwrite=options.overwrite,
+        )

@@ -1,0 +1,112 @@
+"""Decoding sound beside pictures: whatever the stream holds, as stereo at one rate.
+
+SoundDecoder: packets of one stream. FileSound: a file's, read along with its pictures.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+
+from stream.media.sound import CHANNELS, SOUND_RATE, Sound
+
+GAP_S = 0.02
+"""Less than this between the times of two pieces is rounding: they are end to end."""
+
+
+class SoundDecoder:
+    """Packets of one audio stream to pieces of sound. Damaged ones are skipped; a stream may
+    change its rate, layout and format. Not thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._resampler: AudioResampler | None = None
+        self._setup: tuple[object, ...] = ()
+        self._next: int | None = None
+
+    def decode(self, packet: "Packet[AudioStream]") -> list[Sound]:
+        """What comes out of one packet; nothing where it is damaged."""
+        try:
+            return [piece for frame in packet.decode() for piece in self._pieces(frame)]
+        except av.FFmpegError:
+            return []
+
+    def _pieces(self, frame: AudioFrame) -> Iterator[Sound]:
+        setup = frame.format.name, frame.layout.name, frame.sample_rate
+        if self._resampler is None or setup != self._setup:
+            self._setup = setup
+            self._resampler = AudioResampler(format="s16", layout="stereo", rate=SOUND_RATE)
+            self._next = None
+        if frame.time is not None:
+            due = round(frame.time * SOUND_RATE)
+            if self._next is None or abs(due - self._next) > GAP_S * SOUND_RATE:
+                self._next = due
+        frame.pts = None
+        for heard in self._resampler.resample(frame):
+            samples = heard.to_ndarray().reshape(-1, CHANNELS).astype(np.int16, copy=False)
+            position = self._next or 0
+            self._next = position + len(samples)
+            yield Sound(samples, position)
+
+
+class FileSound:
+    """The sound of a file, as far as its pictures have come. Not thread-safe.
+
+    Args:
+        path: A file that its pictures have been opened from.
+        shift_s: Added to all its times.
+    """
+
+    def __init__(self, path: Path, shift_s: float = 0.0) -> None:
+        self._container: InputContainer | None = av.open(
+            f"file:{path}", metadata_errors="surrogateescape"
+        )
+        self._shift = round(shift_s * SOUND_RATE)
+        self._pieces = self._decode(self._container)
+        self._held: Sound | None = None
+
+    def _decode(self, container: InputContainer) -> Iterator[Sound]:
+        decoder = SoundDecoder()
+        try:
+            for packet in container.demux(audio=0):
+                for sound in decoder.decode(packet):
+                    yield Sound(sound.samples, sound.position + self._shift)
+        except av.FFmpegError:
+            return
+
+    def until(self, time_s: float) -> Iterator[Sound]:
+        """Everything before this time that was not given before."""
+        end = round(time_s * SOUND_RATE)
+        while True:
+            sound = self._held or next(self._pieces, None)
+            self._held = None
+            if sound is None:
+                return
+            self._held = sound.after(end)
+            before = sound.before(end)
+            if before is not None:
+                yield before
+            if self._held is not None:
+                return
+
+    def close(self) -> None:
+        """Let go of the file. May be called twice."""
+        if self._container is not None:
+            self._pieces = iter(())
+            self._container.close()
+            self._container = None
+
+
+def has_sound(path: Path) -> bool:
+    """Whether a file holds sound that can be decoded."""
+    try:
+        with av.open(f"file:{path}", metadata_errors="surrogateescape") as container:
+            return any(stream.codec_context is not None for stream in container.streams.audio)
+    except av.FFmpegError:
+        return False

@@ -1,0 +1,1 @@
+"""Frame in, painted frames out: one style, one size, one history. `stylizer.py` is the way in."""

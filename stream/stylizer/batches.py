@@ -1,0 +1,66 @@
+"""Batches: pictures that are painted several at a time, each there when it is asked for.
+
+A batch is begun when it is full, or when one of its pictures is asked for before that; then its
+last picture fills the rest. So every call of the engine has one shape, which is captured or
+compiled once. Called by `stream.stylizer.stylizer`.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from stream.stylizer.causal_order import Begin, Data, Painting
+
+
+class Batches:
+    """`stream.stylizer.causal_order.Begin` for one picture, by calls for several. Not thread-safe.
+
+    Args:
+        begin: Begins to paint uint8 (B, H, W, 3).
+        size: B.
+    """
+
+    def __init__(self, begin: Begin, size: int) -> None:
+        self._begin = begin
+        self._size = size
+        self._batch = Batch(begin, size)
+
+    def begin(self, data: Data) -> Painting:
+        """Take the next picture, (H, W, 3); all of a batch have one size and one style."""
+        if self._batch.is_begun:
+            self._batch = Batch(self._begin, self._size)
+        return self._batch.add(data)
+
+
+class Batch:
+    """Pictures that are painted together; see `Batches`."""
+
+    def __init__(self, begin: Begin, size: int) -> None:
+        self._begin = begin
+        self._size = size
+        self._data: list[Data] = []
+        self._painting: Painting | None = None
+        self._painted: Data | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        return self._painting is not None
+
+    def add(self, data: Data) -> Painting:
+        """Take a picture of a batch that is not begun."""
+        index = len(self._data)
+        self._data.append(data)
+        if len(self._data) == self._size:
+            self._painting = self._started()
+        return partial(self._picture, index)
+
+    def _started(self) -> Painting:
+        data, self._data = self._data, []
+        return self._begin(np.stack(data + [data[-1]] * (self._size - len(data))))
+
+    def _picture(self, index: int) -> Data:
+        if self._painted is None:
+            self._painting = self._painting or self._started()
+            self._painted = self._painting()
+        picture: Data = self._painted[index]
+        return picture

@@ -1,0 +1,158 @@
+"""CausalOrder: the frames of one stream in order, each painted and given back once.
+
+    frame ─► decide ─► begin to paint ─► follow the motion ─► in work ─► mix ┄► out, later
+
+Where nothing changed since the last frame, its picture is given out again and the model rests.
+Decisions need no pictures, so frames may be in work while later ones are decided on: a GPU paints
+them meanwhile, or several are painted together. Live, none is in work: each comes back at once.
+Pictures here have the model's size. Where the future of a stream can be seen
+(a file), `look_ahead_buffer.py` takes its place.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.frame import Frame, Size
+from stream.stats import STILL, Stats
+from stream.temporal import Decision, Temporal, TemporalSettings, gate
+from stream.temporal.settings import DEFAULTS
+
+Data = NDArray[np.uint8]
+
+Painting = Callable[[], Data]
+"""A picture to come; the call waits for it."""
+
+Begin = Callable[[Data], Painting]
+"""Begins to paint a picture of the model's size."""
+
+Later = Callable[[], Iterable[Frame]]
+"""What is left to do when a picture is painted; it gives the frames that are ready then. In order,
+and once; in whatever thread."""
+
+NO_PICTURE: Data = np.empty((0, 0, 3), np.uint8)
+"""What a frame holds while it waits: its source picture is not needed any more."""
+
+
+STILLS = 4
+"""Times the paintings in work, all frames in work at most."""
+
+
+class Work(NamedTuple):
+    """A frame that has been decided on.
+
+    Attributes:
+        decision: What was decided.
+        painting: Its painting; ``None`` where the picture before is shown again.
+        then: Takes the picture that is to be shown.
+    """
+
+    decision: Decision
+    painting: Painting | None
+    then: Callable[[Data], None]
+
+
+class CausalOrder:
+    """Takes the frames of a stream and gives each back once, in order. Not thread-safe.
+
+    Args:
+        begin: Begins to paint.
+        stats: Where stage times and events go.
+        settings: Expert settings of stability.
+        in_work: How many frames may be in work while later ones are taken, and are held back.
+        sees_cuts: Look for cuts; otherwise whoever calls `end_shot` does.
+    """
+
+    def __init__(
+        self,
+        begin: Begin,
+        stats: Stats,
+        settings: TemporalSettings = DEFAULTS,
+        *,
+        in_work: int = 0,
+        sees_cuts: bool = True,
+    ) -> None:
+        self._begin = begin
+        self._stats = stats
+        self._most_in_work = in_work
+        self._in_work: deque[Work] = deque()
+        self._painting = 0  # of them
+        self._later: list[Later] = []
+        self._temporal = Temporal(settings, sees_cuts=sees_cuts)
+
+    def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Later]:
+        """Take the next frame; what is left to do for those that are painted comes back.
+
+        Args:
+            frame: Its place in time counts, not its picture.
+            data: uint8 RGB of the model's size.
+            grid: (w, h) of the latents.
+            stability: 0 to 1.
+        """
+        decision = self._decide(data, grid, frame.time_s, stability)
+        if decision.is_cut:
+            self._stats.count_event("cut")
+        self._take_up(data, decision, partial(self._show, frame.replace(NO_PICTURE)))
+        return self._put_off()
+
+    def end_shot(self) -> None:
+        """What comes next has nothing to do with what came until now."""
+        self._complete(0)
+        self._temporal.reset()
+
+    def finish(self) -> list[Later]:
+        """The stream has ended: what is left to do for the rest of it. The next may be another."""
+        self.end_shot()
+        return self._put_off()
+
+    def _decide(
+        self,
+        data: Data,
+        grid: Size,
+        time_s: float,
+        stability: float,
+        seen: gate.Seen | None = None,
+    ) -> Decision:
+        with self._stats.stage("decide"):
+            return self._temporal.decide(data, grid, time_s, stability, seen)
+
+    def _take_up(self, data: Data, decision: Decision, then: Callable[[Data], None]) -> None:
+        """Begin a frame's picture, and wait for the oldest in work if there are too many."""
+        painting = None if decision.is_still else self._begin(data)
+        if decision.trail is not None:
+            with self._stats.stage("follow"):  # a GPU paints meanwhile
+                decision = self._temporal.follow(decision)
+        self._in_work.append(Work(decision, painting, then))
+        self._painting += painting is not None
+        self._complete(self._most_in_work)
+
+    def _complete(self, left: int) -> None:
+        """Finish the oldest pictures until no more than `left` are being painted.
+
+        Those that are shown again between them wait along, so many that none waits for ever.
+        """
+        while self._in_work and (self._painting > left or len(self._in_work) > STILLS * left):
+            work = self._in_work.popleft()
+            self._painting -= work.painting is not None
+            work.then(self._shown(work))
+
+    def _shown(self, work: Work) -> Data:
+        decision, canvas = work.decision, work.decision.canvas
+        if work.painting is None:
+            assert canvas is not None and canvas.shown is not None  # all before it are mixed
+            self._stats.count_event(STILL)
+            return canvas.shown
+        painted = work.painting()
+        with self._stats.stage("blend"):
+            return self._temporal.mix(painted, decision)
+
+    def _show(self, frame: Frame, shown: Data) -> None:
+        self._later.append(lambda: [frame.replace(shown)])
+
+    def _put_off(self) -> list[Later]:
+        later, self._later = self._later, []
+        return later

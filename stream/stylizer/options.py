@@ -1,0 +1,116 @@
+"""EngineOptions: what file jobs and live sessions are both asked about model and machine, with its
+checks, and the names that options have in messages. Imports nothing heavy.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+if TYPE_CHECKING:
+    from models import Engine, OnDownload
+
+FPS_TARGET = 24.0
+STDOUT = "-"
+STYLE_OPTIONS = {
+    "prompt": "prompt",
+    "strength": "strength",
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "seed": "seed",
+}
+"""Field of `Style` -> the option's name."""
+MACHINE_OPTIONS = {"device": "device", "compile": "compile"}
+"""Argument of `load_engine` -> the option's name."""
+
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+COMPILE = ("off", "auto", "now")
+
+
+class OptionError(ValueError):
+    """A value that the user typed cannot be used; the message names the option."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """``None`` = the model's own default; `size` is its short side in px."""
+
+    model: str
+    loras: Sequence[str]
+    vae: str | None
+    offline: bool
+    device: str
+    compile: str
+    size: int | None
+    stability: float | None
+
+    def check_engine(self) -> None:
+        """Refuse what no model could make right.
+
+        Raises:
+            ValueError: A value cannot be used (got and expected).
+        """
+        if self.stability is not None and not 0 <= self.stability <= 1:
+            raise ValueError(f"got --stability {self.stability:g}, expected 0 to 1")
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"got --size {self.size}, expected a short side such as 512")
+        if not DEVICE.fullmatch(self.device):
+            raise ValueError(f"got --device {self.device}, expected auto, cpu, mps, cuda or cuda:N")
+        if self.compile not in COMPILE:
+            raise ValueError(f"got --compile {self.compile}, expected {', '.join(COMPILE)}")
+
+    def load_engine(self, on_download: "OnDownload | None") -> "Engine":
+        """The engine that was asked for; `on_download` is told of what has to be fetched.
+
+        Raises:
+            ModelError: It cannot be found, loaded or run.
+            ValueError: This machine has no such device, or compiles nothing for it.
+        """
+        from models import load_engine
+
+        return load_engine(
+            self.model,
+            device=None if self.device == "auto" else self.device,
+            loras=self.loras,
+            vae=self.vae,
+            compile=cast(Literal["off", "auto", "now"], self.compile),
+            offline=self.offline,
+            on_download=on_download,
+        )
+
+
+def check_report(where: str | None, taken: Sequence[str]) -> None:
+    """Refuse a report for programs that cannot be written where it was asked for.
+
+    Args:
+        where: A file name, `STDOUT`, or ``None`` for no report.
+        taken: Names that the command uses otherwise.
+
+    Raises:
+        ValueError: It is no file name in a folder that exists, or is taken.
+    """
+    if where is None or where == STDOUT:
+        return
+    path = Path(where)
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError(f"got --json {path}, expected a file name in a folder that exists")
+    if path.resolve() in {Path(other).resolve() for other in taken}:
+        raise ValueError(f"got --json {path}, which is also an input or an output")
+
+
+@contextmanager
+def option_names() -> Iterator[None]:
+    """Turn an argument error into one that speaks of the option that the user typed.
+
+    Raises:
+        OptionError: Instead of a ValueError.
+    """
+    try:
+        yield
+    except ValueError as err:
+        text = str(err)
+        for field, name in (*STYLE_OPTIONS.items(), *MACHINE_OPTIONS.items()):
+            text = text.replace(f"got {field}=", f"got --{name} ")
+        raise OptionError(text) from err

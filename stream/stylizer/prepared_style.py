@@ -1,0 +1,131 @@
+"""PreparedStyle: what a style needs of the engine, made ready once, and pictures painted with it.
+
+    data ─encode─► latents ─denoise─► x0 ─decode─► data
+
+Knows no time. Torch is touched only in here. Called by `stream.stylizer.stylizer`.
+"""
+
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.frame import Size
+from stream.stats import Stats
+from stream.stylizer.causal_order import Painting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models import Conditioning, Engine, Schedule, Style
+
+T = TypeVar("T")
+
+
+class Latest(Generic[T]):
+    """A value that is made again only when what it depends on has changed."""
+
+    def __init__(self) -> None:
+        self._key: Hashable = None
+        self._values: list[T] = []
+
+    def make(self, key: Hashable, make: Callable[[], T]) -> None:
+        """Make the value unless it was made for `key` already."""
+        if not self._values or key != self._key:
+            self._values = [make()]
+            self._key = key
+
+    @property
+    def value(self) -> T:
+        return self._values[0]
+
+
+class PreparedStyle:
+    """Paints single pictures. Belongs to one thread.
+
+    Args:
+        engine: The model.
+        stats: Where stage times and the engine's notes go.
+        ahead: Pictures will be begun before those before them are asked for.
+    """
+
+    def __init__(self, engine: "Engine", stats: Stats, *, ahead: bool = False) -> None:
+        self._engine = engine
+        self._stats = stats
+        self._ahead = ahead
+        self._conditioning: Latest[Conditioning] = Latest()
+        self._schedule: Latest[Schedule] = Latest()
+        self._noise: Latest[Tensor] = Latest()
+        self._held: tuple[Style, Size, int] | None = None
+
+    def holds(self, style: "Style", size: Size) -> bool:
+        """Whether all is ready for this style and size."""
+        return self._held == (style, size, self._engine.revision)
+
+    def adopt(self, style: "Style", size: Size) -> None:
+        """Make what the style and the size need and is not there yet.
+
+        Raises:
+            ModelError: The model failed.
+        """
+        engine, self._held = self._engine, None
+        self._conditioning.make(
+            (style.prompt, style.guidance_scale, engine.revision),
+            lambda: engine.encode_prompt(style),
+        )
+        self._schedule.make(
+            (style.num_inference_steps, style.strength), lambda: engine.schedule(style)
+        )
+        self._noise.make(
+            (style.num_inference_steps, style.seed, size), lambda: engine.noise(style, size)
+        )
+        self._held = style, size, engine.revision
+        self._stats.note(*engine.notes)
+
+    @property
+    def in_flight(self) -> int:
+        """How many pictures are worth having begun; 0 where `begin` paints them itself."""
+        return self._engine.in_flight(self._ahead)
+
+    def begin(self, data: NDArray[np.uint8]) -> Painting:
+        """Begin to paint uint8 RGB (H, W, 3), or (B, H, W, 3), of the size that was adopted.
+
+        Raises:
+            ModelError: The model failed.
+        """
+        if self.in_flight or data.ndim == 4:
+            return self._begin_whole(data)
+        painted = self._paint(data)
+        return lambda: painted
+
+    def _paint(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        engine, stage = self._engine, self._stats.stage
+        with stage("encode"):
+            latents = engine.encode(engine.to_image(data))
+        with stage("denoise"):
+            x0 = engine.denoise(
+                latents, self._noise.value, self._conditioning.value, self._schedule.value
+            )
+        with stage("decode"):
+            return engine.to_data(engine.decode(x0))
+
+    def _begin_whole(self, data: NDArray[np.uint8]) -> Painting:
+        """As `begin`, where one call of the engine does it all."""
+        with self._stats.stage("begin"):
+            painting = self._engine.begin(
+                data,
+                self._noise.value,
+                self._conditioning.value,
+                self._schedule.value,
+                ahead=self._ahead,
+            )
+        self._stats.note(*self._engine.notes)
+        if data.ndim == 4:
+            self._stats.count_event("batch")
+        return partial(self._waited_for, painting)
+
+    def _waited_for(self, painting: Painting) -> NDArray[np.uint8]:
+        with self._stats.stage("wait"):
+            return painting()

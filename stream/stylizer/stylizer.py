@@ -1,0 +1,225 @@
+"""Stylizer: frames in, painted frames out; engine, style, sizes and history in one place.
+
+    frame ─prepare─► reel or film: ─decide─► paintbox ─blend─┄► hold back? ─► ─finish─► frame
+            └───────────────── paint ─────────────────────┘ └────────── finish ──────────┘
+
+Starts no thread, reads no clock but to time its stages. Torch is touched only inside `paint`, so
+only in the thread that calls it. Called by `stream.offline.session`, or by hand.
+"""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, overload
+
+from stream import geometry
+from stream.frame import Frame, Size
+from stream.geometry import OutputSize
+from stream.stats import Stats
+from stream.stylizer.batches import Batches
+from stream.stylizer.causal_order import CausalOrder
+from stream.stylizer.look_ahead_buffer import LookAheadBuffer
+from stream.stylizer.output_frames import OutputFrames, Painted
+from stream.stylizer.prepared_style import PreparedStyle
+from stream.temporal.blend import check_stability
+from stream.temporal.settings import DEFAULTS, TemporalSettings
+
+if TYPE_CHECKING:
+    from models import Engine, Style
+
+DEFAULT_STABILITY = 0.5
+
+
+class Stylizer:
+    """Paints the frames of one stream, one after the other.
+
+    `process` belongs to one thread; `style` and `stability` may be set from any, and hold from the
+    next frame on. The first frame configures the sizes; the following ones must have its size.
+    In place of `process`, `paint` may be called in one thread and `finish` in another.
+
+    Args:
+        engine: The model.
+        style: What to paint; ``None`` takes the model's default.
+        short_side_px: Short side the model paints at; ``None`` takes the model's native one.
+        output_size: ``"source"`` (the default), ``"model"``, or (width, height).
+        stability: 0 (every frame for itself) to 1 (paint clings).
+        sample_aspect_ratio: Width of a source pixel over its height.
+        stats: Where stage times go; one is made if there is none.
+        look_ahead: Smooth each frame by those after it as well, which holds frames back. Not for
+            a live stream.
+        every: Paint one frame in so many, and make those between from their painted neighbours,
+            which holds frames back if it is more than 1.
+        temporal: Expert settings of stability.
+        overlap: Let frames be painted while the host works on others, which holds some back: one
+            on a GPU, as many as there are cores where the engine paints them side by side.
+        batch: Paint so many frames in one call of the engine, which holds up to twice as many back
+            if it is more than 1; where frames stand still, up to eight times as many.
+
+    Raises:
+        ValueError: A value is outside its range.
+    """
+
+    def __init__(
+        self,
+        engine: "Engine",
+        style: "Style | None" = None,
+        *,
+        short_side_px: int | None = None,
+        output_size: OutputSize = "source",
+        stability: float = DEFAULT_STABILITY,
+        sample_aspect_ratio: Fraction = Fraction(1),
+        stats: Stats | None = None,
+        look_ahead: bool = False,
+        every: int = 1,
+        temporal: TemporalSettings = DEFAULTS,
+        overlap: bool = False,
+        batch: int = 1,
+    ) -> None:
+        for name, count in (("batch", batch), ("every", every)):
+            if not isinstance(count, int) or count < 1:
+                raise ValueError(f"got {name}={count}, expected 1 or more")
+        geometry.check_output_size(output_size)
+        if short_side_px is not None and short_side_px < 1:
+            raise ValueError(f"got short_side_px={short_side_px}, expected 1 or more")
+        self.stats = stats or Stats()
+        self._engine = engine
+        self._style = style or engine.default_style
+        self._stability = check_stability(stability)
+        self._short_side_px = short_side_px or engine.native_size
+        self._output_size = output_size
+        self._sample_aspect_ratio = sample_aspect_ratio
+        self._sizes: Sizes | None = None
+        self._paintbox = PreparedStyle(engine, self.stats, ahead=overlap)
+        self._look_ahead, self._every, self._temporal = look_ahead, every, temporal
+        self._overlap, self._batch = overlap, batch
+        self._reel, self._finishing = self._make_reel(), OutputFrames(self.stats)
+
+    @property
+    def style(self) -> "Style":
+        """What is painted. Set it whole, from any thread; it holds from the next frame on."""
+        return self._style
+
+    @style.setter
+    def style(self, style: "Style") -> None:
+        self._style = style
+
+    @property
+    def stability(self) -> float:
+        """0 to 1. Set it from any thread; it holds from the next frame on."""
+        return self._stability
+
+    @stability.setter
+    def stability(self, stability: float) -> None:
+        self._stability = check_stability(stability)
+
+    def sizes(self, source_size: Size) -> "Sizes":
+        """The model's and the output's size for frames of `source_size`."""
+        model = geometry.model_size(
+            source_size,
+            self._short_side_px,
+            self._engine.size_multiple,
+            self._sample_aspect_ratio,
+        )
+        return Sizes(
+            source_size, model, geometry.output_size(self._output_size, source_size, model)
+        )
+
+    @overload
+    def process(self, frame: Frame) -> list[Frame]: ...
+
+    @overload
+    def process(self, frame: None) -> Iterable[Frame]: ...
+
+    def process(self, frame: Frame | None) -> Iterable[Frame]:
+        """Paint one frame; the painted ones that are ready come back, in order.
+
+        ``None`` says that the stream has ended: what is held back comes out, each picture brought
+        to its size when it is taken, and the next frame starts a new stream.
+
+        Raises:
+            ValueError: The frame's size differs from the first one's.
+            ModelError: The model failed.
+        """
+        return self.finish(self.paint(frame))
+
+    def paint(self, frame: Frame | None) -> Painted:
+        """The first half of `process`: all that the model has to do with.
+
+        Raises:
+            ValueError, ModelError: As `process`.
+        """
+        if frame is None:
+            sizes, finishing = self._sizes, self._finishing
+            try:
+                rest = self._reel.finish()
+            finally:
+                self.reset()
+            return Painted(finishing, rest, sizes.output if sizes else None, is_end=True)
+        sizes, style, stability = self._configured(frame), self._style, self._stability
+        with self.stats.stage("prepare"):
+            data = geometry.resize(frame.data, sizes.model)
+        _, rows, columns = self._engine.latent_shape(sizes.model)
+        with ExitStack() as on_failure:
+            on_failure.callback(self._start_afresh)
+            if not self._paintbox.holds(style, sizes.model):
+                self._reel.end_shot()
+                self._paintbox.adopt(style, sizes.model)
+            later = self._reel.add(frame, data, (columns, rows), stability)
+            on_failure.pop_all()
+        return Painted(self._finishing, later, sizes.output)
+
+    def finish(self, painted: Painted) -> Iterable[Frame]:
+        """The second half of `process`, once for each first half and in their order.
+
+        At most one frame comes back before the end, so that whoever writes them has no rush.
+        """
+        finishing, later, size, is_end = painted
+        return [] if size is None else finishing.take(later, size, is_end=is_end)
+
+    def reset(self) -> None:
+        """Forget the stream: its size, its history, what is held back. The style stays."""
+        self._sizes = None
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        """Wait for nothing that was begun before a failure: it may never be there."""
+        self._reel, self._finishing = self._make_reel(), OutputFrames(self.stats)
+
+    def _make_reel(self) -> CausalOrder:
+        begin, in_work = self._paintbox.begin, 0
+        if self._batch > 1:
+            # one batch fills while the other is painted, with room for frames that are still
+            begin, in_work = Batches(begin, self._batch).begin, 2 * self._batch - 1
+        elif self._overlap:
+            in_work = self._paintbox.in_flight
+        if self._look_ahead or self._every != 1:
+            return LookAheadBuffer(
+                begin,
+                self.stats,
+                self._temporal,
+                in_work=in_work,
+                look_ahead=self._look_ahead,
+                every=self._every,
+            )
+        return CausalOrder(begin, self.stats, self._temporal, in_work=in_work)
+
+    def _configured(self, frame: Frame) -> "Sizes":
+        if self._sizes is None:
+            self._sizes = self.sizes(frame.size)
+        if frame.size != self._sizes.source:
+            raise ValueError(
+                f"got a frame of {frame.width}x{frame.height} in a stream of "
+                f"{self._sizes.source[0]}x{self._sizes.source[1]}: call process(None) or reset() "
+                "before frames of another size"
+            )
+        return self._sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The three sizes of a stream, (width, height) in px: as read, as painted, as given out."""
+
+    source: Size
+    model: Size
+    output: Size

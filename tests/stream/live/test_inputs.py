@@ -1,0 +1,325 @@
+"""Live sources: pace, loss and return on a manual clock, local streams."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import Clip, write_clip
+from fakes import Breaks, ListSource, make_frames
+from ports import free_port, wait_for_port
+
+from stream.addresses import shown
+from stream.clock import ManualClock
+from stream.errors import SourceError
+from stream.geometry import fit
+from stream.live.inputs import source_kind
+from stream.sources.base import Source
+from stream.sources.network import open_url
+from stream.sources.paced import PacedSource
+from stream.sources.reconnecting import ReconnectingSource
+from stream.stats import Stats
+
+LOST = SourceError("the cable was pulled")
+
+
+# Files by the clock
+
+
+def test_a_file_plays_by_its_own_clock() -> None:
+    clock = ManualClock(50.0)
+    source = PacedSource(lambda: ListSource(make_frames(4)), clock=clock)
+    times = [(clock.now_s(), frame.pts) for frame in iter(source.read, None)]
+    assert [pts for _, pts in times] == [0, 1, 2, 3]
+    assert clock.now_s() == pytest.approx(50 + 3 / 30)
+
+
+def test_a_loop_begins_anew() -> None:
+    opened: list[ListSource] = []
+
+    def open_inner() -> ListSource:
+        opened.append(ListSource(make_frames(3)))
+        return opened[-1]
+
+    source = PacedSource(open_inner, clock=ManualClock(), loop=True)
+    pts = [frame.pts for _ in range(7) if (frame := source.read()) is not None]
+    source.close()
+    assert pts == list(range(7))
+    assert [one.closed for one in opened] == [1, 1, 1]
+
+
+def test_an_interrupt_ends_a_wait() -> None:
+    source = PacedSource(lambda: ListSource(make_frames(3)), clock=ManualClock(), loop=True)
+    source.interrupt()
+    assert source.read() is None
+
+
+# Loss and return
+
+
+def script(*steps: Source | SourceError) -> Callable[[], Source]:
+    """Opens one after the other; a SourceError is an attempt that fails."""
+    left = iter(steps)
+
+    def open_inner() -> Source:
+        step = next(left)
+        if isinstance(step, SourceError):
+            raise step
+        return step
+
+    return open_inner
+
+
+def broken_after(count: int, size: tuple[int, int] = (64, 48)) -> ListSource:
+    return ListSource(make_frames(count + 1, size), Breaks("read", count + 1, LOST))
+
+
+def make(*steps: Source | SourceError, on_loss: str = "hold") -> tuple[ReconnectingSource, Stats]:
+    clock = ManualClock()
+    stats = Stats(clock=clock)
+    source = ReconnectingSource(script(*steps), "cam", clock=clock, stats=stats, on_loss=on_loss)
+    source.clock = clock
+    return source, stats
+
+
+def test_a_source_that_is_not_there_at_the_start_is_said_at_once() -> None:
+    with pytest.raises(SourceError, match="the cable was pulled"):
+        make(LOST)
+
+
+def test_the_last_picture_stays_until_the_source_is_back() -> None:
+    back = ListSource(make_frames(3, seed=5))
+    source, stats = make(broken_after(2), LOST, LOST, back)
+    frames = make_frames(3)
+    seen = [source.read() for _ in range(2)]
+    held = []
+    while stats.events.get("source back") is None:
+        held.append(source.read())
+    assert np.array_equal(seen[-1].data, frames[1].data)
+    assert all(np.array_equal(frame.data, frames[1].data) for frame in held[:-1])
+    assert np.array_equal(held[-1].data, make_frames(3, seed=5)[0].data)
+    assert stats.events == {"source lost": 1, "source back": 1}
+
+
+def test_it_resumes_within_a_second_of_the_return() -> None:
+    """However long it was away: the wait between attempts is bounded."""
+    back_at_s, attempts = 60.0, []
+    first, second = broken_after(1), ListSource(make_frames(2))
+    clock = ManualClock()
+    stats = Stats(clock=clock)
+
+    def open_inner() -> Source:
+        attempts.append(clock.now_s())
+        if len(attempts) == 1:
+            return first
+        if clock.now_s() < back_at_s:
+            raise LOST
+        return second
+
+    source = ReconnectingSource(open_inner, "cam", clock=clock, stats=stats)
+    while "source back" not in stats.events:
+        source.read()
+    assert clock.now_s() - back_at_s < 1
+    waits = np.diff(attempts[2:])
+    assert waits.min() >= 0.09 and waits.max() <= 0.81
+    assert len(attempts) < 90
+
+
+def reopened_aside() -> tuple[ReconnectingSource, ListSource, list[Callable[[], None]]]:
+    """One that is lost after its first frame, the source it comes back with, and what to run."""
+    back, steps, clock = ListSource(make_frames(3, seed=5)), [], ManualClock()
+    source = ReconnectingSource(
+        script(broken_after(1), back), "url", clock=clock, stats=Stats(clock=clock),
+        aside=steps.append,
+    )  # fmt: skip
+    source.read()
+    return source, back, steps
+
+
+def test_pictures_go_on_while_a_silent_server_is_opened() -> None:
+    source, _, steps = reopened_aside()
+    held = [source.read() for _ in range(40)]
+    assert len(steps) == 1
+    assert all(np.array_equal(frame.data, make_frames(1)[0].data) for frame in held)
+    steps[0]()
+    seen = [source.read() for _ in range(3)]
+    assert [frame.data.tobytes() for frame in seen] == [
+        frame.data.tobytes() for frame in make_frames(3, seed=5)
+    ]
+
+
+@pytest.mark.parametrize("comes_first", ["close", "answer"])
+def test_what_is_opened_when_nobody_waits_any_more_is_closed(comes_first: str) -> None:
+    source, back, steps = reopened_aside()
+    while not steps:
+        source.read()
+    if comes_first == "answer":
+        steps[0]()
+    source.interrupt()
+    source.close()
+    if comes_first == "close":
+        steps[0]()
+    assert source.read() is None
+    assert back.closed
+
+
+def test_a_card_can_be_shown_instead() -> None:
+    source, _ = make(broken_after(1), LOST, ListSource(make_frames(1)), on_loss="card")
+    first, card = source.read(), source.read()
+    assert card.data.shape == first.data.shape
+    assert (card.data[0, 0] == (32, 32, 36)).all()
+
+
+def test_the_end_of_a_stream_is_a_loss_too() -> None:
+    source, stats = make(ListSource(make_frames(1)), ListSource(make_frames(1)))
+    source.read()
+    while "source back" not in stats.events:
+        source.read()
+    assert stats.events["source lost"] == 1
+
+
+def test_another_cameras_size_is_fitted_in() -> None:
+    source, stats = make(broken_after(1), ListSource(make_frames(2, (32, 48))))
+    source.read()
+    while "source back" not in stats.events:
+        frame = source.read()
+    assert frame.size == (64, 48)
+    assert not frame.data[:, :16].any() and frame.data[:, 16:48].any()
+
+
+def test_an_interrupt_ends_the_waiting() -> None:
+    source, _ = make(broken_after(1), *[LOST] * 100)
+    source.read()
+    source.interrupt()
+    assert source.read() is None
+    source.close()
+
+
+def test_what_a_device_does_otherwise_than_asked_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first, second = broken_after(2), ListSource(make_frames(9))
+    first.notes = second.notes = ["The camera gives 64x48 instead of 1920x1080."]
+    source, stats = make(first, second)
+    while "source back" not in stats.events:
+        source.read()
+    second.notes = ["It gives 15 frames a second."]
+    source.read()
+    told = ["The camera gives 64x48 instead of 1920x1080.", "It gives 15 frames a second."]
+    assert source.notes == told
+    messages = [one.getMessage() for one in caplog.records]
+    assert [one for one in messages if one in told] == told
+
+
+def test_fitting_keeps_what_fits() -> None:
+    data = make_frames(1)[0].data
+    assert fit(data, (64, 48)) is data
+
+
+# Specs and streams
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        ("0", "camera"),
+        ("camera", "camera"),
+        ("/dev/video3", "camera"),
+        ("HD Webcam", "camera"),
+        ("USB2.0 HD UVC WebCam", "camera"),
+        ("USB 2.0 Camera", "camera"),
+        ("HD Webcam v1.5: HD", "camera"),
+        ("movie v1.5.m2ts", "file"),
+        ("rtsp://host/live", "network"),
+        ("screen", "screen"),
+        ("screen:10x10", "screen"),
+        ("testsrc=size=64x64", "file"),
+        ("movie.mp4", "file"),
+    ],
+)
+def test_specs_are_told_apart(spec: str, kind: str) -> None:
+    assert source_kind(spec) == kind
+
+
+def test_passwords_and_stream_keys_are_not_shown() -> None:
+    assert shown("rtsp://me:secret@cam:554/a?b=c") == "rtsp://***@cam:554/a?b=c"
+    assert shown("http://cam/a@b") == "http://cam/a@b"
+    assert shown("rtmp://server/app/secret") == "rtmp://server/app/***"
+    assert shown("rtmp://server/live") == "rtmp://server/live"
+    assert shown("take.mp4") == "take.mp4"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """An address of this machine that sends a clip over HTTP."""
+    write_clip(tmp_path / "clip.ts", Clip(pts=tuple(range(0, 25 * 3600, 3600))))
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    server = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        wait_for_port(port)
+        yield f"http://127.0.0.1:{port}/clip.ts"
+    finally:
+        server.terminate()
+        server.communicate(timeout=10)
+
+
+def test_a_file_that_is_sent_ahead_of_its_time_is_shown_when_it_is_due(served: str) -> None:
+    clock = ManualClock()
+    with open_url(served, clock=clock) as source:
+        frames = list(source)
+    assert clock.now_s() == pytest.approx(frames[-1].time_s - frames[0].time_s, abs=1e-6)
+    assert source.info.size == (96, 64)
+    assert source.info.rate == Fraction(25)
+    assert 20 <= len(frames) <= 25
+
+
+def test_a_path_that_is_not_there_is_said(served: str) -> None:
+    with pytest.raises(SourceError, match="is not there"):
+        open_url(served + "x")
+
+
+def test_a_silent_server_is_given_up() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/live"
+        with pytest.raises(SourceError, match="does not answer"):
+            open_url(url, timeout_s=0.5)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://no.such.host.invalid/x", "there is no host no.such.host.invalid"),
+        ("rtsp://127.0.0.1:99999/x", "is not an address"),
+        ("rtsp://", "is no address: it names no server"),
+    ],
+)
+def test_a_wrong_address_is_said(url: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        open_url(url)
+
+
+def test_encryption_that_fails_is_said(served: str) -> None:
+    with pytest.raises(SourceError, match=r"takes no encrypted connection \(TLS\)"):
+        open_url(served.replace("http", "https", 1))
+
+
+def test_silence_on_udp_is_said() -> None:
+    with pytest.raises(SourceError, match="is silent"):
+        open_url(f"udp://127.0.0.1:{free_port()}", timeout_s=0.2)
+
+
+def test_a_server_of_another_kind_is_said(served: str) -> None:
+    with pytest.raises(SourceError, match="closes the connection"):
+        open_url(served.replace("http", "rtmp", 1))
+
+
+def test_a_port_without_a_server_refuses() -> None:
+    with pytest.raises(SourceError, match="refuses the connection"):
+        open_url(f"rtmp://127.0.0.1:{free_port()}/live")

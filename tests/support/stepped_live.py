@@ -1,0 +1,83 @@
+"""A live session into a real file by a clock that stands still until it is moved: each frame is
+read when the one before has been written, so that none is dropped and every time is known.
+"""
+
+import threading
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from fakes import LIMIT_S
+from light_live import NegativePainter
+
+from models import Style
+from stream.clock import Clock, ManualClock
+from stream.frame import Frame
+from stream.live.controls import Controls, Look
+from stream.live.session import TIME_BASE, LiveSession
+from stream.sinks.video import VideoSink
+from stream.sources import open_source
+from stream.sources.base import Source
+from stream.sources.paced import PacedSource
+from stream.stats import Stats
+from stream.video_info import VideoInfo
+
+RATE = 24
+
+
+class SteppedFile(PacedSource):
+    """A file by the clock that reads on when the frame before has arrived."""
+
+    def __init__(self, path: Path, clock: Clock, **options: bool) -> None:
+        self.turn = threading.Semaphore(1)
+        super().__init__(lambda: open_source(path), clock=clock, sound=True, **options)
+
+    def read(self) -> Frame | None:
+        self.turn.acquire(timeout=LIMIT_S)
+        return super().read()
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        self.turn.release()
+
+
+class SlowPainter(NegativePainter):
+    """Takes its time, now more and now less."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.times_s = np.random.default_rng(3)
+
+    def paint(self, frame: Frame, look: Look) -> Frame:
+        self.clock.advance(float(self.times_s.uniform(0.005, 0.035)))
+        return super().paint(frame, look)
+
+
+class Recording(VideoSink):
+    """A file that asks for the next frame when it has one."""
+
+    on_write: Callable[[int], None]
+    count = 0
+
+    def write(self, frame: Frame) -> None:
+        super().write(frame)
+        self.count += 1
+        self.on_write(self.count)
+
+
+def record(source: Source, take: Path, clock: ManualClock, frames: int) -> Stats:
+    """A live session of so many frames into a file."""
+    info = VideoInfo(source.info.size, TIME_BASE, Fraction(RATE), sound=source.has_sound)
+    sink = Recording(take, info=info)
+    session = LiveSession(
+        source,
+        lambda: SlowPainter(clock),
+        [("take", sink)],
+        controls=Controls(Look(Style(), transition_s=0.0)),
+        clock=clock,
+        join_limit_s=LIMIT_S,
+    )
+    sink.on_write = lambda count: source.turn.release() if count < frames else session.stop()
+    return session.run()
