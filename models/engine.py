@@ -57,7 +57,7 @@ class Engine:
         notes: What it runs on, what was assumed, raised or ignored, each sentence once; it grows.
         networks: The three calls of a frame; a fast path puts others here.
         painter: What paints whole frames; ``None`` where the networks are called one by one.
-        relay: What paints several whole frames side by side, each for longer; ``None`` where
+        side_by_side: What paints several whole frames side by side, each for longer; ``None`` where
             nothing is won by it.
         revision: How often its weights were changed (`weights/lora_switching.py`): what was encoded
             before is to be encoded again.
@@ -89,7 +89,7 @@ class Engine:
     ) -> None:
         self.networks = networks
         self.painter: Painter | None = None
-        self.relay: Painter | None = None
+        self.side_by_side: Painter | None = None
         self.revision = 0
         self.prompt_encoder = prompt_encoder
         self.looks: tuple[str, ...] = ()
@@ -288,7 +288,7 @@ class Engine:
         """
         painter = self.painter
         if ahead and painter is None and data.ndim == 3:
-            painter = self.relay
+            painter = self.side_by_side
         with explained_memory_errors(self.device):
             if painter is not None:
                 return painter.begin(data, noise, conditioning, schedule)
@@ -300,13 +300,13 @@ class Engine:
 
     def close(self) -> None:
         """End what runs beside the engine (a compiler); it paints on. May be called again."""
-        for painter in (self.painter, self.relay):
+        for painter in (self.painter, self.side_by_side):
             if painter is not None:
                 painter.close()
 
     def in_flight(self, ahead: bool = False) -> int:
         """How many frames are worth having on their way: 0 where `begin` paints them itself."""
-        painter = self.painter or (self.relay if ahead else None)
+        painter = self.painter or (self.side_by_side if ahead else None)
         return 0 if painter is None else painter.in_flight
 
     @torch.inference_mode()

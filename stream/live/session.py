@@ -125,7 +125,7 @@ class LiveSession:
         if sum(one.sink.main_thread for one in outlets) > 1:
             raise ValueError("got several sinks of the main thread, expected at most one window")
         self._presenter = Presenter(self._fanout, clock=self._clock, stats=self.stats)
-        self._tween = MotionCarry()
+        self._carry = MotionCarry()
         self._moving = threading.Event()
         self._inbox: Channel[Frame] = Channel(1, leaky=True)
         self._motion: Channel[Frame] = Channel(1, leaky=True)
@@ -281,7 +281,7 @@ class LiveSession:
                 self._presenter.show(frame, None, look, size)
             elif painter.is_due(frame):
                 painted = painter.paint(frame, look)
-                self._tween.key = painter.key
+                self._carry.key = painter.key
                 if painter.effort.every > 1:
                     self._moving.set()
                 else:
@@ -306,7 +306,7 @@ class LiveSession:
     def _move(self) -> None:
         carrier = Carrier()
         for frame in self._motion:
-            key = self._tween.key
+            key = self._carry.key
             if key is None or not self._moving.is_set():
                 continue
             look = self._controls.look

@@ -2,7 +2,7 @@
 
 A batch is begun when it is full, or when one of its pictures is asked for before that; then its
 last picture fills the rest. So every call of the engine has one shape, which is captured or
-compiled once. Called by `stream.stylizer.stylizer`.
+compiled once. Called by `stylizer.py`.
 """
 
 from functools import partial

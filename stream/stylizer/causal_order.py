@@ -5,8 +5,8 @@
 Where nothing changed since the last frame, its picture is given out again and the model rests.
 Decisions need no pictures, so frames may be in work while later ones are decided on: a GPU paints
 them meanwhile, or several are painted together. Live, none is in work: each comes back at once.
-Pictures here have the model's size. Where the future of a stream can be seen
-(a file), `look_ahead_buffer.py` takes its place.
+Pictures here have the model's size. Where the frames to come can be seen, as in a file,
+`look_ahead_buffer.py` takes its place.
 """
 
 from collections import deque

@@ -1,4 +1,4 @@
-"""LookAheadBuffer: the reel of a file. Its future can be seen, so frames may wait for later ones.
+"""LookAheadBuffer: the frames of a file in order. Later frames can be seen, so that earlier wait.
 
     frame ─► a new shot? ─► wait ─► decide ─► in work ─► mix ┄► look ahead ─► tween ─► out
                                     one in `every`, the      │  `post_processing.py`, later
@@ -7,7 +7,7 @@
 
 Shots know nothing of each other: each is painted as if the stream began with it, so that a film can
 be cut there, painted in parts, and joined. What is held back is bounded, however long the shot.
-Called by `stream.stylizer.stylizer`.
+Called by `stylizer.py`.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ class LookAheadBuffer(CausalOrder):
             raise ValueError(f"got every={every}, expected 1 or more")
         self._every = every
         self._post = PostProcessing(stats, settings, look_ahead=look_ahead, every=every)
-        self._tweener = Interpolator()
+        self._interpolator = Interpolator()
         self._start: Fraction | None = None
         self._splitter = Splitter(settings.cut_difference)
         self._waiting: list[Taken] = []
@@ -118,10 +118,10 @@ class LookAheadBuffer(CausalOrder):
     def _is_lost(self, skipped: Taken, newest: Taken) -> bool:
         if self._painted is None:
             return False
-        with self._stats.stage("tween"):
-            return self._tweener.is_lost(self._painted, newest.seen.look, skipped.seen.look)
+        with self._stats.stage("interpolate"):
+            return self._interpolator.is_lost(self._painted, newest.seen.look, skipped.seen.look)
 
-    def _paint(self, tweened: Sequence[Waiting], taken: Taken) -> None:
+    def _paint(self, interpolated: Sequence[Waiting], taken: Taken) -> None:
         """Begin a frame; if all are painted, it may turn out to be the first of a shot."""
         newest, data, seen = taken
         grid = newest.look.grid
@@ -133,7 +133,7 @@ class LookAheadBuffer(CausalOrder):
             decision = self._decide(data, grid, newest.time_s, self._stability, seen)
         self._painted = newest.look
         then = partial(
-            self._smooth, Group(newest.frame, tweened), newest, decision, self._stability
+            self._smooth, Group(newest.frame, interpolated), newest, decision, self._stability
         )
         self._take_up(data, decision, then)
 

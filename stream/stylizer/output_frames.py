@@ -1,7 +1,6 @@
-"""OutputFrames: painted pictures become the frames that go out, in their order and at their size.
+"""OutputFrames: painted pictures become the frames that go out, in order and at the output size.
 
-Needs no model, and may be in another thread than what paints: all that it remembers is its own.
-Called by `stream.stylizer.stylizer`.
+Needs no model, and may run in another thread than the one that paints. Called by `stylizer.py`.
 """
 
 from collections import deque
@@ -60,13 +59,13 @@ class Painted(NamedTuple):
     """What `Stylizer.paint` leaves to `Stylizer.finish`.
 
     Attributes:
-        finishing: Of its stream.
+        output_frames: Of its stream.
         later: What is left to do.
         size: (width, height) of the output; ``None`` where there was no frame yet.
         is_end: Whether the stream ends here.
     """
 
-    finishing: OutputFrames
+    output_frames: OutputFrames
     later: Sequence[Later]
     size: Size | None
     is_end: bool = False

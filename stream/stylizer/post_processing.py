@@ -29,7 +29,7 @@ class Group(NamedTuple):
     """A painted frame and those before it that are not."""
 
     frame: Frame
-    tweened: Sequence[Waiting]
+    interpolated: Sequence[Waiting]
 
 
 class PostProcessing:
@@ -48,7 +48,7 @@ class PostProcessing:
         self._stats = stats
         self._looks_ahead = look_ahead
         self._ahead: LookAhead[Group] = LookAhead(every, settings)
-        self._tweener = Interpolator()
+        self._interpolator = Interpolator()
         self._last: Moment[Group] | None = None
 
     def add(self, moment: Moment[Group], stability: float) -> list[Frame]:
@@ -73,17 +73,17 @@ class PostProcessing:
         """The frame of each moment, after those before it."""
         frames = []
         for moment in moments:
-            for waiting in moment.item.tweened:
+            for waiting in moment.item.interpolated:
                 assert self._last is not None  # the first of a shot is painted
-                frames.append(self._tween(self._last, moment, waiting))
+                frames.append(self._interpolate(self._last, moment, waiting))
             frames.append(moment.item.frame.replace(moment.shown))
             self._last = moment
         return frames
 
-    def _tween(self, before: Moment[Group], after: Moment[Group], waiting: Waiting) -> Frame:
+    def _interpolate(self, before: Moment[Group], after: Moment[Group], waiting: Waiting) -> Frame:
         share = (waiting.time_s - before.time_s) / (after.time_s - before.time_s)
         old, new = (Key(moment.shown, moment.look) for moment in (before, after))
-        with self._stats.stage("tween"):
-            data = self._tweener.between(old, new, waiting.look, share)
-        self._stats.count_event("tweened")
+        with self._stats.stage("interpolate"):
+            data = self._interpolator.between(old, new, waiting.look, share)
+        self._stats.count_event("interpolated")
         return waiting.frame.replace(data)

@@ -2,7 +2,7 @@
 
     data ─encode─► latents ─denoise─► x0 ─decode─► data
 
-Knows no time. Torch is touched only in here. Called by `stream.stylizer.stylizer`.
+Knows no time. Torch is touched only in here. Called by `stylizer.py`.
 """
 
 from collections.abc import Callable, Hashable

@@ -1,10 +1,15 @@
 """Stylizer: frames in, painted frames out; engine, style, sizes and history in one place.
 
-    frame ─prepare─► reel or film: ─decide─► paintbox ─blend─┄► hold back? ─► ─finish─► frame
-            └───────────────── paint ─────────────────────┘ └────────── finish ──────────┘
+    frame ──paint──► Painted ──finish──► frames that go out
 
-Starts no thread, reads no clock but to time its stages. Torch is touched only inside `paint`, so
-only in the thread that calls it. Called by `stream.offline.session`, or by hand.
+    paint    prepared_style.py    the engine paints with a style made ready once
+             causal_order.py      what is decided for each frame from those before it, or
+             look_ahead_buffer.py from those after it as well (files)
+    finish   post_processing.py   look-ahead smoothing, interpolation of skipped frames
+             output_frames.py     order and size of what goes out
+
+Starts no thread. Torch is touched only inside `paint`, so only in the thread that calls it.
+Called by `stream.offline.session`, `stream.live.live_stylizer`, or by hand.
 """
 
 from collections.abc import Iterable
@@ -90,10 +95,10 @@ class Stylizer:
         self._output_size = output_size
         self._sample_aspect_ratio = sample_aspect_ratio
         self._sizes: Sizes | None = None
-        self._paintbox = PreparedStyle(engine, self.stats, ahead=overlap)
+        self._prepared = PreparedStyle(engine, self.stats, ahead=overlap)
         self._look_ahead, self._every, self._temporal = look_ahead, every, temporal
         self._overlap, self._batch = overlap, batch
-        self._reel, self._finishing = self._make_reel(), OutputFrames(self.stats)
+        self._order, self._output_frames = self._make_order(), OutputFrames(self.stats)
 
     @property
     def style(self) -> "Style":
@@ -150,32 +155,32 @@ class Stylizer:
             ValueError, ModelError: As `process`.
         """
         if frame is None:
-            sizes, finishing = self._sizes, self._finishing
+            sizes, output_frames = self._sizes, self._output_frames
             try:
-                rest = self._reel.finish()
+                rest = self._order.finish()
             finally:
                 self.reset()
-            return Painted(finishing, rest, sizes.output if sizes else None, is_end=True)
+            return Painted(output_frames, rest, sizes.output if sizes else None, is_end=True)
         sizes, style, stability = self._configured(frame), self._style, self._stability
         with self.stats.stage("prepare"):
             data = geometry.resize(frame.data, sizes.model)
         _, rows, columns = self._engine.latent_shape(sizes.model)
         with ExitStack() as on_failure:
             on_failure.callback(self._start_afresh)
-            if not self._paintbox.holds(style, sizes.model):
-                self._reel.end_shot()
-                self._paintbox.adopt(style, sizes.model)
-            later = self._reel.add(frame, data, (columns, rows), stability)
+            if not self._prepared.holds(style, sizes.model):
+                self._order.end_shot()
+                self._prepared.adopt(style, sizes.model)
+            later = self._order.add(frame, data, (columns, rows), stability)
             on_failure.pop_all()
-        return Painted(self._finishing, later, sizes.output)
+        return Painted(self._output_frames, later, sizes.output)
 
     def finish(self, painted: Painted) -> Iterable[Frame]:
         """The second half of `process`, once for each first half and in their order.
 
         At most one frame comes back before the end, so that whoever writes them has no rush.
         """
-        finishing, later, size, is_end = painted
-        return [] if size is None else finishing.take(later, size, is_end=is_end)
+        output_frames, later, size, is_end = painted
+        return [] if size is None else output_frames.take(later, size, is_end=is_end)
 
     def reset(self) -> None:
         """Forget the stream: its size, its history, what is held back. The style stays."""
@@ -184,15 +189,15 @@ class Stylizer:
 
     def _start_afresh(self) -> None:
         """Wait for nothing that was begun before a failure: it may never be there."""
-        self._reel, self._finishing = self._make_reel(), OutputFrames(self.stats)
+        self._order, self._output_frames = self._make_order(), OutputFrames(self.stats)
 
-    def _make_reel(self) -> CausalOrder:
-        begin, in_work = self._paintbox.begin, 0
+    def _make_order(self) -> CausalOrder:
+        begin, in_work = self._prepared.begin, 0
         if self._batch > 1:
             # one batch fills while the other is painted, with room for frames that are still
             begin, in_work = Batches(begin, self._batch).begin, 2 * self._batch - 1
         elif self._overlap:
-            in_work = self._paintbox.in_flight
+            in_work = self._prepared.in_flight
         if self._look_ahead or self._every != 1:
             return LookAheadBuffer(
                 begin,

@@ -249,7 +249,7 @@ class _Kept:
         )
         told = openvino_note(self._precision, self._threads, is_quantized=facts["is_quantized"])
         engine.note(told, logging.INFO)
-        engine.relay = (
+        engine.side_by_side = (
             SideBySide(engine, min(self._threads, MOST_LANES)) if self._threads > 1 else None
         )
         torch.set_num_threads(1)

@@ -68,7 +68,7 @@ class SideBySide:
             except RuntimeError as err:
                 engine: Engine = self._engine
                 engine.note(f"frames are painted one by one, not side by side: {in_short(err)}")
-                engine.relay = None
+                engine.side_by_side = None
                 return engine.begin(data, noise, conditioning, schedule)
         lane = self._lanes[0]
         self._lanes.rotate(-1)

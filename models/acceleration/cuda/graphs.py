@@ -84,7 +84,7 @@ class FrameGraph:
         self._pool = pool
         self._on_failure = on_failure
         self._shortcut = shortcut
-        self._ring = FramesInFlight(device, frame.data, frame.output)
+        self._in_flight_frames = FramesInFlight(device, frame.data, frame.output)
         self._recipe: Recipe | None = None
         try:
             self._replay = self._captured()
@@ -99,7 +99,7 @@ class FrameGraph:
         if self._recipe is None or not recipe.is_same(self._recipe):
             self._device.launch(self._device.compute, partial(self.frame.adopt, recipe))
             self._recipe = recipe
-        return self._ring.begin(data, self._replay)
+        return self._in_flight_frames.begin(data, self._replay)
 
     def take(self, parts: Parts, check: Callable[[FrameFunction], Shortcut]) -> bool:
         """Compute by other networks from the next frame on, if they can and are quicker.
@@ -136,7 +136,7 @@ class FrameGraph:
 
     def finish(self) -> None:
         """Wait for the frames on their way."""
-        self._ring.finish()
+        self._in_flight_frames.finish()
 
     def _captured(self) -> Work:
         for _ in range(WARM_UP_RUNS):

@@ -234,7 +234,7 @@ def test_one_frame_in_so_many_is_painted_and_the_ends_of_the_shot(every: int, pa
     restyle(stylizer, frames_of(pan(10, speed_px=1)))
 
     assert engine.calls.counts["denoise"] == painted
-    assert stylizer.stats.events.get("tweened", 0) == 10 - painted
+    assert stylizer.stats.events.get("interpolated", 0) == 10 - painted
     assert "painted extra" not in stylizer.stats.events
 
 
@@ -251,7 +251,7 @@ def test_frames_that_no_flow_finds_in_their_neighbours_are_painted() -> None:
     assert [frame.pts for frame in painted] == list(range(9))
     assert engine.calls.counts["denoise"] == 9
     assert stylizer.stats.events["painted extra"] == 6  # each four in halves, and each half again
-    assert "tweened" not in stylizer.stats.events
+    assert "interpolated" not in stylizer.stats.events
 
 
 @pytest.mark.parametrize("every", [2, 3, 4, 8])
@@ -275,9 +275,9 @@ def test_the_last_frame_before_a_cut_is_painted() -> None:
     frames = [*frames_of(pan(4)), *frames_of(other_shot(2), 4)]
 
     plain = bytes_of(restyle(film(stability=0, look_ahead=False), frames))
-    tweened = bytes_of(restyle(film(stability=0, every=8), frames))
+    interpolated = bytes_of(restyle(film(stability=0, every=8), frames))
 
-    assert [a == b for a, b in zip(tweened, plain, strict=True)] == [
+    assert [a == b for a, b in zip(interpolated, plain, strict=True)] == [
         *(True, False, False, True, True, True)
     ]
 

@@ -1,4 +1,4 @@
-"""The relay: frames side by side are the frames one by one; what fails is its own picture."""
+"""Frames side by side: frames side by side are the frames one by one; what fails is its own picture."""
 
 from collections.abc import Iterator
 
@@ -122,8 +122,8 @@ def test_size_that_openvino_refuses_is_painted_one_by_one(
     def refuse(*_: object) -> None:
         raise RuntimeError("no plan for this shape")
 
-    relay, data = SideBySide(engine, WAYS), frames(1)[0]
-    monkeypatch.setattr(engine, "relay", relay)
+    side_by_side, data = SideBySide(engine, WAYS), frames(1)[0]
+    monkeypatch.setattr(engine, "side_by_side", side_by_side)
     monkeypatch.setattr(OpenVinoCall, "side_by_side", refuse)
 
     picture = engine.begin(data, *given(engine), ahead=True)()
@@ -149,12 +149,12 @@ class Failing(Request):
 
 def test_inference_that_fails_is_no_hang(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.acceleration.cpu.side_by_side.CHECK_S", CHECK_S / 100)
-    relay = engine.relay
-    assert isinstance(relay, SideBySide)
+    side_by_side = engine.side_by_side
+    assert isinstance(side_by_side, SideBySide)
     broken = Failing()
     lane = Lane(broken, (broken, broken), broken)
 
-    painting = lane.begin(relay._run(frames(1)[0], *given(engine)))
+    painting = lane.begin(side_by_side._run(frames(1)[0], *given(engine)))
 
     with pytest.raises(RuntimeError, match="out of memory"):
         painting()
