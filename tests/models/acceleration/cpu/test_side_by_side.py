@@ -1,4 +1,4 @@
-"""Frames side by side: frames side by side are the frames one by one; what fails is its own picture."""
+"""Frames painted side by side equal the frames painted one by one; a failure costs one picture."""
 
 from collections.abc import Iterator
 
