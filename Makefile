@@ -5,11 +5,15 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test test-cuda test-devices lint setup system bench clean help
+# Processes that share the test files.
+WORKERS ?= 2
+
+.PHONY: demo test test-all test-cuda test-devices lint setup system bench clean help
 
 help:
 	@echo "make demo    set up, restyle a clip that ships, say how fast it goes, write demo/"
-	@echo "make test    set up, lint, check types, run the whole test suite"
+	@echo "make test    set up, lint, check types and imports, run the tests but for the slow ones"
+	@echo "make test-all  the same with every test, as CI does"
 	@echo "make test-cuda  test on an NVIDIA GPU; fails without one"
 	@echo "make test-devices  test on a virtual display, on servers of others and on real camera drivers"
 	@echo "make bench   set up, measure speed and memory on this machine"
@@ -41,9 +45,13 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile -m 'not slow'
+
+test-all: lint
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-cuda: $(INSTALLED)
 	ALLAPRIMA_REQUIRE_CUDA=1 $(BIN)/pytest -m cuda

@@ -14,7 +14,7 @@ the caller's  the window, if there is one   the same
 
 Every channel keeps the newest only. While the governor lets fewer frames be painted than are
 captured, `move` shows all of them, by carrying the newest painting along; otherwise it is idle.
-All threads are workers of `stream.offline.session`, the only file that starts any.
+All threads are workers of `stream.workers`, the only file that starts any.
 """
 
 import logging
