@@ -180,14 +180,14 @@ def test_counts_from_many_threads_add_up() -> None:
 def test_a_record_costs_less_than_ten_microseconds() -> None:
     stats = Stats()
     best_s = float("inf")
-    for _ in range(5):  # the best of five: the machine may be busy
-        start_s = time.perf_counter()
-        for _ in range(1000):
+    for _ in range(50):  # of this thread's own time, and the best: the machine may be busy
+        start_s = time.thread_time()
+        for _ in range(100):
             with stats.stage("encode"):
                 pass
-        best_s = min(best_s, time.perf_counter() - start_s)
+        best_s = min(best_s, time.thread_time() - start_s)
 
-    assert best_s / 1000 < 10e-6
+    assert best_s / 100 < 10e-6
 
 
 def test_summaries_count_everything_and_take_quantiles_of_the_newest() -> None:

@@ -56,6 +56,35 @@ class SteppedSource(ListSource):
         self._turn.release(1000)
 
 
+class InStep:
+    """Lets a source go on when each of its sinks has been given the frame, so that none misses one.
+
+    Args:
+        sinks: How many there are.
+    """
+
+    def __init__(self, source: SteppedSource, sinks: int) -> None:
+        self._source, self._sinks, self._given = source, sinks, 0
+        self._lock = threading.Lock()
+
+    def given(self) -> None:
+        """A sink has a frame."""
+        with self._lock:
+            self._given += 1
+            self._go_on()
+
+    def leave(self) -> None:
+        """A sink has failed and will be given no more."""
+        with self._lock:
+            self._sinks -= 1
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._given >= self._sinks:
+            self._given = 0
+            self._source.step()
+
+
 class FakePainter:
     """Paints the negative; as much effort as it is told."""
 

@@ -1,11 +1,11 @@
 """The command: help at once, the report, options that reach the picture, interruptions."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from stream.command.exit_codes import ExitCode
 
 ROOT = Path(__file__).resolve().parents[3]
 HELP_LIMIT_S = 1.5
-"""What `--help` may take here; 0.5 s is the aim on a quiet machine."""
+"""What `--help` may take of a processor's time; 0.5 s is the aim on a quiet machine."""
 
 FEW = tuple(range(0, 8 * 3600, 3600))
 MANY = tuple(range(0, 100 * 3600, 3600))
@@ -40,14 +40,21 @@ def clip(tmp_path: Path) -> Path:
 # Help
 
 
+def processor_time_s() -> float:
+    """Of the processes that this one has waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell the time of children")
 @pytest.mark.parametrize("args", [["--help"], ["restyle", "--help"]])
 def test_help_comes_at_once(args: list[str]) -> None:
     times_s = []
     for _ in range(3):
-        start_s = time.perf_counter()
-        subprocess.run([COMMAND, *args], check=True, capture_output=True, timeout=30)
-        times_s.append(time.perf_counter() - start_s)
-    assert min(times_s) < HELP_LIMIT_S
+        start_s = processor_time_s()
+        subprocess.run([COMMAND, *args], check=True, capture_output=True, timeout=120)
+        times_s.append(processor_time_s() - start_s)
+    assert 0 < min(times_s) < HELP_LIMIT_S
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -60,8 +67,8 @@ def test_help_imports_nothing_heavy() -> None:
         "& set(sys.modules)))\n"
     )
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=30)
-    assert done.stdout.strip() == "[]"
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]")
 
 
 def test_help_names_every_exit_code() -> None:
@@ -177,7 +184,7 @@ def test_a_fault_of_ours_is_one_sentence_and_a_traceback_with_debug() -> None:
         "main()\n"
     )
     command = [sys.executable, "-c", script, "styles"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == ExitCode.UNEXPECTED
     assert done.stderr.startswith("Error: ModuleNotFoundError")
     assert "Traceback" not in done.stderr
@@ -185,7 +192,7 @@ def test_a_fault_of_ours_is_one_sentence_and_a_traceback_with_debug() -> None:
 
 def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
     command = [COMMAND, "restyle", str(tmp_path / "nope.mp4"), "-o", "null", "--debug"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == ExitCode.INPUT
     assert "Traceback" in done.stderr
 
@@ -201,7 +208,7 @@ def test_signals_end_the_file_properly(tmp_path: Path, model: str) -> None:
             folder = tmp_path / number.name
             wait_for_bytes(folder, 200_000, process)
             process.send_signal(number)
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=120)
             assert process.returncode == ExitCode.INTERRUPTED, stderr
             told = re.search(r"stopped after (\d+) frames", stdout)
             assert told is not None, stdout + stderr

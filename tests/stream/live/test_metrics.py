@@ -23,8 +23,8 @@ from stream.stats import Stats
 
 parser = pytest.importorskip("prometheus_client.parser")
 
-LIMIT_S = 10
-SESSION_S = 100
+LIMIT_S = 120
+SESSION_S = 120
 
 
 @pytest.fixture

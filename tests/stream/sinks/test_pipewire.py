@@ -27,7 +27,7 @@ LIMIT_S = 90
 
 TAKES = "import sys; open({path!r}, 'wb').write(sys.stdin.buffer.read())"
 ENDS = "import sys; sys.stdin.buffer.read(1); sys.exit('ERROR: from element x: no daemon')"
-HANGS = "import time; time.sleep(60)"
+HANGS = "import threading; threading.Event().wait()"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="PipeWire is for Linux")
 

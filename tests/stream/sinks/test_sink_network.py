@@ -32,7 +32,7 @@ from stream.sources import open_source
 from stream.sources.paced import PacedSource
 from stream.stats import Stats
 
-LIMIT_S = 60
+LIMIT_S = 120
 COUNT = 25
 
 
@@ -299,7 +299,7 @@ with av.open(url, options=options) as stream, av.open(target, "w", format="mpegt
     ("url", "options"),
     [
         ("rtmp://127.0.0.1:{port}/app/key", ["listen=1"]),
-        ("udp://127.0.0.1:{port}", ["timeout=8000000"]),
+        ("udp://127.0.0.1:{port}", ["timeout=120000000"]),
     ],
 )
 def test_sound_and_pictures_arrive_at_a_real_receiver(
