@@ -19,6 +19,7 @@ from stream.clock import Clock, ManualClock
 from stream.command.exit_codes import ExitCode
 from stream.errors import SinkError, SourceError
 from stream.media.sound import CHANNELS, SOUND_RATE, Sound
+from stream.sinks import network
 from stream.sinks.network import NetworkSink
 from stream.sinks.stream_process import Publication, destination, escaped
 from stream.sources.network import open_url
@@ -44,6 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def show(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Encrypted]]:
     """Makes servers; the tests' own authority is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
+    monkeypatch.setattr(network, "END_S", LIMIT_S)
     made: list[Encrypted] = []
 
     def make(name: str, **options: object) -> Encrypted:
@@ -63,7 +65,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def play(url: str, **options: object) -> int:
-    with open_url(url, clock=ManualClock(), **options) as source:
+    with open_url(url, clock=ManualClock(), timeout_s=LIMIT_S, **options) as source:
         return sum(1 for _ in source)
 
 

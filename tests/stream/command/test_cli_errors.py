@@ -214,11 +214,14 @@ def test_an_unknown_encoder_is_refused(clip: Path, tmp_path: Path) -> None:
     assert_refused(result, ExitCode.OUTPUT, "h2645")
 
 
-def test_several_inputs_need_a_folder(clip: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "code"), [("a.mp4", ExitCode.USAGE), ("a", ExitCode.OUTPUT)])
+def test_several_inputs_need_a_folder(
+    clip: Path, tmp_path: Path, name: str, code: ExitCode
+) -> None:
     other = write_clip(tmp_path / "other.mp4", Clip(pts=FEW))
-    out = tmp_path / "out.mp4"
+    out = tmp_path / name
     out.touch()
-    assert_refused(allaprima("restyle", clip, other, "-o", out), ExitCode.OUTPUT, "folder")
+    assert_refused(allaprima("restyle", clip, other, "-o", out), code, "folder")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import Clip, write_clip
-from fakes import Breaks, ListSource, make_frames
+from fakes import LIMIT_S, Breaks, ListSource, make_frames
 from ports import free_port, wait_for_port
 
 from stream.addresses import shown
@@ -270,7 +270,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 
 def test_a_file_that_is_sent_ahead_of_its_time_is_shown_when_it_is_due(served: str) -> None:
     clock = ManualClock()
-    with open_url(served, clock=clock) as source:
+    with open_url(served, clock=clock, timeout_s=LIMIT_S) as source:
         frames = list(source)
     assert clock.now_s() == pytest.approx(frames[-1].time_s - frames[0].time_s, abs=1e-6)
     assert source.info.size == (96, 64)
