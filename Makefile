@@ -8,7 +8,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 # Processes that share the test files.
 WORKERS ?= 2
 
-.PHONY: demo test test-all test-cuda test-devices lint setup system bench clean help
+.PHONY: demo test test-all test-cuda test-devices lint docs setup system bench clean help
 
 help:
 	@echo "make demo    set up, restyle a clip that ships, say how fast it goes, write demo/"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-all  the same with every test, as CI does"
 	@echo "make test-cuda  test on an NVIDIA GPU; fails without one"
 	@echo "make test-devices  test on a virtual display, on servers of others and on real camera drivers"
+	@echo "make docs    set up, build the documentation as a site in build/site/; a broken link fails"
 	@echo "make bench   set up, measure speed and memory on this machine"
 	@echo "make system  install the system libraries of apt.txt (Debian, Ubuntu)"
 	@echo "make clean   remove everything that the others made"
@@ -46,6 +47,12 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
+
+# The pages of docs/ as a site. Strict: a broken link, a missing page or a wrong formula fails.
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,dev,docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean --strict --quiet
+	@echo "Read build/site/index.html"
 
 test: lint
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile -m 'not slow'

@@ -47,7 +47,7 @@ def load_engine(
 
     Args:
         name: "bundled", another name in `PRESETS`, a local diffusers folder or .safetensors
-            checkpoint, or a place on the hub, "owner/name[@revision][/file.safetensors]".
+            checkpoint, or a place on the hub, ``owner/name[@revision][/file.safetensors]``.
         device: ``None`` takes CUDA, else MPS, else the CPU.
         dtype: What the networks compute in; ``None`` is float16, on the CPU what is fastest there:
             of the bundled model, 8-bit integers in part.

@@ -29,7 +29,7 @@ WORKING_GB = {512: 1.0, 1024: 2.0}
 class Preset:
     """Where a model's parts are and how it likes to be used.
 
-    A part is a folder, or a place on the hub written owner/name[@revision][/file.safetensors].
+    A part is a folder, or a place on the hub: ``owner/name[@revision][/file.safetensors]``.
 
     Attributes:
         name: What `load_engine` and ``--model`` take.
