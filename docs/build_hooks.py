@@ -49,7 +49,7 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: File
     markdown = markdown.replace(COMMANDS, command_reference() if COMMANDS in markdown else "")
     markdown = markdown.replace(DOOR, door_of_package())
     markdown = FENCED_MATH.sub(lambda found: f"\n{mathml(found[1], 'block')}\n", markdown)
-    return INLINE_MATH.sub(lambda found: mathml(found[1], "inline"), markdown)
+    return INLINE_MATH.sub(lambda found: f"<span>{mathml(found[1], 'inline')}</span>", markdown)
 
 
 def command_reference() -> str:

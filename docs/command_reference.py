@@ -1,4 +1,4 @@
-"""The command reference as Markdown, from what typer is told: `python docs/command_reference.py`."""
+"""The command reference as Markdown, from what typer is told. `python docs/command_reference.py`"""
 
 from typing import Any
 

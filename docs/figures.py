@@ -1,5 +1,6 @@
 """The drawn figures of the README and the site, as SVG: `python docs/figures.py`."""
 
+from itertools import pairwise
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
@@ -81,7 +82,7 @@ def painting() -> None:
         *(box(place, *words) for place, words in zip(places, steps, strict=True)),
         *(
             arrow((left[0] + left[2], middle), (right[0], middle))
-            for left, right in zip(places, places[1:], strict=False)
+            for left, right in pairwise(places)
         ),
         arrow((loop[0] + loop[2], middle), (sink[0], middle)),
         text(loop[0] + loop[2] + 22, middle - 8, "frames"),

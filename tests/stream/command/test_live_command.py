@@ -13,9 +13,11 @@ from miniature import make_lcm, save
 from ports import free_port
 from stepped_live import put_in_step
 
+from models import Style
 from stream.command.exit_codes import ExitCode
+from stream.live.controls import Controls, Look
 
-README = (Path(__file__).resolve().parents[3] / "README.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "live.md").read_text("utf-8")
 SOURCE = "testsrc=size=96x64:rate=24:duration=1"
 
 
@@ -167,12 +169,19 @@ def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert result.stdout == ""  # and no report of nothing
 
 
-def test_readme_has_the_options_of_live() -> None:
-    table = README[README.index("| live option |") : README.index("A script, a Stream Deck")]
-    told = set(re.findall(r"--[a-z][a-z-]+", table))
+def test_the_documentation_has_the_options_of_live() -> None:
+    table = PAGE[PAGE.index("| live option |") : PAGE.index("## Control from another program")]
+    told = set(re.findall(r"--[a-z][a-z-]+", table.partition("\n\n")[0]))
     known = set(re.findall(r"--[a-z][a-z-]+", allaprima("live", "--help").stdout))
     shared = set(re.findall(r"--[a-z][a-z-]+", allaprima("restyle", "--help").stdout))
     assert told == (known - shared) | {"--fps-target"}
+
+
+def test_the_documentation_has_the_words_of_the_control_socket() -> None:
+    table = PAGE[PAGE.index("| live word |") :].partition("\n\n")[0]
+    told = set(re.findall(r"`([a-z]+)`", "\n".join(re.findall(r"^\|[^|]*", table, re.M))))
+    look = Controls(Look(Style())).as_dict()
+    assert told == {*look, "style", "ask", "quit"}
 
 
 def test_an_output_that_cannot_be_reached_stops_no_other(tmp_path: Path, model: str) -> None:

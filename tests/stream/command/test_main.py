@@ -18,6 +18,7 @@ from miniature import make_lcm, save
 from stream.command.exit_codes import ExitCode
 
 ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
 HELP_LIMIT_S = 1.5
 """What `--help` may take of a processor's time; 0.5 s is the aim on a quiet machine."""
 
@@ -77,15 +78,15 @@ def test_help_names_every_exit_code() -> None:
         assert f"{code.value} {code.meaning}" in text
 
 
-def test_readme_has_the_same_exit_codes() -> None:
-    section = (ROOT / "README.md").read_text("utf-8").partition("### Exit codes")[2]
+def test_the_documentation_has_the_same_exit_codes() -> None:
+    section = (DOCS / "commands.md").read_text("utf-8").partition("## Exit codes")[2]
     rows = re.findall(r"^\| (\d+) \| (.+?) \|$", section.partition("\n#")[0], re.M)
     assert rows == [(str(code.value), code.meaning) for code in ExitCode]
 
 
-def test_readme_has_the_same_options() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    table = readme[readme.index("| option |") : readme.index("What is not given")]
+def test_the_documentation_has_the_same_options() -> None:
+    page = (DOCS / "files.md").read_text("utf-8")
+    table = page[page.index("| option |") : page.index("What is not given")]
     told = set(re.findall(r"--[a-z][a-z-]+", table))
     known = set(re.findall(r"--[a-z][a-z-]+", allaprima("restyle", "--help").stdout))
     assert told == known - {"--help", "--output"}
