@@ -51,7 +51,7 @@ lint: $(INSTALLED)
 # The pages of docs/ as a site. Strict: a broken link, a missing page or a wrong formula fails.
 docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,dev,docs]'
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean --strict
 	@echo "Read build/site/index.html"
 
 test: lint
