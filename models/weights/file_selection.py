@@ -139,7 +139,7 @@ def pipeline_files(
     if INDEX_NAME not in names:
         raise ModelFormatError(
             f"{source} has no {INDEX_NAME}; give a whole diffusers pipeline, as `save_pretrained` "
-            "writes it (a LoRA goes to --lora, an autoencoder to --vae)."
+            "writes it (a LoRA goes to loras=..., an autoencoder to vae=...)."
         )
     wanted: list[str] = []
     for folder in (*NETWORKS, *TOKENIZERS, "scheduler"):

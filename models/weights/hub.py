@@ -122,7 +122,7 @@ class Hub:
         if self._told_offline:
             raise ModelNotFoundError(
                 f"{source} is not whole in the local cache and offline mode is on; "
-                "fetch it once without --offline and HF_HUB_OFFLINE, or give a local folder."
+                "fetch it once without offline=True and HF_HUB_OFFLINE, or give a local folder."
             )
         if self._unreachable:
             raise ModelNotFoundError(_out_of_reach(source))

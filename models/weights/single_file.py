@@ -115,5 +115,5 @@ def _base(path: Path, keys: list[str]) -> str:
             return base
     raise ModelFormatError(
         f"{path} is no whole checkpoint of the SD 1.5 or SDXL kind; "
-        "a LoRA goes to --lora, other models are given as a diffusers folder."
+        "a LoRA goes to loras=..., other models are given as a diffusers folder."
     )

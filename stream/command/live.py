@@ -9,14 +9,14 @@ from rich.console import Console
 
 from stream.addresses import shown
 from stream.command.exit_codes import EXIT_CODES, ExitCode
-from stream.command.messages import failed, say, tell_programs
+from stream.command.messages import failed, in_options, say, tell_programs
 from stream.command.progress import DownloadProgress
 from stream.command.report import live_as_dict, print_live_report
 from stream.command.signals import stop_signals
 from stream.errors import SinkError
 from stream.live.options import LiveOptions
 from stream.live.runner import LiveRunner
-from stream.stylizer.options import STDOUT, option_names
+from stream.stylizer.options import STDOUT, option_errors
 
 
 class LiveRun:
@@ -52,11 +52,11 @@ class LiveRun:
             ours.removeHandler(handler)
 
     def _tell(self, sentence: str) -> None:
-        self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(in_options(sentence), markup=False, highlight=False, soft_wrap=True)
 
     def _code(self) -> ExitCode:
         try:
-            with option_names():
+            with option_errors():
                 self._asked.check()
             with stop_signals(self._runner.stop), self._downloads:
                 self._runner.run()

@@ -1,6 +1,8 @@
 """What the commands say: one sentence on the error channel, reports for programs."""
 
 import logging
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import typer
@@ -8,14 +10,35 @@ from rich.console import Console
 
 from stream.command.exit_codes import EXIT_CODES, ExitCode
 from stream.errors import SinkError
-from stream.stylizer.options import STDOUT
+from stream.live.options import LiveOptions
+from stream.offline.options import RestyleOptions
+from stream.stylizer.options import STDOUT, OptionError
 
 logger = logging.getLogger(__name__)
+
+OPTIONS = {
+    field.name: f"--{field.name.replace('_', '-')}"
+    for record in (RestyleOptions, LiveOptions)
+    for field in fields(record)
+} | {"loras": "--lora", "encoder_preset": "--preset"}
+"""Names of the library -> options of the command, where they differ by more than hyphens too."""
+
+ARGUMENT = re.compile(r"\b([a-z_]+)=(?:True|\.\.\.)")
+"""An argument that an error of the library advises, such as ``overwrite=True``."""
+
+GOT = re.compile(r"\bgot ([a-z_]+)=")
+"""The argument that an error of the library is about."""
+
+
+def in_options(sentence: str) -> str:
+    """A sentence of the library with the command's options for the arguments that it advises."""
+    return ARGUMENT.sub(lambda found: OPTIONS.get(found[1], found[0]), sentence)
 
 
 def say(sentence: str) -> None:
     """One sentence on the error channel."""
-    Console(stderr=True).print(f"Error: {sentence}", markup=False, highlight=False, soft_wrap=True)
+    text = f"Error: {in_options(sentence)}"
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def failed(error: Exception) -> ExitCode:
@@ -25,7 +48,12 @@ def failed(error: Exception) -> ExitCode:
         error: Of a kind in `EXIT_CODES`.
     """
     logger.debug("what failed", exc_info=error)
-    say(str(error))
+    sentence = str(error)
+    if isinstance(error, OptionError):
+        sentence = GOT.sub(
+            lambda found: f"got {OPTIONS[found[1]]} " if found[1] in OPTIONS else found[0], sentence
+        )
+    say(sentence)
     return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
 
 

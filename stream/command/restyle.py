@@ -14,7 +14,7 @@ from stream.command.signals import stop_signals
 from stream.errors import SourceError
 from stream.offline.jobs import Job, plan_jobs
 from stream.offline.options import RestyleOptions
-from stream.stylizer.options import STDOUT, option_names
+from stream.stylizer.options import STDOUT, option_errors
 
 if TYPE_CHECKING:
     from stream.offline.jobs import Outcome
@@ -48,7 +48,7 @@ class RestyleRun:
     def _restyle_all(self) -> None:
         from stream.offline.restyler import Restyler
 
-        with option_names():
+        with option_errors():
             self._asked.check()
             jobs = plan_jobs(
                 self._asked.inputs, self._asked.output, overwrite=self._asked.overwrite

@@ -111,7 +111,7 @@ class MetricsServer:
             reason = getattr(err, "strerror", None) or str(err)
             raise ControlError(
                 f"No metrics: port {port} cannot be opened ({reason}); choose another "
-                "--metrics-port."
+                "(metrics_port=...)."
             ) from err
         self._stopped = False
 

@@ -53,7 +53,7 @@ class LiveOptions(EngineOptions):
 
     @property
     def outputs(self) -> list[str]:
-        """What `--to` names; the window where it was not given."""
+        """The names of `to`; the window where it was not given."""
         return list(self.to or [WINDOW])
 
     def style(self, default: Style) -> Style:
@@ -79,23 +79,23 @@ class LiveOptions(EngineOptions):
     def _check_words(self) -> None:
         if self.governor not in GOVERNORS:
             modes = ", ".join(GOVERNORS)
-            raise ValueError(f"got --governor {self.governor}, expected {modes}")
+            raise ValueError(f"got governor={self.governor}, expected {modes}")
         if self.on_loss not in ON_LOSS:
-            raise ValueError(f"got --on-loss {self.on_loss}, expected {' or '.join(ON_LOSS)}")
+            raise ValueError(f"got on_loss={self.on_loss}, expected {' or '.join(ON_LOSS)}")
         if not 0 <= self.transition <= LONGEST_TRANSITION_S:
             raise ValueError(
-                f"got --transition {self.transition:g}, expected 0 to {LONGEST_TRANSITION_S:g}"
+                f"got transition={self.transition:g}, expected 0 to {LONGEST_TRANSITION_S:g}"
             )
         repeated = [spec for spec in self.outputs if self.outputs.count(spec) > 1]
         if repeated and repeated[0] != "null":
-            raise ValueError(f"got --to {repeated[0]} twice, expected each output once")
+            raise ValueError(f"got to={repeated[0]} twice, expected each output once")
 
     def _check_numbers(self) -> None:
         for name, value in (
-            ("fps-target", self.fps_target),
-            ("max-age", self.max_age),
+            ("fps_target", self.fps_target),
+            ("max_age", self.max_age),
             ("duration", self.duration),
-            ("camera-rate", self.camera_rate),
+            ("camera_rate", self.camera_rate),
         ):
             if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"got --{name} {value:g}, expected more than 0")
+                raise ValueError(f"got {name}={value:g}, expected more than 0")

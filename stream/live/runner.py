@@ -29,7 +29,7 @@ from stream.sources.base import Source
 from stream.sources.microphone import Microphone
 from stream.sources.reconnecting import OnLoss
 from stream.stats import Stats
-from stream.stylizer.options import option_names
+from stream.stylizer.options import option_errors
 from stream.stylizer.stylizer import DEFAULT_STABILITY
 from stream.video_info import VideoInfo
 from stream.workers import interruptibly, meanwhile
@@ -78,7 +78,7 @@ class LiveRunner:
         """
         options = self._options
         with ExitStack() as on_failure:
-            with option_names():
+            with option_errors():
                 parse_output_size(options.output_size)
                 wanted = self._input()
             # what takes longest at a start; the thread that paints finds it done
@@ -92,13 +92,13 @@ class LiveRunner:
                 on_failure.callback(microphone.abandon)
             elif options.audio and not source.has_sound:
                 self.stats.note(f"{shown(options.source)} gives no sound, so there is none.")
-            with option_names():
+            with option_errors():
                 controls = self._controls()
             services = self._open_services(controls)
             for service in services:
                 on_failure.callback(service.abandon)
             sound = source.has_sound or microphone is not None
-            with option_names():
+            with option_errors():
                 sinks = self._open_sinks(source, controls, on_failure, sound=sound)
             on_failure.pop_all()  # the session closes them, in its threads
         session = LiveSession(
@@ -139,7 +139,7 @@ class LiveRunner:
         if options.camera_size is not None:
             parsed = parse_output_size(options.camera_size)
             if isinstance(parsed, str):
-                raise ValueError(f"got --camera-size {parsed}, expected WxH, e.g. 1280x720")
+                raise ValueError(f"got camera_size={parsed}, expected WxH, e.g. 1280x720")
             size = parsed
         on_loss = cast(OnLoss, options.on_loss)
         sound = options.audio and options.audio_device is None
@@ -205,7 +205,7 @@ class LiveRunner:
         sinks, missing = [], []
         for spec in options.outputs:
             if os.path.exists(spec) and _is_same_file(spec, options.source):
-                raise SinkError(f"{spec} is the input; give the output another name with --to.")
+                raise SinkError(f"{spec} is the input; give the output another name.")
             try:
                 sink = open_live_sink(spec, shared)
             except SinkError as err:
@@ -226,7 +226,7 @@ class LiveRunner:
         """Load the model and warm it up; in the thread that paints."""
         options = self._options
         self._on_load()
-        with option_names():
+        with option_errors():
             engine = options.load_engine(self._on_download)
             style = options.style(engine.default_style)
             engine.encode_prompt(style)

@@ -67,5 +67,5 @@ def _looked_into(url: str, *, insecure: bool) -> str | None:
 def _refused(why: str) -> str:
     return (
         f"shows a certificate that is not trusted ({why}); check the address and the clock, or "
-        "allow it with --insecure"
+        "allow it with insecure=True"
     )

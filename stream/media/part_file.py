@@ -86,7 +86,8 @@ class PartFile:
             raise SinkError(f"{self.target} is the input itself; choose another output.")
         if not self._overwrite:
             raise SinkError(
-                f"{self.target} exists already; choose another name or allow it with --overwrite."
+                f"{self.target} exists already; choose another name or allow it with "
+                "overwrite=True."
             )
 
     def publish(self) -> None:

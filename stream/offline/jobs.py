@@ -76,7 +76,7 @@ def _check_folder(output: str) -> None:
     names_file = PurePath(output).suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)
     if names_file and not os.path.isdir(output) and not output.endswith(("/", "\\")):
         raise ValueError(
-            f"got several inputs and -o {output}, expected a folder; they are not joined"
+            f"got several inputs and the output {output}, expected a folder; they are not joined"
         )
 
 
@@ -115,7 +115,7 @@ def _check_distinct(jobs: Sequence[Job]) -> None:
         if path in taken and job.sink != NULL:
             raise ValueError(
                 f"got {taken[path]} and {job.source}, which would both become {job.sink}, expected "
-                "different names; restyle them one by one, each with its own -o"
+                "different names; restyle them one by one, each to its own output"
             )
         taken[path] = job.source
 
@@ -126,12 +126,13 @@ def _check_free(sink: str, inputs: Sequence[str], overwrite: bool) -> None:
         return
     for spec in inputs:
         if Path(spec).exists() and path.samefile(spec):
-            raise SinkError(f"{sink} is an input; give the output another name with -o.")
+            raise SinkError(f"{sink} is an input; give the output another name.")
         if path.is_dir() and _is_of_pictures(spec) and path.samefile(Path(spec).parent):
-            raise SinkError(f"{sink} holds what is read; give another folder with -o.")
+            raise SinkError(f"{sink} holds what is read; give the output another folder.")
     if path.is_file() and not overwrite:
         raise SinkError(
-            f"{sink} is already there; add --overwrite to replace it, or give another name with -o."
+            f"{sink} is already there; allow that with overwrite=True, or give the output another "
+            "name."
         )
 
 
@@ -146,7 +147,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
     except FileExistsError as err:
         raise SinkError(
-            f"{folder} is a file, but several inputs need a folder; give one with -o FOLDER."
+            f"{folder} is a file, but several inputs need a folder; give the output another name."
         ) from err
     except OSError as err:
         raise SinkError(

@@ -52,9 +52,9 @@ class RestyleOptions(EngineOptions):
         self.style(Style())
         self.check_engine()
         if self.every < 1:
-            raise ValueError(f"got --every {self.every}, expected 1 or more")
+            raise ValueError(f"got every={self.every}, expected 1 or more")
         if not 1 <= self.batch <= MOST_IN_BATCH:
-            raise ValueError(f"got --batch {self.batch}, expected 1 to {MOST_IN_BATCH}")
+            raise ValueError(f"got batch={self.batch}, expected 1 to {MOST_IN_BATCH}")
         if not 0 < self.fps_target < math.inf:
-            raise ValueError(f"got --fps-target {self.fps_target:g}, expected more than 0")
+            raise ValueError(f"got fps_target={self.fps_target:g}, expected more than 0")
         check_report(self.json, [*self.inputs, self.output])

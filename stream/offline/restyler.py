@@ -18,7 +18,7 @@ from stream.sinks.base import Sink, VideoEncoding
 from stream.sinks.encoding import plan_encoding
 from stream.sources import open_source
 from stream.stats import Stats
-from stream.stylizer.options import option_names
+from stream.stylizer.options import option_errors
 from stream.stylizer.stylizer import DEFAULT_STABILITY, Stylizer
 from stream.video_info import VideoInfo
 
@@ -67,7 +67,7 @@ class Restyler:
         Raises:
             SinkError, OptionError: As `restyle`.
         """
-        with option_names():
+        with option_errors():
             for job in jobs:
                 if names_video(job.sink):
                     plan_encoding(Path(job.sink).suffix, self._encoding)
@@ -81,7 +81,7 @@ class Restyler:
         """
         with ExitStack() as stack:
             source = stack.enter_context(open_source(job.source))
-            with option_names():
+            with option_errors():
                 engine = self._engine_for(job, source.info)
                 stylizer = self._make_stylizer(engine, source.info)
                 sizes = stylizer.sizes(source.info.size)

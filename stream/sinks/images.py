@@ -66,7 +66,7 @@ class ImageSink(Sink):
         if taken and not self._overwrite:
             raise SinkError(
                 f"The folder {self._path} has pictures in it already; choose another one or allow "
-                "it with --overwrite."
+                "it with overwrite=True."
             )
 
     def write(self, frame: Frame) -> None:

@@ -101,7 +101,7 @@ def _reason(platform: str, devices: Sequence[VideoDevice]) -> str:
     if not loopbacks:
         return (
             "There is no virtual camera: load v4l2loopback, as `allaprima doctor` tells, or use "
-            "--to pipewire."
+            "the output pipewire."
         )
     if all(one.is_stuck for one in loopbacks):
         return (

@@ -215,7 +215,7 @@ def refuse_unusable(device: int | str) -> None:
     except FileNotFoundError as err:
         raise SourceError(
             f"There is no camera {path}; plug one in, or see `allaprima devices`, or try "
-            "--from testsrc."
+            "the input testsrc."
         ) from err
     except PermissionError as err:
         raise SourceError(

@@ -98,7 +98,8 @@ def request(url: str, options: Mapping[str, str]) -> urllib.request.Request:
     parts = urlsplit(url)
     if parts.scheme.lower() not in SCHEMES:
         raise SourceError(
-            f"{shown(url)} cannot be read with its certificate checked; allow it with --insecure."
+            f"{shown(url)} cannot be read with its certificate checked; allow it with "
+            "insecure=True."
         )
     place = parts.netloc.rpartition("@")[2]
     asked = urllib.request.Request(urlunsplit(parts._replace(netloc=place)))

@@ -1,5 +1,5 @@
-"""EngineOptions: what file jobs and live sessions are both asked about model and machine, with its
-checks, and the names that options have in messages. Imports nothing heavy.
+"""EngineOptions: the choices about model and machine that file jobs and live sessions share, with
+their checks, and the error for a choice that cannot be used. Imports nothing heavy.
 """
 
 import re
@@ -22,15 +22,13 @@ STYLE_OPTIONS = {
     "seed": "seed",
 }
 """Field of `Style` -> the option's name."""
-MACHINE_OPTIONS = {"device": "device", "compile": "compile"}
-"""Argument of `load_engine` -> the option's name."""
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 COMPILE = ("off", "auto", "now")
 
 
 class OptionError(ValueError):
-    """A value that the user typed cannot be used; the message names the option."""
+    """The value of an option cannot be used; the message is ``got NAME=VALUE, expected ...``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +51,13 @@ class EngineOptions:
             ValueError: A value cannot be used (got and expected).
         """
         if self.stability is not None and not 0 <= self.stability <= 1:
-            raise ValueError(f"got --stability {self.stability:g}, expected 0 to 1")
+            raise ValueError(f"got stability={self.stability:g}, expected 0 to 1")
         if self.size is not None and self.size < 1:
-            raise ValueError(f"got --size {self.size}, expected a short side such as 512")
+            raise ValueError(f"got size={self.size}, expected a short side such as 512")
         if not DEVICE.fullmatch(self.device):
-            raise ValueError(f"got --device {self.device}, expected auto, cpu, mps, cuda or cuda:N")
+            raise ValueError(f"got device={self.device}, expected auto, cpu, mps, cuda or cuda:N")
         if self.compile not in COMPILE:
-            raise ValueError(f"got --compile {self.compile}, expected {', '.join(COMPILE)}")
+            raise ValueError(f"got compile={self.compile}, expected {', '.join(COMPILE)}")
 
     def load_engine(self, on_download: "OnDownload | None") -> "Engine":
         """The engine that was asked for; `on_download` is told of what has to be fetched.
@@ -95,14 +93,14 @@ def check_report(where: str | None, taken: Sequence[str]) -> None:
         return
     path = Path(where)
     if path.is_dir() or not path.parent.is_dir():
-        raise ValueError(f"got --json {path}, expected a file name in a folder that exists")
+        raise ValueError(f"got json={path}, expected a file name in a folder that exists")
     if path.resolve() in {Path(other).resolve() for other in taken}:
-        raise ValueError(f"got --json {path}, which is also an input or an output")
+        raise ValueError(f"got json={path}, which is also an input or an output")
 
 
 @contextmanager
-def option_names() -> Iterator[None]:
-    """Turn an argument error into one that speaks of the option that the user typed.
+def option_errors() -> Iterator[None]:
+    """Mark an argument error as one of an option's value, in the option's name.
 
     Raises:
         OptionError: Instead of a ValueError.
@@ -111,6 +109,6 @@ def option_names() -> Iterator[None]:
         yield
     except ValueError as err:
         text = str(err)
-        for field, name in (*STYLE_OPTIONS.items(), *MACHINE_OPTIONS.items()):
-            text = text.replace(f"got {field}=", f"got --{name} ")
+        for field, name in STYLE_OPTIONS.items():
+            text = text.replace(f"got {field}=", f"got {name}=")
         raise OptionError(text) from err

@@ -160,7 +160,7 @@ def test_other_pages_and_other_names_are_refused(
 def test_a_port_that_is_taken_is_one_sentence(stats: Stats) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ControlError, match=rf"port {port} cannot be opened.*--metrics-port\.$"):
+        with pytest.raises(ControlError, match=rf"port {port} cannot be opened.*metrics_port="):
             MetricsServer(port, stats)
 
 

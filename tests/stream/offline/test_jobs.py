@@ -63,7 +63,7 @@ def test_a_missing_input_is_refused_before_anything_is_made() -> None:
 def test_an_output_that_is_there_is_refused_before_the_first_is_made() -> None:
     Path("out").mkdir()
     Path("out/old.mp4").touch()
-    with pytest.raises(SinkError, match="--overwrite"):
+    with pytest.raises(SinkError, match="overwrite=True"):
         plan_jobs(["clip.mkv", "old.mpg"], "out", overwrite=False)
     assert len(plan_jobs(["clip.mkv", "old.mpg"], "out", overwrite=True)) == 2
 
