@@ -37,6 +37,7 @@ def test_every_example_is_run_here() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         "demo.py",
         "hero.py",
+        "numpy_frames.py",
         "picture.py",
         "restyle_file.py",
         "speed.py",
@@ -51,6 +52,14 @@ def test_restyle_file_keeps_frames_and_sound(
     run(monkeypatch, "restyle_file.py", clip, out, "ink", model)
     assert len(decoded(out)) == 4
     assert stream_hash(out, "audio") == stream_hash(clip, "audio")
+
+
+def test_numpy_frames_gives_every_frame_back(
+    monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_path: Path, model: str
+) -> None:
+    out = tmp_path / "out.mp4"
+    run(monkeypatch, "numpy_frames.py", clip, out, model)
+    assert len(decoded(out)) == 4
 
 
 def test_restyle_file_has_at_most_fifteen_lines() -> None:

@@ -13,7 +13,7 @@ import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LIBRARY = sorted([*ROOT.glob("models/**/*.py"), *ROOT.glob("stream/**/*.py")])
+LIBRARY = sorted(p for d in ("allaprima", "models", "stream") for p in ROOT.glob(f"{d}/**/*.py"))
 EVERYTHING = sorted(
     [*LIBRARY, *(p for d in ("tests", "examples", "benchmarks") for p in ROOT.glob(f"{d}/**/*.py"))]
 )

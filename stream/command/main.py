@@ -108,12 +108,13 @@ def restyle(
     compile: shared.Compile = "auto",
     size: shared.ShortSide = None,
     output_size: shared.OutputSize = "source",
-    fps_target: shared.FpsTarget = FPS_TARGET,
+    fps_target: shared.FpsTarget = None,
     codec: shared.Codec = None,
     crf: shared.Crf = None,
     preset: shared.EncoderPreset = None,
     overwrite: shared.Overwrite = False,
     json: shared.JsonFile = None,
+    stats: shared.Statistics = False,
     debug: shared.Debug = False,
     quiet: shared.Quiet = False,
 ) -> None:
@@ -167,6 +168,7 @@ def live(
     preset: shared.EncoderPreset = None,
     overwrite: shared.Overwrite = False,
     json: shared.JsonFile = None,
+    stats: shared.Statistics = False,
     debug: shared.Debug = False,
     quiet: shared.Quiet = False,
 ) -> None:

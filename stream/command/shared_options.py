@@ -135,9 +135,13 @@ OutputSize = Annotated[
     typer.Option(metavar="SIZE", help="model, source or WxH.", rich_help_panel=OUT),
 ]
 FpsTarget = Annotated[
-    float,
-    typer.Option(
-        metavar="FPS", parser=number, help="The speed to measure against.", rich_help_panel=TALK
+    float | None,
+    option(
+        TALK,
+        "--fps-target",
+        metavar="FPS",
+        parser=number,
+        help="Say whether this speed is reached.",
     ),
 ]
 Codec = Annotated[
@@ -156,6 +160,10 @@ Overwrite = Annotated[bool, flag(OUT, "--overwrite", "Replace an output that is 
 JsonFile = Annotated[
     str | None,
     option(TALK, "--json", metavar="FILE", help="Write the report as JSON; - is standard output."),
+]
+Statistics = Annotated[
+    bool,
+    flag(TALK, "--stats", "Show at the end how long each stage took, and what was dropped."),
 ]
 Debug = Annotated[bool, flag(TALK, "--debug", "Log more, and show where an error came from.")]
 Quiet = Annotated[bool, flag(TALK, "--quiet", "Say nothing but errors.")]

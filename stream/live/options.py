@@ -16,7 +16,7 @@ TRANSITION_S = 0.5
 LONGEST_TRANSITION_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveOptions(EngineOptions):
     """Everything that `allaprima live` was asked; ``None`` = the model's or device's own.
 
@@ -49,6 +49,7 @@ class LiveOptions(EngineOptions):
     styles: str | None
     overwrite: bool
     json: str | None
+    stats: bool
     quiet: bool
 
     @property

@@ -11,28 +11,29 @@ MOST_IN_BATCH = 32
 """Twice as many frames are held back, and a GPU has long been busy with fewer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestyleOptions(EngineOptions):
     """Everything that `allaprima restyle` was asked; ``None`` = the model's own default."""
 
     inputs: Sequence[str]
     output: str
-    prompt: str | None
-    strength: float | None
-    steps: int | None
-    guidance: float | None
-    seed: int | None
-    look_ahead: bool
-    every: int
-    batch: int
-    output_size: str
-    fps_target: float
-    codec: str | None
-    crf: int | None
-    encoder_preset: str | None
-    overwrite: bool
-    json: str | None
-    quiet: bool
+    prompt: str | None = None
+    strength: float | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    seed: int | None = None
+    look_ahead: bool = True
+    every: int = 1
+    batch: int = 1
+    output_size: str = "source"
+    fps_target: float | None = None
+    codec: str | None = None
+    crf: int | None = None
+    encoder_preset: str | None = None
+    overwrite: bool = False
+    json: str | None = None
+    stats: bool = False
+    quiet: bool = False
 
     def style(self, default: Style) -> Style:
         """`default` with everything that was given put in its place.
@@ -55,6 +56,6 @@ class RestyleOptions(EngineOptions):
             raise ValueError(f"got every={self.every}, expected 1 or more")
         if not 1 <= self.batch <= MOST_IN_BATCH:
             raise ValueError(f"got batch={self.batch}, expected 1 to {MOST_IN_BATCH}")
-        if not 0 < self.fps_target < math.inf:
+        if self.fps_target is not None and not 0 < self.fps_target < math.inf:
             raise ValueError(f"got fps_target={self.fps_target:g}, expected more than 0")
         check_report(self.json, [*self.inputs, self.output])

@@ -1,16 +1,19 @@
-"""Restyler: from the options of the command line to finished outputs, one input after the other,
-with one engine. Prints nothing and installs nothing; `stream.command.main` does both around it.
+"""Restyler: restyles inputs into outputs as its options say, one after the other, with one engine.
+
+Called by `stream.command.restyle` for a call of the command, and by `restyle_one` for a call of
+`allaprima.restyle_file`. Prints nothing and installs no signal handler.
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stream.frame import Size
 from stream.geometry import output_sample_aspect_ratio, parse_output_size
-from stream.offline.jobs import Job, Outcome
+from stream.offline.jobs import Job, Outcome, plan_jobs
 from stream.offline.options import RestyleOptions
 from stream.offline.session import Session
 from stream.sinks import names_video, open_sink
@@ -49,8 +52,8 @@ class Restyler:
         options: RestyleOptions,
         *,
         watch: Watch,
-        on_load: Callable[[], None],
-        on_download: "OnDownload",
+        on_load: Callable[[], None] = lambda: None,
+        on_download: "OnDownload | None" = None,
     ) -> None:
         self._options = options
         self._encoding = VideoEncoding(options.codec, options.crf, options.encoder_preset)
@@ -152,3 +155,40 @@ class Restyler:
             encoding=self._encoding,
             overwrite=options.overwrite,
         )
+
+
+def restyle_one(
+    source: str,
+    output: str,
+    *,
+    on_frame: Callable[[int, int | None], None] | None = None,
+    **options: Any,
+) -> Stats:
+    """Restyle one input by itself.
+
+    Args:
+        source, output: Specs, as `open_source` and `open_sink` take them.
+        on_frame: Called after each frame that was written, in the thread that wrote it, with how
+            many were written and how many there will be (``None`` where nobody knows).
+        options: Further fields of `RestyleOptions`.
+
+    Raises:
+        SourceError, SinkError, ModelError: The outside world.
+        OptionError: An option's value cannot be used.
+        TypeError: There is no such option.
+    """
+    asked = RestyleOptions(inputs=[source], output=output, **options)
+
+    def watch(job: Job, info: VideoInfo) -> AbstractContextManager[Advance]:
+        written = count(1)
+        if on_frame is None:
+            return nullcontext(lambda: None)
+        return nullcontext(lambda: on_frame(next(written), info.frame_count))
+
+    with option_errors():
+        asked.check()
+        (job,) = plan_jobs([source], output, overwrite=asked.overwrite)
+    restyler = Restyler(asked, watch=watch)
+    restyler.check([job])
+    with closing(restyler):
+        return restyler.restyle(job).stats

@@ -31,18 +31,18 @@ class OptionError(ValueError):
     """The value of an option cannot be used; the message is ``got NAME=VALUE, expected ...``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
     """``None`` = the model's own default; `size` is its short side in px."""
 
-    model: str
-    loras: Sequence[str]
-    vae: str | None
-    offline: bool
-    device: str
-    compile: str
-    size: int | None
-    stability: float | None
+    model: str = "bundled"
+    loras: Sequence[str] = ()
+    vae: str | None = None
+    offline: bool = False
+    device: str = "auto"
+    compile: str = "auto"
+    size: int | None = None
+    stability: float | None = None
 
     def check_engine(self) -> None:
         """Refuse what no model could make right.
@@ -108,7 +108,11 @@ def option_errors() -> Iterator[None]:
     try:
         yield
     except ValueError as err:
-        text = str(err)
-        for field, name in STYLE_OPTIONS.items():
-            text = text.replace(f"got {field}=", f"got {name}=")
-        raise OptionError(text) from err
+        raise OptionError(option_words(str(err))) from err
+
+
+def option_words(sentence: str) -> str:
+    """The sentence of an argument error with the option's name for the field of `Style`."""
+    for field, name in STYLE_OPTIONS.items():
+        sentence = sentence.replace(f"got {field}=", f"got {name}=")
+    return sentence
