@@ -8,6 +8,7 @@ Importing this is cheap: torch and diffusers come with the first name that needs
 
 from typing import TYPE_CHECKING, Any
 
+from models.detail import FIRST_USE, Detail
 from models.errors import ModelError, ModelFormatError, ModelMemoryError, ModelNotFoundError
 from models.presets import PRESETS, Preset
 from models.prompt import parse_prompt
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from models.weights.presence import is_present
 
 __all__ = [
+    "FIRST_USE",
     "PRESETS",
     "STYLES",
     "BundledStyle",
     "Conditioning",
+    "Detail",
     "Engine",
     "LoraFile",
     "Loras",

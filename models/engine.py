@@ -27,6 +27,7 @@ from models.conditioning import (
     mix_pooled,
     sinusoidal_embedding,
 )
+from models.detail import Detail
 from models.errors import explained_memory_errors
 from models.networks import Networks
 from models.painter import Painter, Painting
@@ -379,7 +380,7 @@ class Engine:
     def note(self, sentence: str, level: int = logging.WARNING) -> None:
         """Add a sentence to `notes` and log it, the first time that it is said."""
         if sentence not in self.notes:
-            self.notes.append(sentence)
+            self.notes.append(Detail(sentence) if level == logging.INFO else sentence)
             logger.log(level, "%s: %s", self.name, sentence)
 
     def _knows(self, text: str) -> bool:

@@ -75,10 +75,10 @@ class Times:
 
 @dataclass(slots=True)
 class SinkStats:
-    """What one of several sinks took: frames, their ages, and what it was not given."""
+    """What one of several sinks took: frames, their latency, and what it was not given."""
 
     frames: int = 0
-    age: Times = field(default_factory=Times)
+    latency: Times = field(default_factory=Times)
     dropped: dict[str, int] = field(default_factory=dict)
 
 
@@ -87,7 +87,7 @@ class SinkSummary:
     """A copy of `SinkStats` to read at leisure."""
 
     frames: int
-    age: Summary
+    latency: Summary
     dropped: dict[str, int]
 
 
@@ -148,7 +148,7 @@ class Stats:
         with self._lock:
             shown = self._sinks.setdefault(sink, SinkStats())
             shown.frames += 1
-            shown.age.add(now_s - captured_at_s)
+            shown.latency.add(now_s - captured_at_s)
 
     def count_missed(self, sink: str, cause: str, count: int = 1) -> None:
         """One of several sinks was not given `count` frames, because of `cause`."""
@@ -266,15 +266,15 @@ class Stats:
 
     @property
     def sinks(self) -> dict[str, dict[str, object]]:
-        """Of each of several sinks: frames taken, drops by cause, p50, p95, p99 of their age."""
+        """Of each of several sinks: frames taken, drops by cause, p50, p95, p99 of latency."""
         with self._lock:
             sinks = {
-                name: (shown.frames, dict(shown.dropped), shown.age.newest_s())
+                name: (shown.frames, dict(shown.dropped), shown.latency.newest_s())
                 for name, shown in self._sinks.items()
             }
         return {
-            name: {"frames": frames, "dropped": dropped, "age_ms": percentiles_ms(age_s)}
-            for name, (frames, dropped, age_s) in sinks.items()
+            name: {"frames": frames, "dropped": dropped, "latency_ms": percentiles_ms(latency_s)}
+            for name, (frames, dropped, latency_s) in sinks.items()
         }
 
     @property
@@ -326,12 +326,12 @@ class Stats:
         """Of each of several sinks."""
         with self._lock:
             sinks = {
-                name: (shown.frames, shown.age.copy(), dict(shown.dropped))
+                name: (shown.frames, shown.latency.copy(), dict(shown.dropped))
                 for name, shown in self._sinks.items()
             }
         return {
-            name: SinkSummary(frames, age.summary(), dropped)
-            for name, (frames, age, dropped) in sinks.items()
+            name: SinkSummary(frames, latency.summary(), dropped)
+            for name, (frames, latency, dropped) in sinks.items()
         }
 
     def as_dict(self) -> dict[str, object]:

@@ -122,6 +122,7 @@ def restyle(
 
     Options that are not given take the model's own defaults.
     """
+    stats = stats or debug
     asked = restyle_options.from_words(dict(locals()))
     _set_up_logging(debug)
     from stream.command.restyle import RestyleRun
@@ -173,6 +174,7 @@ def live(
     quiet: shared.Quiet = False,
 ) -> None:
     """Restyle a camera, a stream, the screen or a playing file, live."""
+    stats = stats or debug
     asked = live_options.from_words(dict(locals()))
     _set_up_logging(debug)
     from stream.command.live import LiveRun

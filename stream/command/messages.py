@@ -2,12 +2,15 @@
 
 import logging
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
 import typer
 from rich.console import Console
 
+from models import FIRST_USE
 from stream.command.exit_codes import EXIT_CODES, ExitCode
 from stream.errors import SinkError
 from stream.live.options import LiveOptions
@@ -26,12 +29,21 @@ OPTIONS = {
 ARGUMENT = re.compile(r"\b([a-z_]+)=(?:True|\.\.\.)")
 """An argument that an error of the library advises, such as ``overwrite=True``."""
 
+PHRASES = {
+    "use another output": "use another --to",
+    "use the output ": "use --to ",
+    "try the input ": "try --from ",
+}
+"""Advice about live inputs and outputs, which the library knows without an option."""
+
 GOT = re.compile(r"\bgot ([a-z_]+)=")
 """The argument that an error of the library is about."""
 
 
 def in_options(sentence: str) -> str:
     """A sentence of the library with the command's options for the arguments that it advises."""
+    for phrase, words in PHRASES.items():
+        sentence = sentence.replace(phrase, words)
     return ARGUMENT.sub(lambda found: OPTIONS.get(found[1], found[0]), sentence)
 
 
@@ -55,6 +67,63 @@ def failed(error: Exception) -> ExitCode:
         )
     say(sentence)
     return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+
+
+def guarded(body: Callable[[], ExitCode | None]) -> ExitCode | None:
+    """Run the body of a command.
+
+    Returns:
+        What the body returns, or the code for what kept it from its end, which is said.
+    """
+    try:
+        return body()
+    except KeyboardInterrupt:
+        say("Stopped at once.")
+        return ExitCode.INTERRUPTED
+    except tuple(EXIT_CODES) as err:
+        return failed(err)
+
+
+class SentenceHandler(logging.Handler):
+    """Prints log messages of a level and above as sentences."""
+
+    def __init__(self, console: Console, level: int) -> None:
+        super().__init__(level)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sentence = in_options(record.getMessage())
+        self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def log_said(console: Console, name: str, level: int) -> Iterator[None]:
+    """Print what a logger says at this level or above; with --debug it is printed anyway."""
+    told = logging.getLogger(name)
+    if told.isEnabledFor(logging.DEBUG):
+        yield
+        return
+    handler, before = SentenceHandler(console, level), told.level
+    told.addHandler(handler)
+    told.setLevel(min(level, told.getEffectiveLevel()))
+    try:
+        yield
+    finally:
+        told.setLevel(before)
+        told.removeHandler(handler)
+
+
+@contextmanager
+def first_use_said(console: Console, *, quiet: bool) -> Iterator[None]:
+    """Say what is prepared when a model is used for the first time on this machine."""
+    with log_said(console, FIRST_USE, logging.ERROR if quiet else logging.INFO):
+        yield
+
+
+def say_loading(console: Console, model: str, *, quiet: bool) -> None:
+    """Say which model is loaded, where somebody watches."""
+    if console.is_terminal and not quiet:
+        console.print(f"Loading {model} ...", markup=False, highlight=False)
 
 
 def tell_programs(where: str, report: str) -> None:

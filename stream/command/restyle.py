@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from stream.command.exit_codes import EXIT_CODES, ExitCode
-from stream.command.messages import failed, say, tell_programs
+from stream.command.messages import failed, first_use_said, guarded, say_loading, tell_programs
 from stream.command.progress import DownloadProgress, FrameProgress
 from stream.command.signals import stop_signals
 from stream.errors import SourceError
@@ -32,17 +33,9 @@ class RestyleRun:
 
     def code(self) -> ExitCode:
         """Restyle everything that was asked for; how it ended."""
-        try:
-            self._restyle_all()
-        except KeyboardInterrupt:
-            say("Stopped at once.")
-            self._codes.append(ExitCode.INTERRUPTED)
-        except tuple(EXIT_CODES) as err:
-            self._codes.append(failed(err))
-        try:
-            self._write_json()
-        except tuple(EXIT_CODES) as err:
-            self._codes.append(failed(err))
+        for body in (self._restyle_all, self._write_json):
+            code = guarded(body)
+            self._codes += [] if code is None else [code]
         return self._verdict()
 
     def _restyle_all(self) -> None:
@@ -53,12 +46,13 @@ class RestyleRun:
             jobs = plan_jobs(
                 self._asked.inputs, self._asked.output, overwrite=self._asked.overwrite
             )
-        downloads = DownloadProgress(Console(stderr=True), quiet=self._asked.quiet)
-        restyler = Restyler(
-            self._asked, watch=self._watch, on_load=self._say_loading, on_download=downloads
-        )
+        asked, console = self._asked, Console(stderr=True)
+        downloads = DownloadProgress(console, quiet=asked.quiet)
+        on_load = partial(say_loading, console, asked.model, quiet=asked.quiet)
+        restyler = Restyler(asked, watch=self._watch, on_load=on_load, on_download=downloads)
         restyler.check(jobs)
-        with stop_signals(restyler.stop), downloads, closing(restyler):
+        first_use = first_use_said(console, quiet=asked.quiet)
+        with stop_signals(restyler.stop), downloads, first_use, closing(restyler):
             for job in jobs:
                 self._restyle(restyler, job, alone=len(jobs) == 1)
                 if restyler.stopped:
@@ -78,12 +72,8 @@ class RestyleRun:
         if not self._asked.quiet:
             from stream.command.report import print_report
 
-            print_report(Console(stderr=self._asked.json == STDOUT), outcome)
-
-    def _say_loading(self) -> None:
-        console = Console(stderr=True)
-        if console.is_terminal and not self._asked.quiet:
-            console.print(f"Loading {self._asked.model} ...", markup=False, highlight=False)
+            console = Console(stderr=self._asked.json == STDOUT)
+            print_report(console, outcome, full=self._asked.stats)
 
     def _verdict(self) -> ExitCode:
         """One code for all jobs: what stopped them, else whether each, none or some succeeded."""

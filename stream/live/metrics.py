@@ -78,7 +78,7 @@ class StatsCollector:
             shown.add_metric([name], sink.frames)
             for cause, count in sink.dropped.items():
                 missed.add_metric([name, cause], count)
-            ages[name] = sink.age
+            ages[name] = sink.latency
         yield shown
         yield missed
         yield _summaries("sink_frame_age", "From capture to this output", ages, "sink")

@@ -45,13 +45,13 @@ def key_actions(controls: Controls) -> dict[int, Callable[[], None]]:
 def hud_lines(controls: Controls, stats: Stats) -> list[str]:
     """What is said, line by line."""
     look = controls.look
-    age_ms = stats.latency_ms
+    latency = stats.latency_ms
     paint = stats.stages.get("paint", {"p95": 0.0})
     switches = " ".join(name for name in ("bypass", "freeze", "split") if getattr(look, name))
     amounts = f"strength {look.style.strength:.2f}  stability {look.stability:.2f}"
     lines = [
         f"{controls.style_name}  {amounts}",
-        f"{stats.recent_fps():.1f} fps  age {age_ms['p50']:.0f} / {age_ms['p95']:.0f} ms"
+        f"{stats.recent_fps():.1f} fps  latency {latency['p50']:.0f} / {latency['p95']:.0f} ms"
         f"  model {paint['p95']:.0f} ms",
     ]
     if stats.effort:

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from stream.media.demuxing import Continuity, packets
 from stream.media.fitting import add_copy, first_packets, header_filter, lasting_tags, refusal
+from stream.media.notes import copied
 
 DISK_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
 """Failures of the output, as opposed to packets that it cannot hold."""
@@ -73,8 +74,7 @@ class StreamCopier:
             if not is_copied and stream.index not in watched:
                 stream.discard = Discard.all
         if self._copies:
-            names = ", ".join(_described(copy.original) for copy in self._copies.values())
-            self._notes.append(f"Copied bit for bit: {names}.")
+            self._notes.append(copied(_described(one.original) for one in self._copies.values()))
             originals = [copy.original for copy in self._copies.values()]
             self._packets = packets(self._input, originals, continuity)
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from functools import cache
@@ -40,6 +41,7 @@ from models.acceleration.cpu.side_by_side import MOST_LANES, SideBySide
 from models.acceleration.cpu.threads import physical_cores
 from models.acceleration.split_predictor import SplitPredictor
 from models.conditioning import PromptEncoder, TextStage
+from models.detail import FIRST_USE
 from models.engine import Engine
 from models.errors import in_short
 from models.networks import Networks
@@ -87,7 +89,7 @@ def load_cached(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | No
         try:
             if not is_whole(place):
                 shutil.rmtree(place, ignore_errors=True)
-                _keep(plain(), place)
+                _keep_at_first_use(plain, preset.name, place)
             return _Kept(place, preset, precision, plain).engine()
         except (OSError, RuntimeError, ValueError, KeyError) as err:
             logger.info("%s is not kept in %s: %s", preset.name, place, err)
@@ -96,6 +98,13 @@ def load_cached(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | No
     if isinstance(failure, OSError | RuntimeError):  # of OpenVINO, where a disk is full
         plain().note(_not_kept(f"in {root}", failure))
     return None
+
+
+def _keep_at_first_use(plain: Callable[[], Engine], name: str, place: Path) -> None:
+    told, start_s = logging.getLogger(FIRST_USE), time.perf_counter()
+    told.info("First use of %s: preparing it for this processor, which happens once ...", name)
+    _keep(plain(), place)
+    told.info("Prepared in %.0f s and kept in %s.", time.perf_counter() - start_s, place.parent)
 
 
 def _not_kept(where: str, err: Exception) -> str:

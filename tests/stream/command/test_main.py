@@ -110,10 +110,18 @@ def test_styles_are_listed() -> None:
 # What works
 
 
+def test_restyle_says_one_line_at_the_end(clip: Path, tmp_path: Path, model: str) -> None:
+    result = restyle(clip, tmp_path / "out.mp4", model)
+    assert result.exit_code == ExitCode.DONE, result.output
+    line = r"\S+out\.mp4: 8 frames in \d+\.\d s, \d+\.\d fps, sound kept\n"
+    assert re.fullmatch(line, result.stdout), result.stdout
+    assert result.stderr == ""
+
+
 def test_restyle_reports_frames_speed_stages_and_what_was_copied(
     clip: Path, tmp_path: Path, model: str
 ) -> None:
-    result = restyle(clip, tmp_path / "out.mp4", model, "--fps-target", 5000)
+    result = restyle(clip, tmp_path / "out.mp4", model, "--fps-target", 5000, "--stats")
     assert result.exit_code == ExitCode.DONE, result.output
     assert "8 in, 8 out, 0 dropped" in result.stdout
     assert "target 5000: not reached" in result.stdout
@@ -138,7 +146,7 @@ def test_json_has_the_documented_keys(clip: Path, tmp_path: Path, model: str) ->
 def test_json_on_standard_output_stands_alone(clip: Path, model: str) -> None:
     result = restyle(clip, "null", model, "--json", "-")
     assert json.loads(result.stdout)["frames_out"] == 8
-    assert "8 in, 8 out" in result.stderr
+    assert f"{clip}: 8 frames in" in result.stderr
 
 
 def test_options_reach_the_picture_and_others_take_the_models_defaults(

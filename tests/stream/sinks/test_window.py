@@ -134,7 +134,7 @@ def test_hud_tells_style_rate_age_and_switches() -> None:
     stats.effort = "1 step, 256 px, every frame"
     controls.toggle("freeze")
     text = "\n".join(hud_lines(controls, stats))
-    for words in ("oil", "age 31", "1 step, 256 px", "FREEZE"):
+    for words in ("oil", "latency 31", "1 step, 256 px", "FREEZE"):
         assert words in text
 
 
