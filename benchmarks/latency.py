@@ -63,8 +63,6 @@ class StampingSource(Source):
     Its seconds begin when `is_ready` says that all is under way, but are not waited for for ever.
     """
 
-    is_live = True
-
     def __init__(self, fps: float, seconds: float, clock: Clock) -> None:
         self.is_ready: Callable[[], bool] = lambda: True
         self.ready_at_s: float | None = None

@@ -302,11 +302,6 @@ class Stats:
         """Frames that showed the picture before them again."""
         return self.events.get(STILL, 0)
 
-    def newest_latency_s(self) -> tuple[float, ...]:
-        """Seconds from capture to hand-over of the newest frames, the last one last."""
-        with self._lock:
-            return tuple(self._latency.newest_s().tolist())
-
     @property
     def latency_summary(self) -> Summary:
         """Of the time from a frame's capture to its hand-over."""

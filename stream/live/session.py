@@ -281,7 +281,7 @@ class LiveSession:
                 self._presenter.show(frame, None, look, size)
             elif painter.is_due(frame):
                 painted = painter.paint(frame, look)
-                self._carry.key = painter.key
+                self._carry.reference = painter.reference
                 if painter.effort.every > 1:
                     self._moving.set()
                 else:
@@ -306,7 +306,7 @@ class LiveSession:
     def _move(self) -> None:
         carrier = Carrier()
         for frame in self._motion:
-            key = self._carry.key
+            key = self._carry.reference
             if key is None or not self._moving.is_set():
                 continue
             look = self._controls.look

@@ -16,13 +16,11 @@ import av
 from stream.errors import SinkError
 from stream.frame import Size
 from stream.sinks.base import VideoEncoding
+from stream.sinks.profiles import FILE, KEYFRAMES_S, codec_options
 
 CRASH_SAFE = {"movflags": "hybrid_fragmented+delay_moov"}
 """MP4 that can be played up to the last fragment after a crash, and is an ordinary one when closed.
 Without delay_moov no edit list is written, and every time stamp shifts."""
-
-KEYFRAMES_S = 2
-"""Seconds between key frames: also what a crash can cost, as a fragment ends at each."""
 
 X264_TINY_PX = 192
 """Below this, x264's macroblock tree reads memory it has not set: two runs differ."""
@@ -47,23 +45,19 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """An encoder worth offering.
+    """An encoder worth offering; its quality and speed unless asked otherwise are in `profiles`.
 
     Attributes:
         pix_fmt: Written unless asked otherwise.
-        crf: Quality unless asked otherwise; ``None`` where the codec has no such scale.
-        crf_max: The scale's end (0 is best).
+        crf_max: The end of the quality scale (0 is best); 0 where the codec has no such scale.
         presets: What `preset` may be; empty where there are none.
-        preset: The one used unless asked otherwise; ``None`` leaves it to the codec.
         options: Set always.
         takes_odd_sizes: Whether odd sides work with halved chroma.
     """
 
     pix_fmt: str = "yuv420p"
-    crf: int | None = None
     crf_max: int = 0
     presets: tuple[str, ...] = ()
-    preset: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     takes_odd_sizes: bool = False
 
@@ -77,19 +71,10 @@ CONTAINERS = {
 }
 
 CODECS = {
-    "libx264": Codec(crf=18, crf_max=51, presets=X26X_PRESETS),
-    "libx265": Codec(
-        crf=21, crf_max=51, presets=X26X_PRESETS, options={"x265-params": "log-level=none"}
-    ),
-    "libsvtav1": Codec(
-        crf=28, crf_max=63, presets=tuple(str(number) for number in range(14)), preset="8"
-    ),
-    "libvpx-vp9": Codec(
-        crf=28,
-        crf_max=63,
-        options={"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
-        takes_odd_sizes=True,
-    ),
+    "libx264": Codec(crf_max=51, presets=X26X_PRESETS),
+    "libx265": Codec(crf_max=51, presets=X26X_PRESETS, options={"x265-params": "log-level=none"}),
+    "libsvtav1": Codec(crf_max=63, presets=tuple(str(number) for number in range(14))),
+    "libvpx-vp9": Codec(crf_max=63, takes_odd_sizes=True),
     "ffv1": Codec(pix_fmt="bgr0", options={"level": "3"}, takes_odd_sizes=True),
     "prores_ks": Codec(pix_fmt="yuv422p10le", options={"profile": "hq"}),
 }
@@ -159,6 +144,7 @@ def plan_encoding(suffix: str, encoding: VideoEncoding) -> EncodingPlan:
         pix_fmt=pix_fmt,
         codec_options={
             **codec.options,
+            **codec_options(FILE.get(name, VideoEncoding())),
             **_crf(name, codec, encoding.crf),
             **_preset(name, codec, encoding.preset),
             **encoding.options,
@@ -209,17 +195,17 @@ def _check_pix_fmt(name: str, pix_fmt: str) -> None:
 
 def _crf(name: str, codec: Codec, asked: int | None) -> dict[str, str]:
     if asked is None:
-        return {} if codec.crf is None else {"crf": str(codec.crf)}
-    if codec.crf is None and (name in CODECS or not _has_option(codec, name, "crf", str(asked))):
+        return {}
+    if not codec.crf_max and (name in CODECS or not _has_option(codec, name, "crf", str(asked))):
         raise ValueError(f"got crf={asked}, expected none: {name} has no such scale")
-    if codec.crf is not None and not 0 <= asked <= codec.crf_max:
+    if codec.crf_max and not 0 <= asked <= codec.crf_max:
         raise ValueError(f"got crf={asked}, expected 0 (best) to {codec.crf_max} for {name}")
     return {"crf": str(asked)}
 
 
 def _preset(name: str, codec: Codec, asked: str | None) -> dict[str, str]:
     if asked is None:
-        return {} if codec.preset is None else {"preset": codec.preset}
+        return {}
     if name in CODECS and asked not in codec.presets:
         expected = ", ".join(codec.presets) or "none"
         raise ValueError(f"got preset={asked!r}, expected {expected} for {name}")

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.media.sound import CHANNELS, SOUND_RATE, Sound
+from stream.sinks.profiles import KEYFRAMES_S, STREAM, codec_options
 from stream.trust import tls_options
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ Bytes = NDArray[np.uint8]
 Piece = tuple[int, int]
 """Position and number of samples of a piece of sound."""
 
-KEYFRAMES_S = 2
 SLOT_SOUND = 2 * SOUND_RATE
 """The most samples of sound that go with a picture."""
 
@@ -45,7 +45,6 @@ FIRST_SOCKETS = 256
 
 TEE = "tee"
 
-ENCODER = {"preset": "veryfast", "tune": "zerolatency", "crf": "23"}
 
 MUXER_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "flv": {"flvflags": "no_duration_filesize", "flush_packets": "1"},
@@ -214,7 +213,8 @@ class _Sender:
 
         from stream.media.sound_encoding import SoundTrack
 
-        stream = output.add_stream("libx264", rate=publication.rate, options=dict(ENCODER))
+        options = codec_options(STREAM["libx264"])
+        stream = output.add_stream("libx264", rate=publication.rate, options=options)
         stream.width, stream.height = publication.size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.gop_size = max(1, round(KEYFRAMES_S * publication.rate))

@@ -17,7 +17,6 @@ class Source(ABC):
 
     Attributes:
         info: What is known before the first frame.
-        is_live: True where a frame not read in time is lost (camera, stream), False for files.
         has_sound: True where sound comes beside the frames, by `sounds`: only in a live session
             that asked for it.
         can_wait: True where nothing is lost by reading later, so that a live session can load its
@@ -27,7 +26,6 @@ class Source(ABC):
     """
 
     info: VideoInfo
-    is_live: bool = False
     has_sound: bool = False
     can_wait: bool = False
     damaged: bool = False

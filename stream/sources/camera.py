@@ -69,8 +69,6 @@ class CameraSource(Source):
         SourceError: There is no such camera, it is not ours to use, or it gives no picture.
     """
 
-    is_live = True
-
     def __init__(
         self,
         name: str,

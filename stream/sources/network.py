@@ -88,8 +88,6 @@ class NetworkSource(Source):
         SourceError: No picture comes out of it.
     """
 
-    is_live = True
-
     def __init__(
         self,
         container: InputContainer,

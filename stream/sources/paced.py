@@ -25,7 +25,6 @@ class PacedSource(Source):
         SourceError: The file cannot be opened.
     """
 
-    is_live = True
     can_wait = True
 
     def __init__(

@@ -113,8 +113,6 @@ class ReconnectingSource(Source):
         SourceError: It cannot be opened at the start.
     """
 
-    is_live = True
-
     def __init__(
         self,
         open_inner: Callable[[], Source],

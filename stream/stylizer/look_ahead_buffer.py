@@ -1,12 +1,12 @@
 """LookAheadBuffer: the frames of a file in order. Later frames can be seen, so that earlier wait.
 
-    frame ─► a new shot? ─► wait ─► decide ─► in work ─► mix ┄► look ahead ─► tween ─► out
+    frame ─► a new shot? ─► wait ─► decide ─► in work ─► mix ┄► look ahead ─► interpolate ─► out
                                     one in `every`, the      │  `post_processing.py`, later
                                     first and the last of each shot,
                                     and what no flow finds in its neighbours
 
-Shots know nothing of each other: each is painted as if the stream began with it, so that a film can
-be cut there, painted in parts, and joined. What is held back is bounded, however long the shot.
+Shots are independent: each is painted as if the stream began with it, so that a video can be cut
+there, painted in parts, and joined. What is held back is bounded, however long the shot.
 Called by `stylizer.py`.
 """
 

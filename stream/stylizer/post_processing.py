@@ -1,6 +1,6 @@
-"""Post-production: what is left to do for the pictures of a film once they are painted.
+"""PostProcessing: what is left to do for the pictures of a file once they are painted.
 
-    painted moments ─► look ahead ─► tween ─► frames
+    painted moments ─► look ahead ─► interpolate ─► frames
 
 Needs no model, so a session does it in a thread of its own while the next frames are painted: on a
 GPU that is where a file's time goes. Called by `look_ahead_buffer.py`, later and in order.

@@ -194,14 +194,12 @@ class ListSource(Source):
         frames: Iterable[Frame],
         breaks: Breaks | None = None,
         *,
-        is_live: bool = False,
         before_read: Callable[[], None] = lambda: None,
     ) -> None:
         self._frames = list(frames)
         self._next = 0
         size = self._frames[0].size if self._frames else (1, 1)
         self.info = VideoInfo(size=size, time_base=Fraction(1, 30), rate=Fraction(30))
-        self.is_live = is_live
         self.notes = ["read from a list"]
         self.calls = breaks or Breaks()
         self.before_read = before_read

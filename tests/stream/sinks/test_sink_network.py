@@ -27,7 +27,8 @@ from stream.frame import Frame
 from stream.media.sound import Sound
 from stream.sinks import network
 from stream.sinks.network import CONNECT_S, IMPORT_S, NetworkSink, even, format_of
-from stream.sinks.stream_process import ENCODER, LOST_S, MUXER_OPTIONS, notice_loss, prompt_address
+from stream.sinks.profiles import STREAM, codec_options
+from stream.sinks.stream_process import LOST_S, MUXER_OPTIONS, notice_loss, prompt_address
 from stream.sources import open_source
 from stream.sources.paced import PacedSource
 from stream.stats import Stats
@@ -160,7 +161,7 @@ def test_each_picture_leaves_whole_before_the_next_comes(
     options = dict(MUXER_OPTIONS["mpegts"])
     address = prompt_address(f"tcp://127.0.0.1:{peer.port}")
     with av.open(address, "w", format="mpegts", options=options) as output:
-        stream = output.add_stream("libx264", rate=25, options=dict(ENCODER))
+        stream = output.add_stream("libx264", rate=25, options=codec_options(STREAM["libx264"]))
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for number in range(count):
             picture = av.VideoFrame(64, 48, "yuv420p")
