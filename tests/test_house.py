@@ -4,6 +4,7 @@ Who imports whom is in the contracts of pyproject.toml, which `make lint` checks
 """
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -65,6 +66,20 @@ def starts_threads(node: ast.AST) -> bool:
     else:
         names = [ast.unparse(node.func)] if isinstance(node, ast.Call) else []
     return any(name.split(".")[-1] in THREADS for name in names)
+
+
+@pytest.mark.parametrize("package", ["models", "stream"])
+def test_a_door_shows_type_checkers_what_it_gives(package: str) -> None:
+    """The names that are imported for type checkers alone are those of the lazy table."""
+    door = importlib.import_module(package)
+    shown = {
+        (node.module, alias.name)
+        for node in ast.walk(tree(ROOT / package / "__init__.py"))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}.")
+        for alias in node.names
+    }
+    assert shown == {(module, name) for name, module in door._HOMES.items()}
+    assert all(hasattr(door, name) for name in door.__all__)
 
 
 def test_one_file_of_stream_and_the_compiler_start_threads() -> None:

@@ -46,7 +46,7 @@ class Carrier:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
     def carry(self, reference: Reference, frame: Frame) -> NDArray[np.uint8] | None:
-        """The reference's picture as of `frame`: uint8 RGB of the reference's size; ``None`` where the frame
+        """The painted picture as of `frame`, uint8 RGB of its own size; ``None`` where the frame
         shows something else, after a cut.
         """
         luma = reduced_luma(frame)
@@ -61,7 +61,7 @@ class Carrier:
 
 
 class MotionCarry:
-    """Holds the newest reference between the thread that paints and the one that moves. Thread-safe."""
+    """Hands the newest reference from the thread that paints to the one that moves. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
