@@ -1,8 +1,8 @@
-"""Controls: what can be changed while a live session runs, and who may change it.
+"""Controls: the settings of a live session that can change while it runs, as one immutable `Look`.
 
     keys, control socket, stdin ──change──► Controls ──look──► painter, presenter, window
 
-A change replaces the `Look` whole; each frame is painted and shown by one read of it.
+Every change replaces the whole `Look`. A frame is painted and shown with one `Look`, read once.
 """
 
 import sys
@@ -20,7 +20,7 @@ STYLE_FIELDS = {
     "guidance": "guidance_scale",
     "seed": "seed",
 }
-"""A word of the user's -> the field of `Style`."""
+"""The name of a control -> the field of `Style`."""
 
 SWITCHES = ("split", "freeze", "bypass", "hud")
 
@@ -35,7 +35,7 @@ class Look:
 
     Attributes:
         style: What is painted.
-        stability: 0 to 1, how much the paint clings.
+        stability: 0 to 1, how much a painted frame keeps of the one before.
         split: The left half stays as the camera sees it.
         freeze: The last picture stands still.
         bypass: Nothing is painted.

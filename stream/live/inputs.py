@@ -1,4 +1,4 @@
-"""What opens a live source from a spec. A stream that is lost is opened again in another thread.
+"""Opens the source of a live session from a spec such as `camera` or `rtsp://...`.
 
 spec                                  source
 ------------------------------------  ---------------------------------------------
@@ -7,7 +7,8 @@ rtsp://, rtmp://, http://, udp:// …   stream.sources.network.NetworkSource
 screen[:640x360+10+20]                stream.sources.screen.ScreenSource
 clip.mp4, testsrc                     stream.sources.paced.PacedSource of a VideoSource
 
-Cameras and streams are wrapped in a ReconnectingSource.
+Cameras and streams are wrapped in a ReconnectingSource, which opens them again when they are lost;
+a network stream in another thread, because opening it may block.
 """
 
 import re

@@ -1,9 +1,9 @@
-"""LiveStylizer: one live frame to one painted frame, as the look and the governor have it.
+"""LiveStylizer: paints the frames of a live session, one by one, at the effort the governor allows.
 
     frame ─► stylizer of the size that the governor allows ─► cross-fade from the style before ─►
 
-It times each painting and tells the governor; the governor's decisions are logged. Starts no
-thread; made and called in the thread that may use torch. Called by `stream.live.session`.
+It times each painting, passes the time to the governor and applies the governor's decisions. Starts
+no thread; it is made and called in the one thread that uses torch. Called by `stream.live.session`.
 """
 
 import logging

@@ -3,8 +3,8 @@
     Stats ──read at each scrape──► families of samples ──prometheus_client──► text
 
 Times are in seconds and names end in their unit (prometheus.io, "Metric and label naming"); a
-percentile is a summary's quantile, of the newest frames. One thread serves, which `session.py`
-starts; only this machine is answered. Needs the extra `metrics`.
+percentile is a summary's quantile, of the newest frames. A worker thread of the
+session serves, on loopback only. Needs the extra `metrics`.
 """
 
 import logging
@@ -89,7 +89,7 @@ class MetricsServer:
 
     Args:
         port: Of this machine; 0 lets the system choose.
-        stats: What is told.
+        stats: What is exported.
 
     Raises:
         ControlError: The port is taken or may not be used, or prometheus-client is not installed.

@@ -1,10 +1,11 @@
-"""MotionCarry: carries a painted picture along with what has moved since it was painted.
+"""Motion carry: warps the newest painted picture to the current frame, which is not painted.
 
     painted at t0, camera at t0 ──┐
                   camera at t1 ───┴─ optical flow ─► painted picture as of t1
 
-Dense inverse search (Kroeger et al., ECCV 2016) on reduced luma; cheap enough for every frame of a
-machine whose model is not. What was hidden at t0 is stretched from its surroundings.
+Used where the model is too slow to paint every frame. The flow is dense inverse search (Kroeger et
+al., ECCV 2016) on reduced luma. What was hidden at t0 is stretched from its surroundings. It only
+knows the past; `stream.temporal.interpolation` is for frames between two painted ones.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""LiveOptions: what `allaprima live` can be asked, and the checks that need no device."""
+"""LiveOptions: the options of a live session, and the checks that need no device."""
 
 import math
 from collections.abc import Mapping, Sequence

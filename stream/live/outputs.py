@@ -1,4 +1,4 @@
-"""What opens one output of a live session from a spec. Starts no thread.
+"""Opens an output of a live session from a spec such as `window` or `take.mp4`.
 
 spec                              sink
 --------------------------------  ---------------------------------------------------

@@ -1,5 +1,7 @@
-"""LiveRunner: from the options of `allaprima live` to a running session. Prints nothing and
-installs nothing; `stream.command.live` does both around it.
+"""LiveRunner: opens everything that the options of a live session name, and runs the session.
+
+Source, sinks, control server, metrics and model are opened here and closed by the session. It
+prints nothing and installs no signal handler; `stream.command.live` does both around it.
 """
 
 import os
@@ -44,9 +46,9 @@ class LiveRunner:
     Args:
         options: What was asked, checked.
         on_load: Called when the model is about to be loaded, in another thread.
-        on_download: Told of what has to be fetched for it, in that thread.
+        on_download: Called with the progress of downloads for it, in that thread.
         on_ready: Called when the first painted picture has gone out, in another thread.
-        on_trouble: Told what was asked for and cannot be, where the rest runs on without it.
+        on_trouble: Called with a sentence when something that was asked for is left out.
     """
 
     def __init__(

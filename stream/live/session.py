@@ -1,4 +1,4 @@
-"""LiveSession: one live source through one painter into any number of sinks.
+"""LiveSession: the threads of a live session, from one source through the model to several sinks.
 
                 ┌─[·]─► paint: painter ──────────────┐             ┌─[·]─► write window (the caller)
     capture ────┤                  │ newest painting ├─► presenter ┼─[·]─► write …
@@ -12,8 +12,8 @@ move          the newest painting           the session ends
 write NAME    one sink                      that sink is closed, the others go on
 the caller's  the window, if there is one   the same
 
-Every channel keeps the newest only. While the governor lets fewer frames be painted than are
-captured, `move` shows all of them, by carrying the newest painting along; otherwise it is idle.
+Every channel keeps only the newest frame. Where fewer frames are painted than captured, `move`
+shows the others by warping the newest painting to them (`motion_carry.py`); otherwise it is idle.
 All threads are workers of `stream.workers`, the only file that starts any.
 """
 

@@ -1,4 +1,4 @@
-"""Reads a list of styles, for the next-style key and the control socket, from a TOML file.
+"""Reads the list of styles for the next-style key and the control socket from a TOML file.
 
 [[style]]
 name = "night"

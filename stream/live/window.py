@@ -1,4 +1,4 @@
-"""The preview window of a live session: what its keys change, and what its HUD tells."""
+"""The preview window of a live session: which keys change what, and the figures of its HUD."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ KEYS = (
     ("[ ]", "stability"),
     ("h", "hide this"),
 )
-"""What the HUD tells of the keyboard."""
+"""The key line of the HUD; `key_actions` holds the bindings."""
 
 
 def key_actions(controls: Controls) -> dict[int, Callable[[], None]]:
@@ -43,7 +43,7 @@ def key_actions(controls: Controls) -> dict[int, Callable[[], None]]:
 
 
 def hud_lines(controls: Controls, stats: Stats) -> list[str]:
-    """What is said, line by line."""
+    """The lines of the HUD."""
     look = controls.look
     latency = stats.latency_ms
     paint = stats.stages.get("paint", {"p95": 0.0})
@@ -74,7 +74,7 @@ def losses(stats: Stats) -> list[str]:
 def open_window(
     controls: Controls, stats: Stats, *, mirrored: bool = False, clock: Clock | None = None
 ) -> WindowSink:
-    """The window whose keys change `controls` and whose HUD tells of `controls` and `stats`.
+    """The window whose keys change `controls` and whose HUD shows `controls` and `stats`.
 
     Raises:
         SinkError: There is no display, or this OpenCV has no windows.

@@ -129,16 +129,6 @@ def test_memory_is_bounded_and_the_newest_times_count() -> None:
     assert len(stats._stages["encode"].newest_s()) == SAMPLES
 
 
-def test_the_newest_latencies_come_in_order() -> None:
-    stats = Stats()
-    for index in range(SAMPLES + 3):
-        stats.count_out(0.0, float(index))
-
-    assert stats.newest_latency_s()[-3:] == (SAMPLES, SAMPLES + 1.0, SAMPLES + 2.0)
-    assert stats.newest_latency_s()[0] == 3.0
-    assert len(stats.newest_latency_s()) == SAMPLES
-
-
 def test_memory_is_taken_at_once_and_does_not_grow_with_the_frames() -> None:
     stats = Stats()
 

@@ -35,7 +35,7 @@ def test_several_keep_their_names_in_a_container_that_can_be_written() -> None:
 
 
 def test_several_are_not_joined_into_a_file() -> None:
-    with pytest.raises(ValueError, match=r"-o two\.mp4, expected a folder"):
+    with pytest.raises(ValueError, match=r"output two\.mp4, expected a folder"):
         plan_jobs(["clip.mkv", "old.mpg"], "two.mp4", overwrite=False)
     assert not Path("two.mp4").exists()
     for folder in ("two.mp4/", "pictures"):
