@@ -1,7 +1,7 @@
-"""Batches: pictures that are painted several at a time, each there when it is asked for.
+"""Batches: paints pictures several at a time behind an interface for single pictures.
 
-A batch is begun when it is full, or when one of its pictures is asked for before that; then its
-last picture fills the rest. So every call of the engine has one shape, which is captured or
+A batch starts when it is full, or when one of its pictures is needed earlier; then it is padded
+with copies of its last picture. Every call of the engine so has one shape, which is captured or
 compiled once. Called by `stylizer.py`.
 """
 

@@ -1,12 +1,11 @@
-"""CausalOrder: the frames of one stream in order, each painted and given back once.
+"""CausalOrder: paints the frames of one stream in order, each from itself and those before it.
 
     frame ─► decide ─► begin to paint ─► follow the motion ─► in work ─► mix ┄► out, later
 
-Where nothing changed since the last frame, its picture is given out again and the model rests.
-Decisions need no pictures, so frames may be in work while later ones are decided on: a GPU paints
-them meanwhile, or several are painted together. Live, none is in work: each comes back at once.
-Pictures here have the model's size. Where the frames to come can be seen, as in a file,
-`look_ahead_buffer.py` takes its place.
+Where nothing changed since the last frame, its picture is shown again and the model is not called.
+Decisions need no painted pictures, so several frames may be in work at a time: a GPU paints some
+while later ones are decided on. Live, none is in work, and each frame comes back at once. Pictures
+here have the model's size. For files `look_ahead_buffer.py` extends this to later frames.
 """
 
 from collections import deque
@@ -31,11 +30,11 @@ Begin = Callable[[Data], Painting]
 """Begins to paint a picture of the model's size."""
 
 Later = Callable[[], Iterable[Frame]]
-"""What is left to do when a picture is painted; it gives the frames that are ready then. In order,
-and once; in whatever thread."""
+"""The rest of the work on a painted picture; it returns the frames that are ready then. To be
+called once and in order, in any one thread."""
 
 NO_PICTURE: Data = np.empty((0, 0, 3), np.uint8)
-"""What a frame holds while it waits: its source picture is not needed any more."""
+"""Stands in a waiting frame for its source picture, which is not needed any more."""
 
 
 STILLS = 4

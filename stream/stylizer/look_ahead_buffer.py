@@ -1,4 +1,4 @@
-"""LookAheadBuffer: the frames of a file in order. Later frames can be seen, so that earlier wait.
+"""LookAheadBuffer: holds frames of a file back, so that later frames can smooth or replace them.
 
     frame ─► a new shot? ─► wait ─► decide ─► in work ─► mix ┄► look ahead ─► interpolate ─► out
                                     one in `every`, the      │  `post_processing.py`, later

@@ -60,7 +60,7 @@ class EngineOptions:
             raise ValueError(f"got compile={self.compile}, expected {', '.join(COMPILE)}")
 
     def load_engine(self, on_download: "OnDownload | None") -> "Engine":
-        """The engine that was asked for; `on_download` is told of what has to be fetched.
+        """The engine that was asked for; `on_download` is called with the progress of downloads.
 
         Raises:
             ModelError: It cannot be found, loaded or run.

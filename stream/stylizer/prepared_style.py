@@ -1,8 +1,9 @@
-"""PreparedStyle: what a style needs of the engine, made ready once, and pictures painted with it.
+"""PreparedStyle: paints pictures with a style whose embedding, schedule and noise are made once.
 
     data ─encode─► latents ─denoise─► x0 ─decode─► data
 
-Knows no time. Torch is touched only in here. Called by `stylizer.py`.
+Each picture is painted for itself. This is the only file of the package that calls the engine's
+networks. Called by `stylizer.py`.
 """
 
 from collections.abc import Callable, Hashable

@@ -1,4 +1,4 @@
-"""Stylizer: frames in, painted frames out; engine, style, sizes and history in one place.
+"""Stylizer: frames in, painted frames out, with the style, sizes and history of one stream.
 
     frame ──paint──► Painted ──finish──► frames that go out
 
@@ -48,7 +48,7 @@ class Stylizer:
         style: What to paint; ``None`` takes the model's default.
         short_side_px: Short side the model paints at; ``None`` takes the model's native one.
         output_size: ``"source"`` (the default), ``"model"``, or (width, height).
-        stability: 0 (every frame for itself) to 1 (paint clings).
+        stability: 0 (every frame for itself) to 1 (keeps most of the frame before).
         sample_aspect_ratio: Width of a source pixel over its height.
         stats: Where stage times go; one is made if there is none.
         look_ahead: Smooth each frame by those after it as well, which holds frames back. Not for

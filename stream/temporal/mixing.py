@@ -1,4 +1,4 @@
-"""Mixing: a new painting with what is kept of the history, only around what changed.
+"""Mixing: blends a new painting with the warped history, only around the cells that changed.
 
     shown ──► pulled along the flow ──┐
     painted ──────────────────────────┴─► blend ──► restore ──► open cells of it over what was shown
@@ -25,7 +25,7 @@ MARGIN_CELLS = 3
 
 
 class History(NamedTuple):
-    """What is kept of the last picture.
+    """What the new frame keeps of the last picture.
 
     Attributes:
         weight: float32 (H/k, W/k), its share of each pixel.

@@ -2,12 +2,12 @@
 
     decide   on the host, before the model: copy the last picture, start afresh, or mix
     follow   while the model paints: where everything was one frame before
-    mix      after the model: the painted picture with what is kept of the history
+    mix      after the model: the painted picture, blended with the history
 
 A decision looks at frames only, never at pictures: while a picture is on its way, the frames after
 it can be decided on. Mixing happens in the same order, later.
 
-All that is remembered of a shot is one `Scene`. A cut puts it aside; a shot that comes back (the
+The history of a shot is one `Scene`. A cut stores it; a shot that comes back (the
 frame after a flash, the other speaker) finds its scene again, and its very pixels.
 """
 
@@ -96,8 +96,8 @@ class Decision(NamedTuple):
         is_still: Nothing changed: show the canvas's picture again, without painting.
         is_cut: The frame starts a new shot, or returns to one.
         trail: What `follow` needs; ``None`` where it has nothing to find out.
-        history: What is kept of the last picture; ``None`` takes the new paint as it is, bit for
-            bit.
+        history: The part of the last picture to keep; ``None`` takes the new paint as it is, bit
+            for bit.
         resting: bool (h, w), cells that show what they showed before: copied, or painted on until
             they have settled; ``None`` where there is no history.
         canvas: Where the picture is history for the next frames; ``None`` at stability 0.
@@ -219,7 +219,7 @@ class Temporal:
         return decision._replace(trail=None, history=_history(motion, trail))
 
     def mix(self, painted: Data, decision: Decision) -> Data:
-        """The painted picture, uint8 (H, W, 3), with what is kept of the history."""
+        """The painted picture, uint8 (H, W, 3), blended with the history."""
         canvas = decision.canvas
         if canvas is None:
             return painted
@@ -230,7 +230,7 @@ class Temporal:
         return painted
 
     def _cut(self, now: Scene, stability: float) -> Decision:
-        """Put the scene aside; go on with an older one that looks like this frame, if any does."""
+        """Store the scene; go on with an older one that looks like this frame, if any does."""
         if self._scene is not None:
             self._shots = [self._scene, *self._shots][: self._settings.shots_kept]
         for kept in self._shots:
