@@ -1,5 +1,5 @@
-"""ExitCode: what the command `allaprima` says to the shell when it ends. Plain data; the table in
-the README is held equal to this one by a test.
+"""The exit codes of the command `allaprima`, and which error ends with which. Plain data; a test
+holds the documented table equal to this one.
 """
 
 from enum import IntEnum

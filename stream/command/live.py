@@ -1,4 +1,4 @@
-"""The command `allaprima live` around its runner: signals, what is said meanwhile, exit code."""
+"""The body of `allaprima live`: runs a LiveRunner with signals, messages, report and exit code."""
 
 import json
 import logging

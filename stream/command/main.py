@@ -1,9 +1,9 @@
-"""The command `allaprima`: what typer is told of each command, and where the program begins.
+"""The command `allaprima`: the entry point, and the signature of each subcommand for typer.
 
     restyle ──► restyle.RestyleRun ──► stream.offline.restyler.Restyler
     live    ──► live.LiveRun       ──► stream.live.runner.LiveRunner
 
-What is slow to import is imported inside the commands that need it.
+Slow imports are made inside the commands that need them, so that --help is quick.
 """
 
 import logging
@@ -37,7 +37,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The entry point: a fault of ours ends in one sentence too, not in a traceback."""
+    """The entry point: an unexpected exception ends in one sentence, not in a traceback."""
     if "--debug" not in sys.argv:
         sys.excepthook = _say_unexpected
     try:

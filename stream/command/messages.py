@@ -1,4 +1,4 @@
-"""What the commands say: one sentence on the error channel, reports for programs."""
+"""Messages of the commands: errors and warnings in one sentence, with the names of options."""
 
 import logging
 import re
@@ -73,7 +73,7 @@ def guarded(body: Callable[[], ExitCode | None]) -> ExitCode | None:
     """Run the body of a command.
 
     Returns:
-        What the body returns, or the code for what kept it from its end, which is said.
+        What the body returns, or the code for what kept it from its end, after printing why.
     """
     try:
         return body()
@@ -99,18 +99,18 @@ class SentenceHandler(logging.Handler):
 @contextmanager
 def log_said(console: Console, name: str, level: int) -> Iterator[None]:
     """Print what a logger says at this level or above; with --debug it is printed anyway."""
-    told = logging.getLogger(name)
-    if told.isEnabledFor(logging.DEBUG):
+    logged = logging.getLogger(name)
+    if logged.isEnabledFor(logging.DEBUG):
         yield
         return
-    handler, before = SentenceHandler(console, level), told.level
-    told.addHandler(handler)
-    told.setLevel(min(level, told.getEffectiveLevel()))
+    handler, before = SentenceHandler(console, level), logged.level
+    logged.addHandler(handler)
+    logged.setLevel(min(level, logged.getEffectiveLevel()))
     try:
         yield
     finally:
-        told.setLevel(before)
-        told.removeHandler(handler)
+        logged.setLevel(before)
+        logged.removeHandler(handler)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""FrameProgress: the line that moves while frames are made; DownloadProgress: while a model is
-fetched. Drawn on the error channel, and only where that is a terminal; they start no thread, every
-redraw is a call.
+"""Progress bars: FrameProgress for the frames of a job, DownloadProgress for a model.
+
+Drawn on standard error, and only where that is a terminal. They start no thread: each call redraws
+the bar if it is time to.
 """
 
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""The command `allaprima restyle` around its runner: signals, progress, report, exit code."""
+"""The body of `allaprima restyle`: runs a Restyler with signals, progress, report and exit code."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager

@@ -1,4 +1,4 @@
-"""The options of `allaprima restyle` alone, as typer is told of them. Imports nothing heavy."""
+"""Declares the options of `allaprima restyle` to typer. Imports nothing heavy."""
 
 from collections.abc import Mapping
 from dataclasses import fields

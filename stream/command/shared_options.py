@@ -1,4 +1,4 @@
-"""The options that `restyle` and `live` share, as typer is told of them. Imports nothing heavy."""
+"""Declares the options that `restyle` and `live` share to typer. Imports nothing heavy."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ import typer
 PAINT = "What to paint"
 OUT = "What comes out"
 MACHINE = "Model and machine"
-TALK = "What is said"
+TALK = "Messages and reports"
 
 
 def whole_number(text: str) -> int:
@@ -85,7 +85,7 @@ Stability = Annotated[
         "--stability",
         metavar="0..1",
         parser=number,
-        help="How much the paint clings; 0 is off.",
+        help="How much each frame keeps of the one before; 0 is off.",
     ),
 ]
 ModelName = Annotated[

@@ -1,5 +1,5 @@
-"""Jobs: which output each input becomes, and what became of it. Opens and loads nothing; the
-command calls it first, so that a wrong name costs no waiting.
+"""Jobs: pairs each input with its output, and holds the outcome. Opens and loads nothing, so that a
+wrong name is reported before any waiting.
 
 one input      OUT as it stands: a file, a folder/ of pictures, `null`
 several        OUT is a folder; each input keeps its name in there, in a container that can be

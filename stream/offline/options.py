@@ -1,4 +1,4 @@
-"""RestyleOptions: what `allaprima restyle` can be asked, and the checks that need no model."""
+"""RestyleOptions: the options of file jobs, and the checks of their values that need no model."""
 
 import math
 from collections.abc import Sequence

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from models import Engine, OnDownload
 
 Advance = Callable[[], None]
-"""Told of each finished frame."""
+"""Called after each finished frame."""
 
 Watch = Callable[[Job, VideoInfo], AbstractContextManager[Advance]]
-"""What is to be told of a job's frames, for as long as it runs."""
+"""Opens what follows the frames of a job (a progress bar) for as long as the job runs."""
 
 
 class Restyler:
@@ -44,7 +44,7 @@ class Restyler:
         options: What was asked, checked.
         watch: Opened for the time of each job.
         on_load: Called when the engine is about to be loaded, which takes a while.
-        on_download: Told of what has to be fetched for it.
+        on_download: Called with the progress of downloads for it.
     """
 
     def __init__(
