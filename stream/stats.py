@@ -97,7 +97,7 @@ class Stats:
     Thread-safe.
 
     Args:
-        fps_target: Frames a second that were wished for, or ``None``.
+        fps_target: The frames a second to reach, or ``None`` where there is no target.
         clock: What times are read from.
 
     Attributes:

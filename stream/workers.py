@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class _WorkerThread(threading.Thread):
-    """A thread that is told from those of libraries."""
+    """Its own class tells our threads apart from those of libraries."""
 
 
 class Worker:
@@ -29,7 +29,7 @@ class Worker:
         name: What an error calls it.
         steps: What it does.
         failures: Where it says what went wrong.
-        limit_s: How long it may take to end once it is told to.
+        limit_s: How long it may take to end when it should.
         must_end: Whether taking longer is a failure; otherwise nothing depends on its end.
     """
 
@@ -170,7 +170,7 @@ def interruptibly(name: str, step: Callable[[], Result]) -> Result:
 def meanwhile(name: str, step: Step) -> None:
     """Take a step in a thread of its own, called `name`, that nothing waits for.
 
-    What it raises is lost: whoever needs its result takes the step again and is told.
+    What it raises is lost: whoever needs its result takes the step again and sees the error.
     """
     Worker(name, [step], Failures(), threading.TIMEOUT_MAX, must_end=False).start()
 

@@ -1,4 +1,4 @@
-"""Colour: H.273 code points, and what an untagged video is taken for. Knows no file.
+"""Colour: H.273 code points, and the colour space that is assumed for an untagged video.
 
 RGB in here is whatever the YUV of the source decodes to by its own matrix; primaries and transfer
 are carried through untouched and tagged again. An untagged video is read as players read it: HD by

@@ -1,4 +1,4 @@
-"""Why a stream cannot be reached or read, in one sentence that says what to do next."""
+"""Error messages for streams: why one cannot be reached or read, and what to do next."""
 
 import socket
 import ssl

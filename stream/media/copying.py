@@ -1,8 +1,8 @@
-"""StreamCopier: everything of a file but its pictures, packet by packet, bit for bit.
+"""StreamCopier: copies the sound, subtitles and other streams of a file without re-encoding them.
 
-It reads the input a second time, beside the output in the making, and never runs ahead of it: the
-output stays interleaved and memory does not grow with the length. What the container cannot hold
-is left out and noted.
+It reads the input a second time while the output is written, and never runs ahead of it, so that
+the output stays interleaved and memory does not grow with the length. What the container cannot
+hold is left out and noted.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Demuxing: the packets of some streams of a container, without PyAV's rough edges.
+"""Demuxing: the packets of chosen streams of a container, with PyAV's pitfalls handled.
 
 Where recordings were appended to each other the clock of the file jumps back; `Continuity` carries
 it on, alike for whoever reads the file.

@@ -1,4 +1,4 @@
-"""Fitting: whether a container can hold a copied stream, and what it needs to. Tried in memory."""
+"""Fitting: whether a container can hold a copied stream, and which bitstream filter that takes."""
 
 import io
 from contextlib import suppress

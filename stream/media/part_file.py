@@ -1,4 +1,4 @@
-"""Publishing: a file is written under a temporary name and gets its own only when it is whole.
+"""PartFile: a file is written under a temporary name and renamed only when it is complete.
 
     out.mp4   written as   .out.1f0c.part.mp4   fsync, then   link or rename   out.mp4
 

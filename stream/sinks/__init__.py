@@ -1,4 +1,4 @@
-"""Where frames go: a class a file. `open_sink` chooses among them by a spec.
+"""Sinks for frames, one class a file. `open_sink` opens the one that a spec names.
 
 spec                        sink
 --------------------------  ---------------------------------

@@ -1,4 +1,4 @@
-"""Sink: what takes frames. The base class of everything in this package."""
+"""Sink: the base class of everything that frames are written to."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -88,7 +88,7 @@ class Sink(ABC):
         return
 
     def end_early(self) -> None:
-        """Said before `close`: the frames stopped before the source did (the user interrupted).
+        """Called before `close`: the frames stopped before the source did (the user interrupted).
 
         What is copied beside them then stops where they do.
         """

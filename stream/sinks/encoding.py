@@ -1,4 +1,4 @@
-"""Encoding: from what the user asks to a checked plan for one encoder and one container.
+"""Encoding: checks what the user asks of encoder and container, and fills in the defaults.
 
 Knows the codecs that are worth offering by name; any other video encoder of FFmpeg's is passed on
 with FFmpeg's own defaults, in a pixel format that it has.

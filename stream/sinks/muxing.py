@@ -1,4 +1,4 @@
-"""Muxing: RGB frames through the encoder, and beside them everything else that the input holds.
+"""Muxing: encodes RGB frames into a container, beside the copied sound and subtitles of the input.
 
     Frame -> YUV of the tagged matrix -> encoder -> container <- StreamCopier <- the input, again
 

@@ -1,4 +1,4 @@
-"""NetworkSink: a stream to a server (RTMP, RTSP, UDP, TCP, HLS), by PyAV in a process of its own.
+"""NetworkSink: streams to a server (RTMP, RTSP, UDP, TCP, HLS), by PyAV in a child process.
 
     write ──► shared memory: a few slots ──slot, pts──► child: encoders, muxer, socket
     hear ──► with the next picture       ◄──slot done──

@@ -1,5 +1,4 @@
-"""The child of `stream.sinks.network`: takes pictures and sound from shared memory, encodes and
-sends them.
+"""The child process of NetworkSink: takes pictures and sound from shared memory, encodes and sends.
 
 May hang in a socket for ever: whoever started it kills it. Imports no torch, and OpenCV only to say
 why it failed.
@@ -165,7 +164,7 @@ def prompt_address(url: str) -> str:
 def notice_loss() -> None:
     """Ask the system to give up this process' connections when nothing is acknowledged (Linux).
 
-    A far side whose network is gone is so noticed although little is sent. One that is frozen is
+    This detects a peer whose network is gone even where little is sent. One that is frozen is
     not: its system acknowledges until its own buffers are full.
     """
     if sys.platform != "linux":

@@ -1,7 +1,7 @@
-"""VideoSink: a video file, with everything else that the source's file holds.
+"""VideoSink: writes a video file, with the sound and subtitles of the source's file.
 
-Whatever happens, no half file stands under the final name; what a crash leaves under the temporary
-one can be played up to its last key frame.
+No incomplete file ever has the final name. What a crash leaves under the temporary name can be
+played up to its last key frame.
 """
 
 from pathlib import Path
@@ -28,11 +28,11 @@ class VideoSink(Sink):
     cropped by a pixel, which is noted.
 
     Args:
-        path: The file; its suffix tells the container.
+        path: The file; its suffix chooses the container.
         info: What the source says of itself.
         encoding: Codec and quality.
         overwrite: Whether an existing file may be replaced.
-        is_take: It cannot be had again (it is live), so that what there is is kept whatever fails.
+        is_take: It is live and cannot be recorded again: what was written is kept whatever fails.
 
     Raises:
         SinkError: The file cannot be written there, or not in that codec.

@@ -1,4 +1,4 @@
-"""WindowSink: the preview window, by OpenCV's highgui. What its keys do is told by who opens it.
+"""WindowSink: the preview window, by OpenCV's highgui. Its key bindings are given by the caller.
 
 Only the main thread may touch it. highgui aborts the whole process where it cannot reach a
 display, so the display is asked first, and highgui is not touched before the first frame.

@@ -1,4 +1,4 @@
-"""Where frames come from: a class a file. `open_source` chooses among them by a spec.
+"""Sources of frames, one class a file. `open_source` opens the one that a spec names.
 
 spec                         source
 ---------------------------  ------------------------------

@@ -1,4 +1,4 @@
-"""Source: what gives frames, one by one. The base class of everything in this package."""
+"""Source: the base class of everything that frames are read from."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

@@ -1,8 +1,9 @@
-"""CameraSource: a camera or capture card by OpenCV, asked for what it may not give.
+"""CameraSource: reads a camera or capture card through OpenCV.
 
 Cameras are named by number (``0``), by path (``/dev/video2``) or by what `allaprima devices` calls
-them. MJPG is asked for, because most cameras give their full size at full rate only so; the size
-that comes is the one that counts, and the rate is measured, because drivers lie.
+them. MJPG is requested, because most cameras give their full size at full rate only that way. The
+size of the first frame counts, not the requested one, and the rate is measured, because drivers
+report wrong ones.
 """
 
 import errno
@@ -32,7 +33,7 @@ STALL_S = 1.0
 """A read that failed after so long has waited for a camera that gives nothing."""
 
 SELECT_TIMEOUT_S = 2
-"""How long OpenCV waits for a frame on Linux; ten seconds unless told."""
+"""How long OpenCV waits for a frame on Linux; OpenCV's default is ten seconds."""
 
 MEASURED_AFTER_S = 5.0
 RATE_LIE_SHARE = 0.1

@@ -1,7 +1,7 @@
 """Decoding: packets of one video stream to decoded pictures, keeping count of what was lost.
 
 A damaged file gives what decodes: an unreadable stretch is skipped, a broken packet is counted, and
-`Damage` says afterwards how much is missing and where; `Stamps` tells when each picture is due.
+`Damage` says afterwards how much is missing and where; `Stamps` gives the time of each picture.
 Starts no thread of its own (FFmpeg does).
 """
 

@@ -1,8 +1,8 @@
-"""NetworkSource: the pictures of a stream (RTSP, RTMP, HTTP, HLS, UDP, TCP) as they come, by PyAV.
+"""NetworkSource: reads a network stream (RTSP, RTMP, HTTP, HLS, UDP, TCP) with low delay, by PyAV.
 
-Opened for low delay: little is probed, nothing is held back; only what comes ahead of its time (a
-file, the segments of HLS) is shown when it is due. It blocks for at most its time-outs;
-what is lost is a SourceError, which `ReconnectingSource` answers by opening anew.
+Little is probed and nothing is buffered; only what arrives ahead of its time (a file, the segments
+of HLS) is paced. A read blocks for at most its time-out. A lost stream raises SourceError, upon
+which `ReconnectingSource` opens it again.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What a container promises of a stream before it is read: start, end and number of frames."""
+"""Probing: start, end and number of frames of a stream, as its container declares them."""
 
 from fractions import Fraction
 

@@ -1,11 +1,11 @@
-"""ReconnectingSource: a camera or a stream that may go away and come back, as one endless source.
+"""ReconnectingSource: opens a camera or stream again when it is lost, as one endless source.
 
     reading ──lost──► waiting (0.1, 0.2, 0.4, then every 0.8 s: open again) ──opened──► reading
 
-While it is away the last picture, or a card, is given again a few times a second, so that whoever
-watches keeps a picture and no meeting application or server takes us for dead; also while it is
-opened again, where that is done aside. Every frame has the size of the first: another camera's
-picture is fitted in.
+While it is away, the last picture or a card is repeated a few times a second, so that viewers keep
+a picture and no meeting application or server closes the connection. Where opening may block, it is
+done in another thread meanwhile. Every frame has the size of the first; pictures of another size
+are fitted in.
 """
 
 import logging
@@ -107,7 +107,8 @@ class ReconnectingSource(Source):
         name: What the user calls it.
         on_loss: What is shown while it is away.
         stats: Where losses and returns are counted.
-        aside: Where it is opened again: takes a step, and may return before that has ended.
+        aside: Runs the step that opens it again, perhaps in another thread; may return before the
+            step has ended.
 
     Raises:
         SourceError: It cannot be opened at the start.

@@ -1,4 +1,4 @@
-"""Conversion: decoded pictures to upright RGB of one size. Knows no file and no time."""
+"""Conversion of decoded pictures to upright RGB of one size."""
 
 import numpy as np
 from av.video.frame import VideoFrame

@@ -67,7 +67,8 @@ class FrameGraph:
         frame: What to capture; its recipe may change afterwards.
         device: Where.
         pool: Of all graphs that are replayed one at a time.
-        on_failure: Told why, when it cannot be captured; it is launched kernel by kernel then.
+        on_failure: Called with the reason when it cannot be captured; it is launched kernel by
+            kernel then.
         shortcut: Taken while kernels are chosen.
     """
 
