@@ -1,4 +1,4 @@
-"""Pixels in, pixels out: latent consistency models for img2img. The only door of this package.
+"""Latent consistency models for img2img: pixels in, pixels out. Import everything from here.
 
     engine = load_engine("bundled")
     style = Style(prompt="oil painting")

@@ -1,4 +1,4 @@
-"""What the UNet is told besides the latents: prompt embeddings, pooled text, guidance.
+"""Conditioning: the UNet's inputs besides the latents (prompt embeddings, pooled text, guidance).
 
 `PromptEncoder` holds the tokenizers and text encoders of a checkpoint (one for SD 1.5 and 2.1, two
 for SDXL); `Engine.encode_prompt` calls it once a style, never per frame.

@@ -1,4 +1,4 @@
-"""Engine: one frame through a latent consistency model, image in, image out.
+"""Engine: paints one frame by a latent consistency model, image in, image out.
 
     data ──to_image──► image ──encode──► latents ──denoise──► latents ──decode──► image ──to_data──►
 

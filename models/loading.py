@@ -1,4 +1,4 @@
-"""From a model's name to an `Engine`: presets, local diffusers folders, the hub.
+"""Loads an `Engine` by a model's name: a preset, a local diffusers folder or file, or a hub id.
 
     name ──find_preset──► Preset ──`models.parts`──► Engine ──► with the fast path that fits
 

@@ -1,4 +1,4 @@
-"""The three network calls of a frame, behind three plain functions that a fast path can replace.
+"""Networks: the three network calls of a frame, as plain functions that a fast path can replace.
 
     image ──encode──► latents ──predict, each LCM step──► prediction … latents ──decode──► image
 

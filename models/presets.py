@@ -1,4 +1,4 @@
-"""The models known by name: plain records, no code runs on them but `load_engine`'s.
+"""The presets: models known by name, as plain records that `load_engine` reads.
 
 A new model is a row in `PRESETS`. Ids, revisions, licences and recipes are those of the authors'
 model cards and of public code that runs them, read in November 2026; none was fetched here. A

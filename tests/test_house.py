@@ -122,7 +122,7 @@ def broad(handler: ast.ExceptHandler) -> bool:
 
 def test_broad_except_lives_only_where_the_error_is_carried_on() -> None:
     """By the worker to its caller; by the live session, once the output that failed is closed; by
-    the relay to the picture."""
+    frames side by side to the picture."""
     found = [
         name(path)
         for path in LIBRARY

@@ -1,4 +1,4 @@
-"""Which fast path an engine is given: what was asked for, or the fastest that works here."""
+"""Chooses the fast path of an engine: the one asked for, or the fastest that works here."""
 
 from typing import get_args
 

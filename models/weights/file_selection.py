@@ -1,4 +1,4 @@
-"""Which files of a model's repository or folder are wanted. Names in, names out; reads nothing."""
+"""Selects the files of a model's repository or folder that are needed. Works on names alone."""
 
 import difflib
 import math

@@ -1,4 +1,4 @@
-"""Models on the hub: what a load wants is fetched once into the hub's own cache and found there.
+"""Fetches models from the hub, once, into the hub library's own cache.
 
     "owner/name" ──Hub.folder──► folder of the cache, the wanted files whole ──► loaded as any other
 

@@ -1,4 +1,4 @@
-"""Checkpoints and VAEs in one .safetensors file, as model-sharing sites offer them.
+"""Loads checkpoints and VAEs from a single .safetensors file, as model-sharing sites offer them.
 
 diffusers takes it apart. Such a file has the weights alone: configs and tokenizers are those of the
 model that it was made from, a few files of which come from the hub once.

@@ -1,4 +1,4 @@
-"""What an engine on a CPU is given: OpenVINO where it is installed, else torch made the most of.
+"""Accelerates an engine on a CPU: by OpenVINO where it is installed, else within torch.
 
     auto ──► OpenVINO (bf16 where the CPU has it) ──not installed, or fails──► torch, channels_last
                    │                                    (bf16 where the CPU multiplies it, else f32)

@@ -1,4 +1,4 @@
-"""Torch modules as compiled OpenVINO models: traced once, compiled per set of shapes, kept.
+"""Runs torch modules as OpenVINO models: traced once, compiled once for each set of shapes.
 
     module ──trace──► OpenVINO model, any shape ──reshape, compile──► request for one set of shapes
 

@@ -1,4 +1,4 @@
-"""A model's OpenVINO models on disk: a later start needs neither diffusers nor transformers.
+"""OpenVINO cache: compiled models on disk, so that later starts skip diffusers and transformers.
 
     first start    model folder ──loaders, traces──► engine ──keep──► cache folder ──► engine
     later starts                                                      cache folder ──► engine
@@ -6,7 +6,7 @@
 The first start also ends in the engine read from disk, so that every start paints the same bytes.
 What is kept is named by a digest of the model's files, of this package's code and of the libraries'
 versions; another model, code or library makes a new one, and the oldest are removed. It is sealed
-(seals.py), and what is damaged is made again. For a model with one text encoder and no added
+(digests.py), and what is damaged is made again. For a model with one text encoder and no added
 conditions; the others load as ever.
 """
 

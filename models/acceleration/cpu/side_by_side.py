@@ -1,5 +1,5 @@
-"""Several frames at a time on a CPU, each on a core of its own. For files: each takes longer, but
-no core waits for another, as the threads of one small network do after every layer.
+"""SideBySide: paints several frames at a time on a CPU, each on its own core. For files: each frame
+takes longer, but no core waits for another, as the threads of one small network do at every layer.
 
     data ──► encode ──► body, each LCM step ──► decode ──► data        one lane, of as many as cores
 

@@ -1,4 +1,4 @@
-"""What an engine on an NVIDIA GPU is given: a split UNet, channels_last, one graph launch a frame.
+"""Accelerates an engine on an NVIDIA GPU: split UNet, channels_last, one graph launch a frame.
 
 UNet, VAE ──channels_last, split──► engine ──FrameGraphs──► `Engine.painter`
 """

@@ -1,4 +1,4 @@
-"""Compiled networks for the shapes that are painted, made while frames are painted without them.
+"""Compiles the networks for the shapes in use, in another process, while painting goes on.
 
     shape ──► found on disk? ──no──► compiled in another process ──► loaded, tried ──► taken over
 

@@ -1,4 +1,4 @@
-"""A few frames in flight: while one is painted, the next goes up and the last comes down.
+"""Frames in flight: while one frame is painted, the next is uploaded and the last downloaded.
 
     host ──upload──► device ──compute: in, paint, out──► device ──download──► host
 

@@ -1,4 +1,4 @@
-"""Frames painted by one launch each: CUDA graphs of whole frames, by size and number of steps.
+"""CUDA graphs of whole frames, one for each size and number of steps: one launch paints a frame.
 
     data ──► FrameGraphs ──by shape, steps──► FrameGraph ──ring, replay──► data
 

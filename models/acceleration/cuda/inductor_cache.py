@@ -1,4 +1,4 @@
-"""Compiled networks on disk, one folder a `CompileSpec`: whole or not there, checked before use.
+"""Inductor cache: compiled networks on disk, one folder a `CompileSpec`, verified before use.
 
     <cache folder>/compiled/<key>/  blueprint.json  opening.bin  body.bin  closing.bin  digests.json
 
