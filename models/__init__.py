@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal to the table below
     from models.acceleration.cache.folder import cache_folder as cache_folder
     from models.conditioning import Conditioning as Conditioning
-    from models.detail import FIRST_USE as FIRST_USE
-    from models.detail import Detail as Detail
+    from models.notes import FIRST_USE as FIRST_USE
+    from models.notes import Detail as Detail
     from models.engine import Engine as Engine
     from models.errors import ModelError as ModelError
     from models.errors import ModelFormatError as ModelFormatError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal 
 _NAMES = {
     "models.acceleration.cache.folder": ("cache_folder",),
     "models.conditioning": ("Conditioning",),
-    "models.detail": ("FIRST_USE", "Detail"),
+    "models.notes": ("FIRST_USE", "Detail"),
     "models.engine": ("Engine",),
     "models.errors": ("ModelError", "ModelFormatError", "ModelMemoryError", "ModelNotFoundError"),
     "models.loading": ("load_engine",),

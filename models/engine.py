@@ -27,7 +27,7 @@ from models.conditioning import (
     mix_pooled,
     sinusoidal_embedding,
 )
-from models.detail import Detail
+from models.notes import Detail
 from models.errors import explained_memory_errors
 from models.networks import Networks
 from models.painter import Painter, Painting

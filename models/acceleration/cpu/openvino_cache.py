@@ -41,7 +41,7 @@ from models.acceleration.cpu.side_by_side import MOST_LANES, SideBySide
 from models.acceleration.cpu.threads import physical_cores
 from models.acceleration.split_predictor import SplitPredictor
 from models.conditioning import PromptEncoder, TextStage
-from models.detail import FIRST_USE
+from models.notes import FIRST_USE
 from models.engine import Engine
 from models.errors import in_short
 from models.networks import Networks

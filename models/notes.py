@@ -1,4 +1,4 @@
-"""Detail: a note of an engine that says how it works, where nothing was lost, raised or ignored."""
+"""Notes of an engine that only say how it works, where nothing was lost, raised or ignored."""
 
 FIRST_USE = "models.first_use"
 """The logger that says, at INFO, what is prepared once when a model is first used on a machine."""
