@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal to the table below
     from models.acceleration.cache.folder import cache_folder as cache_folder
     from models.conditioning import Conditioning as Conditioning
-    from models.notes import FIRST_USE as FIRST_USE
-    from models.notes import Detail as Detail
     from models.engine import Engine as Engine
     from models.errors import ModelError as ModelError
     from models.errors import ModelFormatError as ModelFormatError
     from models.errors import ModelMemoryError as ModelMemoryError
     from models.errors import ModelNotFoundError as ModelNotFoundError
     from models.loading import load_engine as load_engine
+    from models.notes import FIRST_USE as FIRST_USE
+    from models.notes import Detail as Detail
     from models.presets import PRESETS as PRESETS
     from models.presets import Preset as Preset
     from models.prompt import parse_prompt as parse_prompt

@@ -27,9 +27,9 @@ from models.conditioning import (
     mix_pooled,
     sinusoidal_embedding,
 )
-from models.notes import Detail
 from models.errors import explained_memory_errors
 from models.networks import Networks
+from models.notes import Detail
 from models.painter import Painter, Painting
 from models.prompt import parse_prompt
 from models.schedule import Schedule, ScheduleConfig, add_noise, consistency, make_schedule

@@ -41,10 +41,10 @@ from models.acceleration.cpu.side_by_side import MOST_LANES, SideBySide
 from models.acceleration.cpu.threads import physical_cores
 from models.acceleration.split_predictor import SplitPredictor
 from models.conditioning import PromptEncoder, TextStage
-from models.notes import FIRST_USE
 from models.engine import Engine
 from models.errors import in_short
 from models.networks import Networks
+from models.notes import FIRST_USE
 from models.presets import Preset
 from models.schedule import ScheduleConfig
 
