@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal to the table below
     from models.acceleration.cache.folder import cache_folder as cache_folder
+    from models.carried_noise import moved_noise as moved_noise
     from models.conditioning import Conditioning as Conditioning
     from models.engine import Engine as Engine
     from models.errors import ModelError as ModelError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal 
 
 _NAMES = {
     "models.acceleration.cache.folder": ("cache_folder",),
+    "models.carried_noise": ("moved_noise",),
     "models.conditioning": ("Conditioning",),
     "models.notes": ("FIRST_USE", "Detail"),
     "models.engine": ("Engine",),

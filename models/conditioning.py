@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from models.carried_noise import StemConditioning
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conditioning:
@@ -25,6 +27,7 @@ class Conditioning:
             that sees the frame is told the strength instead, by `Engine.timestep_cond`).
         notes: What was left out or ignored (a prompt too long, guidance without effect).
         guidance_scale: w of classifier-free guidance; ``None`` where a step is one call.
+        stem: What the prompt asks of a stem; ``None`` for a model without one.
     """
 
     prompt_embeds: Tensor
@@ -32,6 +35,7 @@ class Conditioning:
     timestep_cond: Tensor | None = None
     notes: tuple[str, ...] = ()
     guidance_scale: float | None = None
+    stem: StemConditioning | None = None
 
 
 class TextStage(NamedTuple):

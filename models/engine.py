@@ -57,6 +57,9 @@ class Engine:
         size_multiple: The sides of an image must be multiples of it.
         notes: What it runs on, what was assumed, raised or ignored, each sentence once; it grows.
         networks: The three calls of a frame; a fast path puts others here.
+        output_scale: Side of a painted picture over the frame's.
+        carries_noise: Whether strokes follow the noise, which may be moved along with the picture
+            (`models.carried_noise.moved_noise`).
         painter: What paints whole frames; ``None`` where the networks are called one by one.
         side_by_side: What paints several whole frames side by side, each for longer; ``None`` where
             nothing is won by it.
@@ -101,6 +104,8 @@ class Engine:
         self.default_style = default_style
         self.native_size = native_size
         self.size_multiple = networks.size_multiple
+        self.output_scale = networks.output_scale
+        self.carries_noise = networks.stem is not None
         self.frame_is_scaled = frame_is_scaled
         self.no_prompt_is_zeros = no_prompt_is_zeros
         self.activation_ranges: Mapping[str, NDArray[np.float32]] = {}
@@ -164,6 +169,7 @@ class Engine:
         text_embeds = mix_pooled(pooled, self.device, self.dtype)
         timestep_cond: Tensor | None = None
         guidance_scale: float | None = None
+        stem = self.networks.stem
         if self.networks.guidance_width is not None:
             timestep_cond = guidance_embedding(style.guidance_scale, self.networks.guidance_width)
             timestep_cond = timestep_cond.to(self.device, self.dtype)
@@ -183,6 +189,7 @@ class Engine:
             timestep_cond=timestep_cond,
             notes=notes,
             guidance_scale=guidance_scale,
+            stem=None if stem is None else stem.conditioning(states[-1:]),
         )
 
     @property
@@ -206,15 +213,18 @@ class Engine:
         schedule: Schedule,
         *,
         frame_latents: Tensor | None = None,
+        features: Tensor | None = None,
     ) -> Tensor:
         """Noise the latents to the first timestep and paint them back in LCM steps.
 
         Args:
             latents: (B, C, h, w), where the painting starts.
-            noise: (num_inference_steps or more, C, h, w); one fixed tensor a step.
+            noise: (num_inference_steps or more, C, h, w), one fixed tensor a step; or (steps, B, C,
+                h, w), where each frame has its own.
             conditioning: From `encode_prompt`.
             schedule: From `schedule`.
             frame_latents: The frame's own, for a UNet that sees them too; `latents` by default.
+            features: From `features`, for a model with a stem.
         """
         batch, _, height, width = latents.shape
         factor = self.networks.spatial_factor
@@ -228,7 +238,7 @@ class Engine:
             for index, step in enumerate(schedule.steps):
                 z_t = add_noise(denoised, noise[index], step)
                 frame = self.repainted(frame, denoised) if index == 1 else frame
-                seen = self.seen(z_t, frame)
+                seen = self.seen(z_t, frame, features)
                 prediction = self.networks.predict(
                     seen if guidance_scale is None else torch.cat([seen, seen]),
                     schedule.timesteps[index : index + 1],
@@ -240,6 +250,15 @@ class Engine:
                     prediction = guided(prediction, guidance_scale)
                 denoised = consistency(prediction, z_t, step, schedule)
         return denoised
+
+    @torch.inference_mode()
+    def features(self, image: Tensor, noise: Tensor, conditioning: Conditioning) -> Tensor | None:
+        """What a stem shows the UNet of an image under its noise; ``None`` for most models."""
+        stem = self.networks.stem
+        if stem is None or conditioning.stem is None:
+            return None
+        with explained_memory_errors(self.device):
+            return stem(image, noise[0], conditioning.stem)
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
@@ -254,7 +273,9 @@ class Engine:
         conditioning: Conditioning,
         schedule: Schedule,
     ) -> NDArray[np.uint8]:
-        """Paint a frame, or several, each for itself: uint8 RGB in, uint8 RGB out, same shape.
+        """Paint a frame, or several, each for itself: uint8 RGB in, uint8 RGB out.
+
+        What comes out has `output_scale` times the sides of what goes in.
 
         What `to_image`, `encode`, `denoise`, `decode` and `to_data` give one after the other, by
         the fastest way that there is.
@@ -295,7 +316,10 @@ class Engine:
                 return painter.begin(data, noise, conditioning, schedule)
             frames = data if data.ndim == 4 else data[None]
             image = torch.cat([self.to_image(frame) for frame in frames])
-            latents = self.denoise(self.encode(image), noise, conditioning, schedule)
+            features = self.features(image, noise, conditioning)
+            latents = self.denoise(
+                self.encode(image), noise, conditioning, schedule, features=features
+            )
             painted = [self.to_data(one) for one in torch.split(self.decode(latents), 1)]
         return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
 
@@ -339,11 +363,12 @@ class Engine:
         for painting in [self.begin(*given, ahead=ahead) for _ in range(count)]:
             painting()
 
-    def seen(self, z_t: Tensor, frame: Tensor) -> Tensor:
-        """What the UNet sees of both, (B, C, h, w) each: z_t, or (B, 2 C, h, w)."""
+    def seen(self, z_t: Tensor, frame: Tensor, features: Tensor | None = None) -> Tensor:
+        """What the UNet sees: z_t, with the frame's latents and features where it takes them."""
         if not self.networks.sees_frame:
             return z_t
-        return torch.cat([z_t, frame if self.frame_is_scaled else self.networks.unscale(frame)], 1)
+        frame = frame if self.frame_is_scaled else self.networks.unscale(frame)
+        return torch.cat([z_t, frame] if features is None else [z_t, frame, features], 1)
 
     def repainted(self, frame: Tensor, denoised: Tensor) -> Tensor:
         """The frame's latents as the steps after the first see them: with what that one made."""

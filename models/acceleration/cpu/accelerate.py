@@ -10,6 +10,7 @@ whole process: OpenVINO has threads of its own, and torch is left with small ope
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,8 @@ from models.acceleration.cpu.openvino import (
     best_precision,
     openvino_note,
 )
+from models.acceleration.cpu.openvino_planes import OpenVinoPlanes
+from models.acceleration.cpu.quantization import Ranges
 from models.acceleration.cpu.threads import physical_cores, quickest_threads, told
 from models.acceleration.rewrites import (
     Conditions,
@@ -31,8 +34,10 @@ from models.acceleration.rewrites import (
 )
 from models.acceleration.speed_trial import is_better
 from models.acceleration.split_predictor import SplitPredictor
+from models.carried_noise import StemConditions, StemFeatures, StemNetworks
 from models.engine import Engine
 from models.errors import ModelError, in_short
+from models.fields import PLANES
 from models.networks import TIME_ID_COUNT, LatentDecoder, LatentEncoder, Predictor, make_networks
 
 EXAMPLE_TIMESTEP = 499
@@ -89,11 +94,33 @@ def use_openvino(engine: Engine, precision: Precision | None = None) -> bool:
         encode=call(encoder, image),
         predict=SplitPredictor(conditions, call(UNetBody(unet), seen, *held)),
         decode=call(decoder, latents),
+        stem=_openvino_stem(engine, call, image, precision, threads),
     )
     torch.set_num_threads(1)
     is_quantized = may_quantize and _quantize(engine)
     engine.note(openvino_note(precision, threads, is_quantized=is_quantized), logging.INFO)
     return is_quantized
+
+
+def _openvino_stem(
+    engine: Engine,
+    call: Callable[..., OpenVinoCall],
+    image: Tensor,
+    precision: Precision,
+    threads: int,
+) -> StemNetworks | None:
+    stem = engine.networks.stem
+    if stem is None:
+        return None
+    conditions = stem.conditions
+    assert isinstance(conditions, StemConditions)
+    style, _ = conditions(torch.zeros(1, EXAMPLE_TOKENS, conditions.text_width))
+    planes = torch.zeros(1, PLANES, image.shape[2] // 2, image.shape[3] // 2)
+    return replace(
+        stem,
+        features=call(stem.features, image, planes, style),
+        planes_of=OpenVinoPlanes(threads, engine.note),
+    )
 
 
 def _quantize(engine: Engine) -> bool:
@@ -109,6 +136,7 @@ def _quantize(engine: Engine) -> bool:
             encode=networks.encode.quantized(ranges),
             predict=SplitPredictor(predict.conditions, predict.body.quantized(ranges)),
             decode=networks.decode.quantized(ranges),
+            stem=_quantized_stem(networks.stem, ranges),
         )
         is_taken = is_better(engine, quick, QUANTIZED_PSNR_DB)
     except (ValueError, RuntimeError, ModelError) as err:
@@ -122,18 +150,22 @@ def _quantize(engine: Engine) -> bool:
     return is_taken
 
 
+def _quantized_stem(stem: Any, ranges: Ranges) -> StemNetworks | None:
+    return None if stem is None else replace(stem, features=stem.features.quantized(ranges))
+
+
 def use_eager(engine: Engine, dtype: torch.dtype | None = None) -> None:
     """Run the engine's modules in torch, channels_last, in `dtype`; ``None`` is what is fastest."""
     dtype = dtype or best_dtype()
     threads = quickest_threads(physical_cores())
     encoder, predictor, _ = _modules(engine)
-    unet, vae = predictor.unet, encoder.vae
+    unet, vae, stem = predictor.unet, encoder.vae, _stem(engine)
     # not diffusers' own, which warns of layers to keep in float32 where there are none
     convert: Any = nn.Module.to
-    for module in (unet, vae):
+    for module in (unet, vae) if stem is None else (unet, vae, stem):
         convert(module, dtype=dtype, memory_format=torch.channels_last)
     engine.dtype = dtype
-    engine.networks = make_networks(unet, vae)
+    engine.networks = make_networks(unet, vae, stem)
     try:
         engine.networks = replace(engine.networks, predict=split(Predictor(unet)))
     except UnsupportedUNetError as err:
@@ -141,6 +173,15 @@ def use_eager(engine: Engine, dtype: torch.dtype | None = None) -> None:
     torch.set_num_threads(threads)
     name = str(dtype).removeprefix("torch.")
     engine.note(f"runs on torch in {name}, channels_last, {told(threads)}", logging.INFO)
+
+
+def _stem(engine: Engine) -> Any:
+    """The stem's module, ``None`` for a model without one."""
+    stem = engine.networks.stem
+    if stem is None:
+        return None
+    assert isinstance(stem.features, StemFeatures)
+    return stem.features.stem
 
 
 def best_dtype() -> torch.dtype:

@@ -37,9 +37,11 @@ from models.acceleration.cpu.openvino import (
     openvino_note,
     read_compiled,
 )
+from models.acceleration.cpu.openvino_planes import OpenVinoPlanes
 from models.acceleration.cpu.side_by_side import MOST_LANES, SideBySide
 from models.acceleration.cpu.threads import physical_cores
 from models.acceleration.split_predictor import SplitPredictor
+from models.carried_noise import StemNetworks
 from models.conditioning import PromptEncoder, TextStage
 from models.engine import Engine
 from models.errors import in_short
@@ -174,14 +176,19 @@ def _write(engine: Engine, folder: Path) -> None:
         "notes": engine.notes[:-1],  # the last says what it runs on, as each start does for itself
     }
     predict: Any = engine.networks.predict
+    asked = example_conditions(predict.conditions.unet, tokens=limit)
     calls: dict[str, Any] = {
         "encode": engine.networks.encode,
         "body": predict.body,
         "decode": engine.networks.decode,
     }
+    stem = engine.networks.stem
+    if stem is not None:
+        calls["features"] = stem.features
+        facts["stem"] = {"kinds": stem.kinds, "channels": stem.channels}
+        _save(stem.conditions, (asked["prompt_embeds"],), folder, "stem_conditions")
     for name, call in calls.items():
         call.save(folder / f"{name}.xml")
-    asked = example_conditions(predict.conditions.unet, tokens=limit)
     inputs = [asked[name] for name in ("timestep", "prompt_embeds", "timestep_cond")]
     _save(predict.conditions, tuple(t for t in inputs if t is not None), folder, "conditions")
     _save(_LastState(text_encoder), (torch.zeros(1, limit, dtype=torch.int64),), folder, "text")
@@ -199,7 +206,9 @@ def _save(module: Any, inputs: tuple[Tensor, ...], folder: Path, name: str) -> N
 
 def _plain_fields(networks: Networks) -> dict[str, Any]:
     values = {field.name: getattr(networks, field.name) for field in fields(networks)}
-    return {name: value for name, value in values.items() if not callable(value)}
+    plain = {name: value for name, value in values.items() if not callable(value)}
+    plain.pop("stem", None)  # has calls of its own
+    return plain
 
 
 def _write_tokenizer(tokenizer: Any, limit: int, path: Path) -> None:
@@ -274,7 +283,32 @@ class _Kept:
             predict=SplitPredictor(self._conditions(), body),
             decode=self._call("decode", lambda latents: plain().networks.decode(latents)),
             unscale=lambda latents: plain().networks.unscale(latents),
+            stem=self._stem(),
             **self._facts["networks"],
+        )
+
+    def _stem(self) -> StemNetworks | None:
+        told = self._facts.get("stem")
+        if told is None:
+            return None
+        run = read_compiled(self._place / "stem_conditions.xml", self._threads, self._plans)
+        plain = self._plain
+
+        def conditions(states: Tensor) -> tuple[Tensor, Tensor]:
+            style, marks = run(states)
+            return style, marks
+
+        def features(image: Tensor, planes: Tensor, style: Tensor) -> Tensor:
+            stem = plain().networks.stem
+            assert stem is not None
+            return stem.features(image, planes, style)
+
+        return StemNetworks(
+            conditions=conditions,
+            features=self._call("features", features),
+            planes_of=OpenVinoPlanes(self._threads, self._note, self._plans),
+            kinds=tuple(told["kinds"]),
+            channels=told["channels"],
         )
 
     def _call(self, name: str, fallback: Callable[..., Tensor]) -> OpenVinoCall:
