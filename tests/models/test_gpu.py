@@ -67,6 +67,11 @@ def bundled_like(folder: Path, device: torch.device) -> Engine:
     return load_engine(name, device=device, dtype=torch.float32, acceleration="off")
 
 
+def with_stem(folder: Path, device: torch.device) -> Engine:
+    name = save_bundled_like(folder, stem=True)
+    return load_engine(name, device=device, dtype=torch.float32, acceleration="off")
+
+
 MODELS = {
     "lcm": of(make_lcm),
     "lcm-lora": of(make_lcm, guidance_width=None),
@@ -74,6 +79,7 @@ MODELS = {
     "sdxl": of(make_sdxl),
     "pix2pix": of(make_instruct_pix2pix),
     "bundled": bundled_like,
+    "stem": with_stem,
 }
 
 
