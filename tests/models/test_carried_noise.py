@@ -1,6 +1,5 @@
 """Carried noise: what a stem is shown, on every path, and noise that moves with the picture."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -33,7 +33,7 @@ from models.training.teachers.style_network import Brushes
 logger = logging.getLogger(__name__)
 
 OLD_LOOKS = 18
-"""The first looks of `STYLES`: those that these teachers paint. `paintings` has teachers for all."""
+"""The first looks of `STYLES`, which these teachers paint; `paintings` has teachers for all."""
 
 HELD_OUT_SEED = 1_000_000
 """Added to the seeds of held-out crops."""
