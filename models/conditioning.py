@@ -133,6 +133,14 @@ def guidance_embedding(guidance_scale: float, width: int) -> Tensor:
     return sinusoidal_embedding(torch.tensor([1000.0 * (guidance_scale - 1)]), width)
 
 
+def time_ids(size: tuple[int, int]) -> Tensor:
+    """SDXL's micro-conditioning for frames of (width, height), (1, 6): original size, crop, target
+    size (arXiv 2307.01952, section 2.2).
+    """
+    width, height = size
+    return torch.tensor([[height, width, 0, 0, height, width]])
+
+
 def sinusoidal_embedding(values: Tensor, width: int) -> Tensor:
     """Sines, then cosines of (N,) numbers, (N, width) float32 (arXiv 1706.03762, section 3.5)."""
     half = width // 2

@@ -7,7 +7,6 @@ number (tests/models/test_parity.py) without its per-call host syncs. It knows n
 """
 
 import logging
-import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -26,12 +25,13 @@ from models.conditioning import (
     mix,
     mix_pooled,
     sinusoidal_embedding,
+    time_ids,
 )
 from models.errors import explained_memory_errors
 from models.networks import Networks
 from models.notes import Detail
 from models.painter import Painter, Painting
-from models.prompt import parse_prompt
+from models.prompt import parse_prompt, unknown_looks
 from models.schedule import Schedule, ScheduleConfig, add_noise, consistency, make_schedule
 from models.style import Style
 
@@ -58,22 +58,16 @@ class Engine:
         notes: What it runs on, what was assumed, raised or ignored, each sentence once; it grows.
         networks: The three calls of a frame; a fast path puts others here.
         output_scale: Side of a painted picture over the frame's.
-        carries_noise: Whether strokes follow the noise, which may be moved along with the picture
-            (`models.carried_noise.moved_noise`).
+        carries_noise: Whether strokes follow the noise (`models.moved_noise`).
         painter: What paints whole frames; ``None`` where the networks are called one by one.
-        side_by_side: What paints several whole frames side by side, each for longer; ``None`` where
-            nothing is won by it.
-        revision: How often its weights were changed (`weights/lora_switching.py`): what was encoded
-            before is to be encoded again.
+        side_by_side: What paints several whole frames at a time, each for longer, if anything.
+        revision: How often its weights were changed: what was encoded before is out of date.
         prompt_encoder: Text to embeddings.
         looks: What it can be asked for, where that is not everything; () where prompts are free.
         schedule_config: The noise process that the model was trained on.
-        frame_is_scaled: Whether a UNet that sees the frame takes its latents scaled; false for
-            instruct-pix2pix.
-        no_prompt_is_zeros: Whether guidance leads away from zeros, as SDXL's does, instead of what
-            the empty prompt gives.
-        activation_ranges: What its convolutions are fed, where that was measured
-            (`models.acceleration.cpu.quantization`); else {}.
+        frame_is_scaled: Whether a UNet sees the frame's latents scaled (not instruct-pix2pix's).
+        no_prompt_is_zeros: Whether guidance leads away from zeros instead of the empty prompt.
+        activation_ranges: What its convolutions are fed, where that was measured; else {}.
     """
 
     def __init__(
@@ -115,9 +109,6 @@ class Engine:
         for note in notes:
             self.note(note)
 
-    def __repr__(self) -> str:
-        return f"<Engine {self.name!r} device={self.device} dtype={self.dtype}>"
-
     def latent_shape(self, size: Size) -> tuple[int, int, int]:
         """(C, h, w) of the latents of an image of size (width, height).
 
@@ -144,8 +135,8 @@ class Engine:
     def noise(self, style: Style, size: Size) -> Tensor:
         """The fixed noise of a style, (num_inference_steps, C, h, w), from its seed.
 
-        Drawn step by step with a CPU generator in float32, so every device has the same and the
-        noise of one step does not depend on how many follow.
+        Drawn step by step by the CPU's generator in float32: the same on every device, and for any
+        number of steps.
         """
         shape = self.latent_shape(size)
         generator = torch.Generator("cpu").manual_seed(style.seed % SEED_RANGE)
@@ -164,7 +155,7 @@ class Engine:
         parts = [(part.weight, self.prompt_encoder.encode(part.text)) for part in asked]
         pooled = [(weight, text.text_embeds) for weight, text in parts]
         notes = tuple(note for _, text in parts for note in text.notes)
-        notes += tuple(self._unknown(part.text) for part in asked if not self._knows(part.text))
+        notes += unknown_looks([part.text for part in asked], self.looks)
         states = mix([(w, t.prompt_embeds) for w, t in parts]).to(self.device, self.dtype)
         text_embeds = mix_pooled(pooled, self.device, self.dtype)
         timestep_cond: Tensor | None = None
@@ -355,10 +346,15 @@ class Engine:
             ModelMemoryError: The device has too little memory for this size.
         """
         style = self.default_style
-        shape = (size[1], size[0], 3) if batch == 1 else (batch, size[1], size[0], 3)
+        data = np.zeros((batch, size[1], size[0], 3), dtype=np.uint8)
         with explained_memory_errors(self.device):
-            data, noise = np.zeros(shape, dtype=np.uint8), self.noise(style, size)
-        given = data, noise, self.encode_prompt(style), self.schedule(style)
+            noise = self.noise(style, size)
+        given = (
+            data if batch > 1 else data[0],
+            noise,
+            self.encode_prompt(style),
+            self.schedule(style),
+        )
         count = max(1, self.in_flight(ahead)) if batch == 1 else 1
         for painting in [self.begin(*given, ahead=ahead) for _ in range(count)]:
             painting()
@@ -381,9 +377,11 @@ class Engine:
         """SDXL's added conditions for frames of size (width, height); ``None`` for other models."""
         if not self.networks.wants_text_time or conditioning.text_embeds is None:
             return None
+        if size not in self._time_ids:
+            self._time_ids[size] = time_ids(size).to(self.device, self.dtype)
         return {
             "text_embeds": for_batch(conditioning.text_embeds, batch),
-            "time_ids": for_batch(self._size_ids(size), batch * len(conditioning.text_embeds)),
+            "time_ids": for_batch(self._time_ids[size], batch * len(conditioning.text_embeds)),
         }
 
     def timestep_cond(self, conditioning: Conditioning, schedule: Schedule) -> Tensor | None:
@@ -391,7 +389,6 @@ class Engine:
 
         A UNet that sees the frame learns the strength as the embedding of the first step's
         timestep: in its later steps it could not tell light paint from a photograph without it.
-        The same strength gives the same tensor, so that what hangs on it can be kept.
         """
         width = self.networks.strength_width
         if width is None:
@@ -407,19 +404,3 @@ class Engine:
         if sentence not in self.notes:
             self.notes.append(Detail(sentence) if level == logging.INFO else sentence)
             logger.log(level, "%s: %s", self.name, sentence)
-
-    def _knows(self, text: str) -> bool:
-        beginnings = (rf"\b{re.escape(look)}" for look in self.looks)
-        found = any(re.search(beginning, text.lower()) for beginning in beginnings)
-        return found or not self.looks or not text.strip()
-
-    def _unknown(self, text: str) -> str:
-        return f"{text[:40]!r} names no look that this model knows; `allaprima styles` lists them"
-
-    def _size_ids(self, size: Size) -> Tensor:
-        """SDXL's time ids (1, 6): original size, crop, target size; uploaded once a size."""
-        if size not in self._time_ids:
-            width, height = size
-            ids = [height, width, 0, 0, height, width]
-            self._time_ids[size] = torch.tensor([ids], dtype=self.dtype, device=self.device)
-        return self._time_ids[size]

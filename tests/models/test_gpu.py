@@ -94,7 +94,9 @@ def test_every_model_is_painted_by_graphs(
         assert_alike(
             paint(engine, style, make_data(1, SIZE)), paint(plain, style, make_data(1, SIZE))
         )
-    assert runtime.captures == 2  # one for each number of steps
+    # one for each number of steps, and of a stem for each kind of marks
+    kinds = {getattr(engine.encode_prompt(style).stem, "kinds", ()) for style in styles}
+    assert runtime.captures == 2 + (len(kinds) - 1)
     frames = np.stack([make_data(seed, SIZE) for seed in range(3)])
     assert_alike(paint(engine, STYLE, frames), paint(plain, STYLE, frames))
 
