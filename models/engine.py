@@ -266,10 +266,8 @@ class Engine:
     ) -> NDArray[np.uint8]:
         """Paint a frame, or several, each for itself: uint8 RGB in, uint8 RGB out.
 
-        What comes out has `output_scale` times the sides of what goes in.
-
-        What `to_image`, `encode`, `denoise`, `decode` and `to_data` give one after the other, by
-        the fastest way that there is.
+        What comes out has `output_scale` times the sides of what goes in: what `to_image`, `encode`,
+        `denoise`, `decode` and `to_data` give one after the other, by the fastest way that there is.
 
         Args:
             data: (H, W, 3), or (B, H, W, 3).
@@ -346,17 +344,12 @@ class Engine:
             ModelMemoryError: The device has too little memory for this size.
         """
         style = self.default_style
-        data = np.zeros((batch, size[1], size[0], 3), dtype=np.uint8)
         with explained_memory_errors(self.device):
-            noise = self.noise(style, size)
-        given = (
-            data if batch > 1 else data[0],
-            noise,
-            self.encode_prompt(style),
-            self.schedule(style),
-        )
+            data = np.zeros((batch, size[1], size[0], 3), dtype=np.uint8)
+            given = self.noise(style, size), self.encode_prompt(style), self.schedule(style)
         count = max(1, self.in_flight(ahead)) if batch == 1 else 1
-        for painting in [self.begin(*given, ahead=ahead) for _ in range(count)]:
+        data = data if batch > 1 else data[0]
+        for painting in [self.begin(data, *given, ahead=ahead) for _ in range(count)]:
             painting()
 
     def seen(self, z_t: Tensor, frame: Tensor, features: Tensor | None = None) -> Tensor:
