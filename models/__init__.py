@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal 
     from models.presets import PRESETS as PRESETS
     from models.presets import Preset as Preset
     from models.prompt import parse_prompt as parse_prompt
+    from models.recipe import Recipe as Recipe
+    from models.recipe import file_mark as file_mark
+    from models.recipe import recipe_of as recipe_of
     from models.schedule import Schedule as Schedule
     from models.style import Style as Style
     from models.styles import STYLES as STYLES
@@ -43,6 +46,7 @@ _NAMES = {
     "models.loading": ("load_engine",),
     "models.presets": ("PRESETS", "Preset"),
     "models.prompt": ("parse_prompt",),
+    "models.recipe": ("Recipe", "file_mark", "recipe_of"),
     "models.schedule": ("Schedule",),
     "models.style": ("Style",),
     "models.styles": ("STYLES", "BundledStyle"),

@@ -32,6 +32,7 @@ from models.networks import Networks
 from models.notes import Detail
 from models.painter import Painter, Painting
 from models.prompt import parse_prompt, unknown_looks
+from models.recipe import Computation
 from models.schedule import Schedule, ScheduleConfig, add_noise, consistency, make_schedule
 from models.style import Style
 
@@ -68,6 +69,7 @@ class Engine:
         frame_is_scaled: Whether a UNet sees the frame's latents scaled (not instruct-pix2pix's).
         no_prompt_is_zeros: Whether guidance leads away from zeros instead of the empty prompt.
         activation_ranges: What its convolutions are fed, where that was measured; else {}.
+        computation: How frames are computed; part of the recipe (`models.recipe`).
     """
 
     def __init__(
@@ -92,9 +94,7 @@ class Engine:
         self.prompt_encoder = prompt_encoder
         self.looks: tuple[str, ...] = ()
         self.schedule_config = schedule_config
-        self.name = name
-        self.device = device
-        self.dtype = dtype
+        self.name, self.device, self.dtype = name, device, dtype
         self.default_style = default_style
         self.native_size = native_size
         self.size_multiple = networks.size_multiple
@@ -103,6 +103,7 @@ class Engine:
         self.frame_is_scaled = frame_is_scaled
         self.no_prompt_is_zeros = no_prompt_is_zeros
         self.activation_ranges: Mapping[str, NDArray[np.float32]] = {}
+        self.computation = Computation(f"plain, {dtype}")
         self.notes: list[str] = []
         self._time_ids: dict[Size, Tensor] = {}
         self._strength_embeds: dict[int, Tensor] = {}

@@ -58,6 +58,8 @@ class Stylizer:
         temporal: Expert settings of stability.
         overlap: Let frames be painted while the host works on others, which holds some back: one
             on a GPU, as many as there are cores where the engine paints them side by side.
+        by_shots: Paint each shot as if the stream began with it, whatever else is asked for: a film
+            may then be painted in parts that begin at cuts. Not for a live stream.
         batch: Paint so many frames in one call of the engine, which holds up to twice as many back
             if it is more than 1; where frames stand still, up to eight times as many.
 
@@ -79,6 +81,7 @@ class Stylizer:
         every: int = 1,
         temporal: TemporalSettings = DEFAULTS,
         overlap: bool = False,
+        by_shots: bool = False,
         batch: int = 1,
     ) -> None:
         for name, count in (("batch", batch), ("every", every)):
@@ -97,7 +100,7 @@ class Stylizer:
         self._sizes: Sizes | None = None
         self._prepared = PreparedStyle(engine, self.stats, ahead=overlap)
         self._look_ahead, self._every, self._temporal = look_ahead, every, temporal
-        self._overlap, self._batch = overlap, batch
+        self._overlap, self._by_shots, self._batch = overlap, by_shots, batch
         self._order, self._output_frames = self._make_order(), OutputFrames(self.stats)
 
     @property
@@ -202,7 +205,7 @@ class Stylizer:
             begin, in_work = batches.begin, 2 * self._batch - 1
         elif self._overlap:
             in_work = self._prepared.in_flight
-        if self._look_ahead or self._every != 1:
+        if self._look_ahead or self._every != 1 or self._by_shots:
             return LookAheadBuffer(
                 begin,
                 self.stats,

@@ -22,6 +22,7 @@ from models.acceleration.cpu.openvino import (
     Precision,
     best_precision,
     openvino_note,
+    openvino_path,
 )
 from models.acceleration.cpu.openvino_planes import OpenVinoPlanes
 from models.acceleration.cpu.quantization import Ranges
@@ -39,6 +40,7 @@ from models.engine import Engine
 from models.errors import ModelError, in_short
 from models.fields import PLANES
 from models.networks import TIME_ID_COUNT, LatentDecoder, LatentEncoder, Predictor, make_networks
+from models.recipe import Recipe
 
 EXAMPLE_TIMESTEP = 499
 EXAMPLE_TOKENS = 16
@@ -47,33 +49,49 @@ QUANTIZED_PSNR_DB = 35.0
 """What a picture must keep where convolutions are computed in 8 bits."""
 
 
-def accelerate_cpu(engine: Engine) -> None:
-    """Put the fastest path that works here into an engine of float32 modules, and note which."""
+def accelerate_cpu(engine: Engine, recipe: Recipe | None = None) -> None:
+    """Put the fastest path that works here into an engine of float32 modules, and note which.
+
+    Args:
+        engine: Of plain networks.
+        recipe: By which it is to compute, as far as this machine can.
+    """
+    threads = None if recipe is None else recipe.threads or None
     try:
-        use_openvino(engine)
+        use_openvino(
+            engine, threads=threads, quantize=None if recipe is None else recipe.is_quantized
+        )
     except ImportError as err:
-        use_eager(engine)
+        use_eager(engine, threads=threads)
         engine.note(f"{err} (it would be faster)", logging.INFO)
     except (RuntimeError, UnsupportedUNetError) as err:
         engine.note(f"OpenVINO cannot run this model: {in_short(err)}")
-        use_eager(engine)
+        use_eager(engine, threads=threads)
 
 
-def use_openvino(engine: Engine, precision: Precision | None = None) -> bool:
+def use_openvino(
+    engine: Engine,
+    precision: Precision | None = None,
+    *,
+    threads: int | None = None,
+    quantize: bool | None = None,
+) -> bool:
     """Run the engine's float32 modules through OpenVINO; whether in 8-bit integers in part.
 
     Args:
         engine: Of plain networks.
         precision: What all of it is computed in; ``None`` is what is fastest here, which may be
             8-bit integers in part.
+        threads: That share a frame; ``None`` is one a core.
+        quantize: Whether 8-bit integers are taken without a trial; ``None`` tries.
 
     Raises:
         ImportError: openvino is not installed.
         RuntimeError: It cannot convert a module.
         UnsupportedUNetError: The UNet has parts that the rewrites do not know.
     """
-    threads = physical_cores()
-    may_quantize = precision is None and bool(engine.activation_ranges)
+    threads = threads or physical_cores()
+    may_quantize = precision is None and bool(engine.activation_ranges) and quantize is not False
     precision = precision or best_precision()
     encoder, predictor, decoder = _modules(engine)
     unet = predictor.unet
@@ -97,7 +115,9 @@ def use_openvino(engine: Engine, precision: Precision | None = None) -> bool:
         stem=_openvino_stem(engine, call, image, precision, threads),
     )
     torch.set_num_threads(1)
-    is_quantized = may_quantize and _quantize(engine)
+    is_quantized = may_quantize and _quantize(engine, is_tried=quantize is None)
+    engine.computation.path = openvino_path(precision, is_quantized=is_quantized)
+    engine.computation.threads = threads
     engine.note(openvino_note(precision, threads, is_quantized=is_quantized), logging.INFO)
     return is_quantized
 
@@ -123,7 +143,7 @@ def _openvino_stem(
     )
 
 
-def _quantize(engine: Engine) -> bool:
+def _quantize(engine: Engine, *, is_tried: bool) -> bool:
     """Have the convolutions in 8 bits if that is better; whether it is.
 
     Whatever goes wrong, the engine is left as it was.
@@ -138,7 +158,7 @@ def _quantize(engine: Engine) -> bool:
             decode=networks.decode.quantized(ranges),
             stem=_quantized_stem(networks.stem, ranges),
         )
-        is_taken = is_better(engine, quick, QUANTIZED_PSNR_DB)
+        is_taken = not is_tried or is_better(engine, quick, QUANTIZED_PSNR_DB)
     except (ValueError, RuntimeError, ModelError) as err:
         engine.note(f"its convolutions are not computed in 8-bit integers: {in_short(err)}")
         return False
@@ -154,10 +174,12 @@ def _quantized_stem(stem: Any, ranges: Ranges) -> StemNetworks | None:
     return None if stem is None else replace(stem, features=stem.features.quantized(ranges))
 
 
-def use_eager(engine: Engine, dtype: torch.dtype | None = None) -> None:
+def use_eager(
+    engine: Engine, dtype: torch.dtype | None = None, *, threads: int | None = None
+) -> None:
     """Run the engine's modules in torch, channels_last, in `dtype`; ``None`` is what is fastest."""
     dtype = dtype or best_dtype()
-    threads = quickest_threads(physical_cores())
+    threads = threads or quickest_threads(physical_cores())
     encoder, predictor, _ = _modules(engine)
     unet, vae, stem = predictor.unet, encoder.vae, _stem(engine)
     # not diffusers' own, which warns of layers to keep in float32 where there are none
@@ -172,6 +194,8 @@ def use_eager(engine: Engine, dtype: torch.dtype | None = None) -> None:
         engine.note(f"the UNet is not rewritten: {err}")
     torch.set_num_threads(threads)
     name = str(dtype).removeprefix("torch.")
+    engine.computation.path = f"torch, channels_last, {name}"
+    engine.computation.threads = threads
     engine.note(f"runs on torch in {name}, channels_last, {told(threads)}", logging.INFO)
 
 

@@ -16,6 +16,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -35,6 +36,7 @@ from models.acceleration.cpu.openvino import (
     converted,
     device_facts,
     openvino_note,
+    openvino_path,
     read_compiled,
 )
 from models.acceleration.cpu.openvino_planes import OpenVinoPlanes
@@ -48,6 +50,7 @@ from models.errors import in_short
 from models.networks import Networks
 from models.notes import FIRST_USE
 from models.presets import Preset
+from models.recipe import Recipe
 from models.schedule import ScheduleConfig
 
 logger = logging.getLogger(__name__)
@@ -59,13 +62,16 @@ FACTS = "facts.json"
 TOKENIZER = "tokenizer.json"
 
 
-def load_cached(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | None:
+def load_cached(
+    preset: Preset, load_plain: Callable[[], Engine], recipe: Recipe | None = None
+) -> Engine | None:
     """The preset's engine on OpenVINO from the cache folder, which is filled first if need be.
 
     Args:
         preset: Its source is a local folder; no LoRAs.
         load_plain: Loads the engine plain, in float32; called where nothing is kept yet, or for
             what OpenVINO refuses.
+        recipe: By which it is to compute, as far as this machine can; ``None`` takes what is best.
 
     Returns:
         ``None`` where nothing can be kept: no OpenVINO, no folder, a model that is not served.
@@ -86,13 +92,15 @@ def load_cached(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | No
     if root is None:
         return None
     failure: Exception | None = None
-    place = root / f"{preset.name}-{_digest(preset, precision)}"
+    quantize = None if recipe is None else recipe.is_quantized
+    threads = (recipe.threads if recipe is not None else 0) or physical_cores()
+    place = _place(root, preset, precision, quantize)
     for _ in range(2):
         try:
             if not is_whole(place):
                 shutil.rmtree(place, ignore_errors=True)
-                _keep_at_first_use(plain, preset.name, place)
-            return _Kept(place, preset, precision, plain).engine()
+                _keep_at_first_use(plain, preset.name, place, quantize)
+            return _Kept(place, preset, precision, plain, threads).engine()
         except (OSError, RuntimeError, ValueError, KeyError) as err:
             logger.info("%s is not kept in %s: %s", preset.name, place, err)
             shutil.rmtree(place, ignore_errors=True)
@@ -102,10 +110,12 @@ def load_cached(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | No
     return None
 
 
-def _keep_at_first_use(plain: Callable[[], Engine], name: str, place: Path) -> None:
+def _keep_at_first_use(
+    plain: Callable[[], Engine], name: str, place: Path, quantize: bool | None
+) -> None:
     told, start_s = logging.getLogger(FIRST_USE), time.perf_counter()
     told.info("First use of %s: preparing it for this processor, which happens once ...", name)
-    _keep(plain(), place)
+    _keep(plain(), place, quantize)
     told.info("Prepared in %.0f s and kept in %s.", time.perf_counter() - start_s, place.parent)
 
 
@@ -115,6 +125,17 @@ def _not_kept(where: str, err: Exception) -> str:
         f"what is compiled cannot be kept {where}, so every start compiles; "
         f"{FOLDER_VARIABLE} names another folder ({why})"
     )
+
+
+def _place(root: Path, preset: Preset, precision: Precision, quantize: bool | None) -> Path:
+    """Where the model is kept; what was found best here also serves a recipe that asks for it."""
+    found = root / f"{preset.name}-{_digest(preset, precision)}"
+    if quantize is None:
+        return found
+    with suppress(OSError, ValueError, KeyError):
+        if json.loads((found / FACTS).read_text(encoding="utf-8"))["is_quantized"] == quantize:
+            return found
+    return found.with_name(f"{found.name}-{'int8' if quantize else 'float'}")
 
 
 def _digest(preset: Preset, precision: Precision) -> str:
@@ -142,7 +163,7 @@ def _version(library: str) -> str:
 # To disk
 
 
-def _keep(engine: Engine, place: Path) -> None:
+def _keep(engine: Engine, place: Path, quantize: bool | None = None) -> None:
     """Convert a plain engine and write it to `place`, whole or not at all.
 
     Raises:
@@ -151,7 +172,7 @@ def _keep(engine: Engine, place: Path) -> None:
     folder = begin(place.parent)
     networks, notes = engine.networks, list(engine.notes)
     try:
-        _write(engine, folder)
+        _write(engine, folder, quantize)
         put(folder, place, FACTS)
     finally:
         engine.networks, engine.notes = networks, notes
@@ -159,7 +180,7 @@ def _keep(engine: Engine, place: Path) -> None:
     prune(place.parent, FACTS, MOST_KEPT)
 
 
-def _write(engine: Engine, folder: Path) -> None:
+def _write(engine: Engine, folder: Path, quantize: bool | None) -> None:
     from models.acceleration.cpu.accelerate import example_conditions, use_openvino
 
     stages = engine.prompt_encoder.stages
@@ -172,7 +193,7 @@ def _write(engine: Engine, folder: Path) -> None:
         "schedule": asdict(engine.schedule_config),
         "native_size": engine.native_size,
         "frame_is_scaled": engine.frame_is_scaled,
-        "is_quantized": use_openvino(engine),
+        "is_quantized": use_openvino(engine, quantize=quantize),
         "notes": engine.notes[:-1],  # the last says what it runs on, as each start does for itself
     }
     predict: Any = engine.networks.predict
@@ -240,14 +261,19 @@ class _Kept:
     """One kept model, while its engine is made."""
 
     def __init__(
-        self, place: Path, preset: Preset, precision: Precision, plain: Callable[[], Engine]
+        self,
+        place: Path,
+        preset: Preset,
+        precision: Precision,
+        plain: Callable[[], Engine],
+        threads: int,
     ) -> None:
         self._place = place
         self._preset = preset
         self._precision = precision
         self._plain = plain
         self._facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
-        self._threads = physical_cores()
+        self._threads = threads
         self._plans = _plans(place)
         self._engine: Engine | None = None
 
@@ -267,6 +293,9 @@ class _Kept:
         )
         told = openvino_note(self._precision, self._threads, is_quantized=facts["is_quantized"])
         engine.note(told, logging.INFO)
+        is_quantized = facts["is_quantized"]
+        engine.computation.path = openvino_path(self._precision, is_quantized=is_quantized)
+        engine.computation.threads = self._threads
         engine.side_by_side = (
             SideBySide(engine, min(self._threads, MOST_LANES)) if self._threads > 1 else None
         )

@@ -60,6 +60,7 @@ def accelerate_cuda(
         approximation_for(device.name, engine.dtype),
     )
     name = str(engine.dtype).removeprefix("torch.")
+    engine.computation.path = f"CUDA graph, {name}, compile={compile}"
     engine.note(f"paints a frame by one CUDA graph, in {name}, channels_last", logging.INFO)
 
 
