@@ -267,8 +267,8 @@ class Engine:
     ) -> NDArray[np.uint8]:
         """Paint a frame, or several, each for itself: uint8 RGB in, uint8 RGB out.
 
-        What comes out has `output_scale` times the sides of what goes in: what `to_image`, `encode`,
-        `denoise`, `decode` and `to_data` give one after the other, by the fastest way that there is.
+        What comes out has `output_scale` times the sides of what goes in. It is what `to_image`,
+        `encode`, `denoise`, `decode` and `to_data` give, by the fastest way that there is.
 
         Args:
             data: (H, W, 3), or (B, H, W, 3).

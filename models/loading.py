@@ -65,9 +65,7 @@ def load_engine(
             kept on disk for the next time.
         offline: Never ask the network; HF_HUB_OFFLINE in the environment says the same.
         on_download: Told how far a download is: (hub id, bytes here, bytes in all).
-        recipe: By which another machine painted, where the same bytes are wanted: precision and
-            threads are taken from it (with `acceleration` "auto") instead of what is best here.
-            Whether all of it could be had, `recipe_of` tells.
+        recipe: With `acceleration` "auto", what to compute in, as far as it can be had here.
 
     Raises:
         ModelNotFoundError: No such preset, folder or hub id, or the hub is out of reach.

@@ -9,10 +9,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from models.engine import Engine
+from typing import Any, Protocol
 
 MARK_BLOCKS, BLOCK_BYTES = 64, 256 * 1024
 """A file is told from others by so many blocks, spread evenly, the first and the last among them:
@@ -78,7 +75,20 @@ class Recipe:
         return cls(**told)
 
 
-def recipe_of(engine: "Engine", *, shares_frames: bool = False) -> Recipe:
+class Computes(Protocol):
+    """An engine, as far as its recipe asks."""
+
+    @property
+    def device(self) -> Any: ...
+
+    @property
+    def computation(self) -> Computation: ...
+
+    @property
+    def side_by_side(self) -> object: ...
+
+
+def recipe_of(engine: Computes, *, shares_frames: bool = False) -> Recipe:
     """The recipe of a loaded engine.
 
     Args:

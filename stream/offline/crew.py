@@ -9,6 +9,7 @@ What differs between processes of this machine and a cluster is in `Link`, one p
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
@@ -146,12 +147,11 @@ class _Run:
 
     def to_the_end(self, is_stopped: Callable[[], bool]) -> Tail | None:
         """Until all parts are done, or a stop; the tail of the earliest part that it ended."""
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(self._discard_tails, None)
             while self._has_work():
                 self._step(is_stopped)
-        except BaseException:
-            self._discard_tails(None)
-            raise
+            on_failure.pop_all()
         # parts are handed out in order, so that the earliest is next to what is done
         kept = min((tail for tail in self._tails if tail.pts), key=_start, default=None)
         self._discard_tails(kept)

@@ -191,7 +191,8 @@ class FilmJob:
     def _join(self, joined: Sequence[JoinedPart], result: Result, *, early: bool) -> None:
         film, notes = self._film, result.notes
         file = PartFile(film.target, overwrite=self._overwrite, source=film.source)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(file.discard)
             with sink_errors(film.target):
                 joiner = Joiner(
                     file.path,
@@ -202,13 +203,9 @@ class FilmJob:
                     notes=notes,
                     threads=encoder_threads(film.size),
                 )
-                with ExitStack() as on_failure:
-                    on_failure.callback(joiner.abandon)
-                    joiner.join(joined, film.info.time_base, early=early)
-                    on_failure.pop_all()
-        except BaseException:
-            file.discard()
-            raise
+                on_failure.callback(joiner.abandon)
+                joiner.join(joined, film.info.time_base, early=early)
+            on_failure.pop_all()
         file.publish()
 
     def _check_input(self) -> None:
