@@ -64,7 +64,7 @@ def command_reference() -> str:
 def door_of_package() -> str:
     """mkdocstrings' directive for the package `allaprima`, or "" where there is none."""
     there = (ROOT / "allaprima.py").exists() or (ROOT / "allaprima" / "__init__.py").exists()
-    heading = "## In three lines: `allaprima`"
+    heading = "## NumPy frames: `allaprima`"
     directive = "::: allaprima\n    options: {show_root_heading: false, heading_level: 3}"
     return f"{heading}\n\n{directive}\n" if there else ""
 
