@@ -51,6 +51,7 @@ class StemNetworks:
         planes_of: Kinds of marks -> what computes the planes.
         kinds: Every kind of marks that a prompt can ask for.
         channels: F.
+        adds_frame: Whether the UNet predicts what is to be added to the frame's latents.
     """
 
     conditions: Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -58,6 +59,7 @@ class StemNetworks:
     planes_of: Callable[[tuple[str, ...]], Planes]
     kinds: tuple[str, ...]
     channels: int
+    adds_frame: bool = False
 
     def conditioning(self, prompt_embeds: Tensor) -> StemConditioning:
         """What a prompt's states ask for; once a style."""
@@ -100,6 +102,7 @@ def stem_networks(stem: Any) -> StemNetworks:
         planes_of=planes_of,
         kinds=tuple(config.marks),
         channels=int(config.block_out_channels[1]),
+        adds_frame=bool(config.get("adds_frame", False)),
     )
 
 

@@ -185,8 +185,7 @@ class Engine:
         )
 
     @property
-    def _is_guided_twice(self) -> bool:
-        """Whether guidance is had by a second call: an LCM-LoRA's, as diffusers' pipelines do."""
+    def _is_guided_twice(self) -> bool:  # an LCM-LoRA's, as diffusers' pipelines do
         return self.schedule_config.rule == "lcm" and not self.networks.sees_frame
 
     @torch.inference_mode()
@@ -211,10 +210,8 @@ class Engine:
 
         Args:
             latents: (B, C, h, w), where the painting starts.
-            noise: (num_inference_steps or more, C, h, w), one fixed tensor a step; or (steps, B, C,
-                h, w), where each frame has its own.
-            conditioning: From `encode_prompt`.
-            schedule: From `schedule`.
+            noise: (steps or more, C, h, w), or (steps, B, C, h, w) where each frame has its own.
+            conditioning, schedule: From `encode_prompt` and `schedule`.
             frame_latents: The frame's own, for a UNet that sees them too; `latents` by default.
             features: From `features`, for a model with a stem.
         """
@@ -240,7 +237,7 @@ class Engine:
                 )
                 if guidance_scale is not None:
                     prediction = guided(prediction, guidance_scale)
-                denoised = consistency(prediction, z_t, step, schedule)
+                denoised = consistency(self.completed(prediction, frame), z_t, step, schedule)
         return denoised
 
     @torch.inference_mode()
@@ -291,8 +288,7 @@ class Engine:
     ) -> Painting:
         """Start what `paint` does, and return at once where a GPU works by itself.
 
-        What comes back gives the picture, whenever it is called. A few frames may be on their way;
-        one more waits for the first of them. `data` is free to be written to.
+        What comes back gives the picture, whenever it is called. `data` is free to be written to.
 
         Args:
             ahead: Frames will be begun before the pictures of those before are asked for: return
@@ -306,10 +302,8 @@ class Engine:
                 return painter.begin(data, noise, conditioning, schedule)
             frames = data if data.ndim == 4 else data[None]
             image = torch.cat([self.to_image(frame) for frame in frames])
-            features = self.features(image, noise, conditioning)
-            latents = self.denoise(
-                self.encode(image), noise, conditioning, schedule, features=features
-            )
+            latents, features = self.encode(image), self.features(image, noise, conditioning)
+            latents = self.denoise(latents, noise, conditioning, schedule, features=features)
             painted = [self.to_data(one) for one in torch.split(self.decode(latents), 1)]
         return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
 
@@ -359,6 +353,11 @@ class Engine:
             return z_t
         frame = frame if self.frame_is_scaled else self.networks.unscale(frame)
         return torch.cat([z_t, frame] if features is None else [z_t, frame, features], 1)
+
+    def completed(self, prediction: Tensor, frame: Tensor) -> Tensor:
+        """What was predicted, with the frame's latents where the UNet only adds to them."""
+        stem = self.networks.stem
+        return prediction + frame if stem is not None and stem.adds_frame else prediction
 
     def repainted(self, frame: Tensor, denoised: Tensor) -> Tensor:
         """The frame's latents as the steps after the first see them: with what that one made."""

@@ -206,7 +206,7 @@ def _write(engine: Engine, folder: Path, quantize: bool | None) -> None:
     stem = engine.networks.stem
     if stem is not None:
         calls["features"] = stem.features
-        facts["stem"] = {"kinds": stem.kinds, "channels": stem.channels}
+        facts["stem"] = _plain_fields(stem)
         _save(stem.conditions, (asked["prompt_embeds"],), folder, "stem_conditions")
     for name, call in calls.items():
         call.save(folder / f"{name}.xml")
@@ -225,7 +225,7 @@ def _save(module: Any, inputs: tuple[Tensor, ...], folder: Path, name: str) -> N
     openvino.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
 
 
-def _plain_fields(networks: Networks) -> dict[str, Any]:
+def _plain_fields(networks: Networks | StemNetworks) -> dict[str, Any]:
     values = {field.name: getattr(networks, field.name) for field in fields(networks)}
     plain = {name: value for name, value in values.items() if not callable(value)}
     plain.pop("stem", None)  # has calls of its own
@@ -336,8 +336,7 @@ class _Kept:
             conditions=conditions,
             features=self._call("features", features),
             planes_of=OpenVinoPlanes(self._threads, self._note, self._plans),
-            kinds=tuple(told["kinds"]),
-            channels=told["channels"],
+            **{**told, "kinds": tuple(told["kinds"])},
         )
 
     def _call(self, name: str, fallback: Callable[..., Tensor]) -> OpenVinoCall:

@@ -257,6 +257,7 @@ class Lane:
         self, run: Run, picture: "Picture", index: int, z_t: Tensor, prediction: Tensor
     ) -> None:
         step = run.schedule.steps[index]
+        prediction = run.engine.completed(prediction, run.frame)
         denoised = consistency(prediction, z_t, step, run.schedule)
         self._step(run, picture, index + 1, denoised)
 

@@ -187,6 +187,7 @@ class FrameFunction:
                 prediction = guided(both, self._guidance_scale)
             else:
                 prediction = parts.body(seen, *held)
+            prediction = self._engine.completed(prediction, frame)
             latents = consistency(prediction, z_t, step, self._schedule)
         self.output.copy_(parts.closing(latents))
 
