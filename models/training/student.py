@@ -11,9 +11,10 @@ again, at the very timesteps that sampling in two, three or four steps takes.
 
 Losses: pseudo-Huber on latents, against the encoded painting; L1, edges at two scales and mean
 colours of squares on the decoded picture, which has twice the frame's sides, of half of the rows.
-The decoder learns along, for it meets latents that no encoder made, and the whole autoencoder goes
-on restoring photographs and paintings from their own: it is never told a look, so whatever is
-painted is in the latents.
+A window's rim counts like the rest: the networks see zeros beyond it, as at a picture's own rim.
+The decoder learns along, for it meets latents here that no encoder made, and goes on restoring
+photographs and paintings from their own. It is never told a look, so whatever is painted is in the
+latents. The encoder stays as it was trained.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from torch import Tensor, nn
 
 from models.autoencoder import AutoencoderPatch
 from models.stem import Stem
-from models.training.autoencoder import inner, picture_loss
+from models.training.autoencoder import picture_loss
 from models.training.batches import SCALE, Batch, Batches, to_latent_noise
 from models.training.denoiser import Denoiser, make_stem, make_unet, pseudo_huber
 from models.training.looks import GRID, PromptBank, share, to_images, to_latents
@@ -40,25 +41,25 @@ SMALLEST_PLACE = 3
 FULL_PLACE = 29
 """The place from which on the look is whole (strength 0.6)."""
 
-FULL_SHARE = 0.6
+FULL_SHARE = 0.7
 """Of the rows start there or beyond; the rest anywhere below."""
 
-LATER_EVERY = 4
+LATER_EVERY = 5
 """Steps of training of which one has rows that stand at later steps."""
-
-BORDER = 24
-"""Pixels of a decoded window's rim that are not compared: the networks see zeros beyond."""
 
 LATENT_WEIGHT = 1.0
 RESTORED_WEIGHT = 1.0
 
-KNOWN_ROWS = 2
+DECODED_ROWS = 6
+"""Of a batch are decoded: the decoder costs as much as the UNet."""
+
+KNOWN_ROWS = 1
 """Photographs, and as many paintings, that the decoder restores from their own latents."""
 
 REFRESH_EVERY = 25
 """Steps after which new pairs are looked for."""
 
-RATES = {"autoencoder.encoder": 0.3, "autoencoder.decoder": 0.6}
+RATES = {"autoencoder": 0.5}
 """Shares of the learning rate."""
 
 FOLDERS = {"autoencoder": "vae"}
@@ -100,7 +101,12 @@ class Student:
     """The loss of one step."""
 
     def __init__(
-        self, networks: Networks, batches: Batches, bank: PromptBank, plan: Plan, window: int
+        self,
+        networks: Networks,
+        batches: Batches,
+        bank: PromptBank,
+        plan: Plan,
+        window: int,
     ) -> None:
         self._networks, self._batches, self._bank = networks, batches, bank
         self._plan, self._window = plan, window
@@ -129,17 +135,15 @@ class Student:
         wanted = frame + w * (painting - frame)
         picture = torch.lerp(batch.photo, batch.painting, w).clamp(-1, 1)
         same = torch.cat([batch.photo[:KNOWN_ROWS], batch.painting[-KNOWN_ROWS:]])
-        known = to_latents(autoencoder, channels_last(F.avg_pool2d(same, SCALE)))
-        rows = slice((len(x) + 1) // 2)  # the decoder costs as much as the UNet
-        decoded, restored = torch.split(
-            to_images(autoencoder, channels_last(torch.cat([x[rows], known]))),
-            [rows.stop, len(known)],
-        )
+        with torch.no_grad():
+            known = to_latents(autoencoder, channels_last(F.avg_pool2d(same, SCALE)))
+        rows = slice(DECODED_ROWS)
+        both = to_images(autoencoder, channels_last(torch.cat([x[rows], known])))
+        decoded, restored = both[: -len(known)], both[-len(known) :]
         return {
-            "latents": LATENT_WEIGHT * pseudo_huber(inner(x, 2), inner(wanted, 2)).mean(),
-            "picture": picture_loss(inner(decoded, BORDER), inner(picture[rows], BORDER)),
-            "restored": RESTORED_WEIGHT
-            * picture_loss(inner(restored, BORDER), inner(same, BORDER)),
+            "latents": LATENT_WEIGHT * pseudo_huber(x, wanted).mean(),
+            "picture": picture_loss(decoded, picture[rows]),
+            "restored": RESTORED_WEIGHT * picture_loss(restored, same),
         }
 
     def after_step(self, step: int) -> None:
@@ -218,6 +222,7 @@ def train(
     folder = runs / "student"
     autoencoder = AutoencoderPatch.from_pretrained(runs / "autoencoder" / "vae")
     autoencoder = autoencoder.to(memory_format=torch.channels_last)
+    autoencoder.encoder.requires_grad_(False)
     unet = make_unet() if start is None else UNet2DConditionModel.from_pretrained(start / "unet")
     stem = make_stem() if start is None else Stem.from_pretrained(start / "stem")
     if start is None:  # a prompt says which marks it wants; learned with the text encoder
@@ -230,7 +235,8 @@ def train(
     if compiled:
         for network in (unet, stem, autoencoder.encoder, autoencoder.decoder):
             network.compile(dynamic=False)
-    loss = Student(Networks(unet, stem, autoencoder), batches, bank, plan, window)
+    networks = Networks(unet, stem, autoencoder)
+    loss = Student(networks, batches, bank, plan, window)
     parts = nn.ModuleDict({"unet": unet, "stem": stem, "autoencoder": autoencoder})
 
     def keep(average: nn.Module) -> None:
