@@ -112,6 +112,7 @@ def restyle(
     codec: shared.Codec = None,
     crf: shared.Crf = None,
     preset: shared.EncoderPreset = None,
+    audio: restyle_options.Audio = "copy",
     overwrite: shared.Overwrite = False,
     json: shared.JsonFile = None,
     stats: shared.Statistics = False,

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from stream.command.exit_codes import EXIT_CODES, ExitCode
-from stream.command.messages import failed, first_use_said, guarded, say_loading, tell_programs
+from stream.command.messages import (
+    failed,
+    first_use_said,
+    guarded,
+    say_loading,
+    tell_losses,
+    tell_programs,
+)
 from stream.command.progress import DownloadProgress, FrameProgress
 from stream.command.signals import stop_signals
 from stream.errors import SourceError
@@ -69,7 +76,9 @@ class RestyleRun:
             return
         self._outcomes.append(outcome)
         self._codes.append(_code(outcome))
-        if not self._asked.quiet:
+        if self._asked.quiet:
+            tell_losses(outcome.job.source, outcome.losses)
+        else:
             from stream.command.report import print_report
 
             console = Console(stderr=self._asked.json == STDOUT)

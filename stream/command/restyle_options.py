@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stream.command.shared_options import MACHINE, PAINT, whole_number
+from stream.command.shared_options import MACHINE, OUT, PAINT, whole_number
 from stream.offline.options import RestyleOptions
 
 Inputs = Annotated[
@@ -20,6 +20,14 @@ Output = Annotated[
         "--output",
         metavar="OUT",
         help="A video file, picture, folder/ of pictures or null; a folder for several inputs.",
+    ),
+]
+Audio = Annotated[
+    str,
+    typer.Option(
+        metavar="MODE",
+        help="The input's sound: copy (encode where it must be), encode, or none.",
+        rich_help_panel=OUT,
     ),
 ]
 LookAhead = Annotated[

@@ -39,7 +39,8 @@ class Outcome:
         stats: What the run counted and timed.
         frames_expected: Frames that the input said it holds, ``None`` where it cannot say.
         interrupted: The user stopped the run before the end of the input.
-        damaged: Something of the input could not be read and is missing in the output.
+        damaged: Something of the input is missing in the output, whichever side lost it.
+        losses: What, in sentences; they are among the notes too.
     """
 
     job: Job
@@ -47,6 +48,7 @@ class Outcome:
     frames_expected: int | None = None
     interrupted: bool = False
     damaged: bool = False
+    losses: Sequence[str] = ()
 
 
 def plan_jobs(inputs: Sequence[str], output: str, *, overwrite: bool) -> list[Job]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from models import Style
+from stream.media.sound import SOUND_MODES, SoundMode
 from stream.stylizer.options import STYLE_OPTIONS, EngineOptions, check_report
 
 MOST_IN_BATCH = 32
@@ -30,6 +31,7 @@ class RestyleOptions(EngineOptions):
     codec: str | None = None
     crf: int | None = None
     encoder_preset: str | None = None
+    audio: SoundMode = "copy"
     overwrite: bool = False
     json: str | None = None
     stats: bool = False
@@ -56,6 +58,8 @@ class RestyleOptions(EngineOptions):
             raise ValueError(f"got every={self.every}, expected 1 or more")
         if not 1 <= self.batch <= MOST_IN_BATCH:
             raise ValueError(f"got batch={self.batch}, expected 1 to {MOST_IN_BATCH}")
+        if self.audio not in SOUND_MODES:
+            raise ValueError(f"got audio={self.audio!r}, expected {', '.join(SOUND_MODES)}")
         if self.fps_target is not None and not 0 < self.fps_target < math.inf:
             raise ValueError(f"got fps_target={self.fps_target:g}, expected more than 0")
         check_report(self.json, [*self.inputs, self.output])

@@ -56,7 +56,9 @@ class Restyler:
         on_download: "OnDownload | None" = None,
     ) -> None:
         self._options = options
-        self._encoding = VideoEncoding(options.codec, options.crf, options.encoder_preset)
+        self._encoding = VideoEncoding(
+            options.codec, options.crf, options.encoder_preset, audio=options.audio
+        )
         self._watch = watch
         self._on_load = on_load
         self._on_download = on_download
@@ -99,7 +101,9 @@ class Restyler:
                 stats = session.run()
             finally:
                 self._session = None
-        return Outcome(job, stats, source.info.frame_count, self.stopped, source.damaged)
+        losses = (*source.losses, *sink.losses)
+        damaged = source.damaged or bool(losses)
+        return Outcome(job, stats, source.info.frame_count, self.stopped, damaged, losses)
 
     def stop(self) -> bool:
         """End the running job early but properly; False if there is none to end, or it ends

@@ -15,6 +15,7 @@ import av
 
 from stream.errors import SinkError
 from stream.frame import Size
+from stream.media.key_frames import OPTIONS, most_apart
 from stream.sinks.base import VideoEncoding
 from stream.sinks.profiles import FILE, KEYFRAMES_S, codec_options
 
@@ -110,7 +111,7 @@ class EncodingPlan:
 
     def options(self, rate: Fraction, size: Size) -> dict[str, str]:
         """The encoder's options for a video of so many frames a second, of this size."""
-        options = {"g": str(max(1, round(KEYFRAMES_S * rate)))}
+        options = {"g": str(most_apart(rate)), **OPTIONS.get(self.codec, {})}
         if self.codec == "libx264" and min(size) < X264_TINY_PX:
             options["mbtree"] = "0"
         return options | dict(self.codec_options)

@@ -17,7 +17,8 @@ from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from stream.media.demuxing import Continuity, packets
+from stream.media.continuity import Continuity
+from stream.media.demuxing import packets
 
 READ_ATTEMPTS = 16
 """Failed reads in a row after which a damaged file is taken to end."""
@@ -107,10 +108,12 @@ class Damage:
     Attributes:
         time_base: Seconds per tick of the packets.
         counts_packets: Whether each packet must make one picture.
+        read: Packets that were read, of any kind.
     """
 
     time_base: Fraction
     counts_packets: bool = True
+    read: int = 0
     failed_reads: int = 0
     failed_packets: int = 0
     concealed: int = 0
@@ -162,6 +165,7 @@ def decoded_frames(
     """Every picture that decodes, in order of presentation."""
     stamps = Stamps()
     for packet in _packets(container, stream, damage, continuity):
+        damage.read += 1
         if damage.counts_packets and not packet.is_discard:
             stamps.expect(packet)
         yield from _decode(stream, packet, stamps, damage)

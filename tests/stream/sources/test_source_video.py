@@ -232,7 +232,7 @@ def test_a_clock_that_jumps_back_is_carried_on(tmp_path: Path) -> None:
     frames, notes = read(both)
     assert len(frames) == 40
     assert {b.pts - a.pts for a, b in itertools.pairwise(frames)} == {3600}
-    assert any("jumped back" in note for note in notes)
+    assert any("jumped" in note for note in notes)
 
 
 @pytest.mark.parametrize("options", [{"bf": "2"}, {"bf": "3", "b-pyramid": "normal"}], ids=str)
