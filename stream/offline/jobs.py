@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from stream.errors import SinkError, SourceError
 from stream.sinks.base import NULL
 from stream.sources import GENERATOR
+from stream.sources.animation import is_animation
 from stream.stats import Stats
 from stream.video_info import IMAGE_SUFFIXES
 
@@ -93,7 +94,7 @@ def _in_folder(folder: str, spec: str) -> str:
     if not path.exists():
         return str(Path(folder, spec.partition("=")[0] + DEFAULT_CONTAINER))
     suffix = path.suffix.lower()
-    kept = suffix in VIDEO_SUFFIXES or suffix in IMAGE_SUFFIXES
+    kept = suffix in VIDEO_SUFFIXES or (suffix in IMAGE_SUFFIXES and not is_animation(path))
     return str(Path(folder, path.name if kept else path.stem + DEFAULT_CONTAINER))
 
 
@@ -107,7 +108,7 @@ def _check_present(spec: str) -> None:
 
 
 def _is_pattern(spec: str) -> bool:
-    return any(sign in spec for sign in "*?[") and not Path(spec).exists()
+    return any(sign in spec for sign in "*?[%") and not Path(spec).exists()
 
 
 def _check_distinct(jobs: Sequence[Job]) -> None:

@@ -24,6 +24,7 @@ from stream.media.fitting import MP4_FORMATS
 from stream.media.key_frames import KeyFrames
 from stream.media.sound import Sound, SoundMode
 from stream.media.sound_encoding import SoundTrack
+from stream.sinks.alpha import with_alpha
 from stream.sinks.encoding import EncodingPlan
 from stream.video_info import VideoInfo
 
@@ -92,6 +93,11 @@ class Muxer:
             )
             self._track = SoundTrack(self._container, plan.format) if info.sound else None
             on_failure.pop_all()
+        if info.has_alpha and not plan.has_alpha:
+            notes.append(
+                f"The transparency was not kept, because {plan.codec} has none; black shows "
+                "instead. A .webm or ProRes (--codec prores_ks) keeps it."
+            )
         if self._size != size:
             notes.append(
                 f"The size {size[0]}x{size[1]} was cropped to {self._size[0]}x{self._size[1]}, "
@@ -160,8 +166,12 @@ class Muxer:
 
     def _to_picture(self, frame: Frame) -> VideoFrame:
         width, height = self._size
-        data = np.ascontiguousarray(frame.data[:height, :width])
-        picture = VideoFrame.from_ndarray(data, format="rgb24")
+        if self._plan.has_alpha:
+            data, format = with_alpha(frame), "rgba"
+        else:
+            data, format = frame.data, "rgb24"
+        data = np.ascontiguousarray(data[:height, :width])
+        picture = VideoFrame.from_ndarray(data, format=format)
         if self._matrix == colour.RGB:
             return self._reformatter.reformat(picture, format=self._plan.pix_fmt, threads=1)
         return self._reformatter.reformat(

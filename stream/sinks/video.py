@@ -55,7 +55,7 @@ class VideoSink(Sink):
         self._info = info
         encoding = encoding or VideoEncoding()
         self._sound = encoding.audio
-        self._plan = plan_encoding(Path(path).suffix, encoding)
+        self._plan = plan_encoding(Path(path).suffix, encoding, alpha=info.has_alpha)
         self._part = PartFile(Path(path), overwrite=overwrite, source=info.path)
         self._muxer: Muxer | None = None
         self._size: Size | None = None

@@ -6,12 +6,15 @@ clip.mp4, any video file     stream.sources.video.VideoSource
 testsrc[=size=640x360:...]   the same, from a lavfi generator
 folder/ of pictures, *.png   stream.sources.images.ImageSource
 picture.png                  the same, one frame
+shot_%04d.png                the same, those of a number
+moving.webp, moving.png      stream.sources.animation.AnimationSource
 """
 
 import re
 from fractions import Fraction
 from pathlib import Path
 
+from stream.sources.animation import is_animation
 from stream.sources.base import Source
 from stream.video_info import IMAGE_SUFFIXES
 
@@ -35,6 +38,12 @@ def open_source(spec: str | Path, *, rate: Fraction | float | None = None) -> So
     path = Path(spec)
     if rate is not None and rate <= 0:
         raise ValueError(f"got rate={rate}, expected more than 0")
+    if path.suffix.lower() in IMAGE_SUFFIXES and is_animation(path):
+        from stream.sources.animation import AnimationSource
+
+        if rate is not None:
+            raise ValueError(f"got rate={rate} for {text}, expected none: an animation has its own")
+        return AnimationSource(path)
     pictures = path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES or _is_pattern(path)
     if pictures:
         from stream.sources.images import ImageSource
@@ -50,4 +59,4 @@ def open_source(spec: str | Path, *, rate: Fraction | float | None = None) -> So
 
 
 def _is_pattern(path: Path) -> bool:
-    return any(sign in str(path) for sign in "*?[") and not path.exists()
+    return any(sign in str(path) for sign in "*?[%") and not path.exists()

@@ -12,8 +12,10 @@ from fractions import Fraction
 from typing import cast
 
 import av
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
@@ -25,6 +27,9 @@ READ_ATTEMPTS = 16
 
 CODECS_WITH_HIDDEN_FRAMES = {"vp8", "libvpx"}
 """Codecs whose packets do not each make a picture, so that none can be missed by counting."""
+
+
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 class Stamps:
@@ -164,20 +169,34 @@ def decoded_frames(
 ) -> Iterator[VideoFrame]:
     """Every picture that decodes, in order of presentation."""
     stamps = Stamps()
+    decoder = decoder_of(stream)
     for packet in _packets(container, stream, damage, continuity):
         damage.read += 1
         if damage.counts_packets and not packet.is_discard:
             stamps.expect(packet)
-        yield from _decode(stream, packet, stamps, damage)
-    yield from _decode(stream, None, stamps, damage)
+        yield from _decode(decoder, packet, stamps, damage)
+    yield from _decode(decoder, None, stamps, damage)
     damage.missed(stamps.rest())
 
 
+def decoder_of(stream: VideoStream) -> VideoCodecContext:
+    """The stream's own, but for VP8 and VP9 with transparency, which only libvpx's decodes."""
+    other = ALPHA_DECODERS.get(stream.codec_context.name)
+    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) != "1" or not other:
+        return stream.codec_context
+    decoder = CodecContext.create(other, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
+
+
 def _decode(
-    stream: VideoStream, packet: "Packet[VideoStream] | None", stamps: Stamps, damage: Damage
+    decoder: VideoCodecContext,
+    packet: "Packet[VideoStream] | None",
+    stamps: Stamps,
+    damage: Damage,
 ) -> Iterator[VideoFrame]:
     try:
-        frames = stream.codec_context.decode(packet)
+        frames = decoder.decode(packet)
     except av.FFmpegError:
         damage.failed(packet)
         if packet is not None:

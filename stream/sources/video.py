@@ -24,6 +24,7 @@ from stream.media import colour
 from stream.media.continuity import Continuity
 from stream.media.orientation import Orientation
 from stream.media.timeline import Timeline
+from stream.media.tone_mapping import HDR_TRANSFERS
 from stream.sources.base import Source
 from stream.sources.decoding import CODECS_WITH_HIDDEN_FRAMES, Damage, decoded_frames
 from stream.sources.deinterlacing import Deinterlacer
@@ -35,7 +36,7 @@ from stream.sources.probing import (
     promised_frames,
     stream_start_s,
 )
-from stream.sources.rgb_conversion import RgbConverter, refuse_hdr
+from stream.sources.rgb_conversion import RgbConverter
 from stream.video_info import VideoInfo
 
 DEFAULT_RATE = Fraction(25)
@@ -95,7 +96,6 @@ class VideoSource(Source):
         self._frames = self._timed(self._deinterlacer.process(chain([first], decoded)))
 
     def _make_converter(self, first: VideoFrame) -> RgbConverter:
-        refuse_hdr(first.color_trc)
         if first.colorspace not in (colour.RGB, colour.UNSPECIFIED, *colour.SWSCALE_MATRICES):
             raise SourceError(
                 f"The colour matrix of {self._name} (H.273 code {first.colorspace}) cannot be "
@@ -130,6 +130,7 @@ class VideoSource(Source):
         self._end = self._ends[-1] if self._ends else None
         self._ends_exactly = ends_exactly(container)
         start_s = stream_start_s(container)
+        tags = self._colour_tags(first)
         duration_s = None if self._end is None else float(self._end * time_base - start_s)
         return VideoInfo(
             size=self._converter.size,
@@ -138,12 +139,23 @@ class VideoSource(Source):
             frame_count=promised_frames(self._stream, duration_s, rate),
             duration_s=duration_s,
             sample_aspect_ratio=orientation.aspect_ratio(aspect),
-            color_primaries=int(first.color_primaries),
-            color_trc=int(first.color_trc),
-            colorspace=int(first.colorspace),
+            color_primaries=tags[0],
+            color_trc=tags[1],
+            colorspace=tags[2],
             path=path,
             start_s=start_s,
+            has_alpha=self._converter.has_alpha,
         )
+
+    def _colour_tags(self, first: VideoFrame) -> tuple[int, int, int]:
+        """Primaries, transfer and matrix to tag the output by."""
+        if self._converter.hdr is None:
+            return int(first.color_primaries), int(first.color_trc), int(first.colorspace)
+        self.notes.append(
+            f"The HDR of the input, {HDR_TRANSFERS[self._converter.hdr]}, was converted to SDR "
+            "(BT.709)."
+        )
+        return colour.BT709, colour.BT709, colour.BT709
 
     def _timed(self, decoded: Iterator[VideoFrame]) -> Generator[Frame, None, None]:
         """Frames with their times; each waits for the next one, which ends it."""
@@ -155,7 +167,8 @@ class VideoSource(Source):
             pts = self._timeline.place(picture.pts, duration)
             if held is not None:
                 yield held.replace(held.data, duration=pts - held.pts)
-            held = Frame(self._converter.convert(picture), pts, self._timeline.time_base)
+            data, alpha = self._converter.convert_both(picture)
+            held = Frame(data, pts, self._timeline.time_base, alpha=alpha)
         if held is not None:
             self._end = next((end for end in self._ends if end > held.pts), self._end)
             held = held.replace(held.data, duration=self._last_duration(held.pts, duration))
@@ -188,7 +201,7 @@ class VideoSource(Source):
         if self._converter.resized:
             width, height = self._converter.size
             self.notes.append(
-                f"Frames that came in another size and were scaled to {width}x{height}: "
+                f"Frames that came in another size and were fitted into {width}x{height}: "
                 f"{self._converter.resized}."
             )
         if last is None or self._end is None or self._continuity.jumps:

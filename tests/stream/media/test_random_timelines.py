@@ -1,5 +1,5 @@
-"""Random timelines: edit lists x B-frames x uneven pictures x joins x containers, each compared with
-what FFmpeg itself presents of the file.
+"""Random timelines: edit lists x B-frames x uneven pictures x joins x containers, each compared
+with what FFmpeg itself presents of the file.
 """
 
 from pathlib import Path
