@@ -4,7 +4,6 @@ The one place that decides it; `docs/streams.md` holds the table. Nothing is wri
 """
 
 from collections.abc import Mapping
-from itertools import dropwhile
 from typing import Any
 
 import av
@@ -15,6 +14,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, DataStream, Stream
 
 from stream.media.carriers import Carrier, PacketCopy, SoundConversion, TextConversion
+from stream.media.edits import is_cut
 from stream.media.fitting import refusal
 from stream.media.sound import SoundMode
 
@@ -50,6 +50,7 @@ def sound_carrier(
     """
     reason = "it was asked for" if mode == "encode" else None
     if reason is None and is_cut(stream):
+        # Copied packets would click where they meet: each one's sound reaches into the next.
         reason = "the file cuts it up by an edit list"
     if reason is None:
         if refusal(stream, first, output) is None:
@@ -71,17 +72,6 @@ def _sound_codecs(stream: AudioStream, output: OutputContainer) -> list[str]:
     if not name.startswith("pcm_") or usual != "aac":
         return [usual]
     return [usual] if name in ("pcm_mulaw", "pcm_alaw") else [name, usual]
-
-
-def is_cut(stream: Stream) -> bool:
-    """Whether an edit list leaves out something between the first and the last packet.
-
-    Copied packets would click where they meet, because each one's sound reaches into the next.
-    """
-    hidden = [entry.is_discard for entry in stream.index_entries]
-    kept = list(dropwhile(bool, hidden))
-    kept = list(dropwhile(bool, reversed(kept)))
-    return any(kept)
 
 
 def text_carrier(

@@ -22,6 +22,7 @@ from stream.errors import SourceError
 from stream.frame import Frame
 from stream.media import colour
 from stream.media.continuity import Continuity
+from stream.media.edits import is_cut
 from stream.media.orientation import Orientation
 from stream.media.timeline import Timeline
 from stream.media.tone_mapping import HDR_TRANSFERS
@@ -80,7 +81,9 @@ class VideoSource(Source):
         rate = believable_rate(stream) or DEFAULT_RATE
         interval = max(1, round(1 / (rate * time_base)))
         self._stream = stream
-        self._damage = Damage(time_base, counts_packets=_each_packet_shows(stream))
+        self._is_cut = is_cut(stream)
+        counts = _each_packet_shows(stream) and not self._is_cut
+        self._damage = Damage(time_base, counts_packets=counts)
         self._continuity = Continuity(container)
         self._timeline = Timeline(time_base, interval)
         self._deinterlacer = Deinterlacer(time_base)
@@ -163,6 +166,8 @@ class VideoSource(Source):
         duration = 0
         for picture in decoded:
             # An interlaced picture's duration may be that of one field.
+            if self._is_cut and held is not None and (picture.pts or 0) <= held.pts:
+                continue  # at the seam of two edits: FFmpeg shows the earlier one's
             duration = 0 if self._deinterlacer.count else int(picture.duration or 0)
             pts = self._timeline.place(picture.pts, duration)
             if held is not None:

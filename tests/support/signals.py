@@ -174,7 +174,19 @@ def reference(path: Path, folder: Path) -> Presented:
     subprocess.run(
         [
             *(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(path)),
-            *("-map", "0:v:0", "-map", "0:a?", "-c:v", "ffv1", "-c:a", "pcm_s16le", str(target)),
+            *(
+                "-map",
+                "0:v:0",
+                "-map",
+                "0:a?",
+                "-c:v",
+                "ffv1",
+                "-enc_time_base:v",
+                "demux",
+                "-c:a",
+                "pcm_s16le",
+                str(target),
+            ),
         ],
         check=True,
         timeout=60,
