@@ -26,7 +26,6 @@ from stream.media.fitting import (
     lasting_tags,
     valid_time_code,
 )
-from stream.media.sound import SoundMode
 from stream.media.notes import copied
 from stream.media.stream_plan import (
     Unfit,
@@ -36,6 +35,7 @@ from stream.media.stream_plan import (
     sound_carrier,
     text_carrier,
 )
+from stream.sound_mode import SoundMode
 
 COVER_KINDS = {"mjpeg": "jpeg", "png": "png", "bmp": "bmp", "gif": "gif", "webp": "webp"}
 """Codec of a cover picture -> what its file and MIME type are called."""

@@ -8,16 +8,9 @@ lips and voice together. Both clocks drift, and sound is stretched to follow, by
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-
-SoundMode = Literal["copy", "encode", "none"]
-"""What becomes of a file's sound: as it is where the output can hold it (else encoded), encoded in
-any case, or left out."""
-
-SOUND_MODES: tuple[SoundMode, ...] = get_args(SoundMode)
 
 SOUND_RATE = 48_000
 """Samples a second, of all sound in here."""

@@ -16,7 +16,7 @@ from av.stream import AttachmentStream, DataStream, Stream
 from stream.media.carriers import Carrier, PacketCopy, SoundConversion, TextConversion
 from stream.media.edits import is_cut
 from stream.media.fitting import refusal
-from stream.media.sound import SoundMode
+from stream.sound_mode import SoundMode
 
 SOUND_CODECS: Mapping[str, str] = {"webm": "libopus"}
 """The encoder of each container that sound is converted by; elsewhere AAC."""

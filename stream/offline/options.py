@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from models import Style
-from stream.media.sound import SOUND_MODES, SoundMode
+from stream.sound_mode import SOUND_MODES, SoundMode
 from stream.stylizer.options import STYLE_OPTIONS, EngineOptions, check_report
 
 MOST_IN_BATCH = 32

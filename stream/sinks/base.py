@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from stream.frame import Frame
-from stream.media.sound import Sound, SoundMode
+from stream.media.sound import Sound
+from stream.sound_mode import SoundMode
 
 NULL = "null"
 """The spec of a sink that keeps nothing."""

@@ -22,10 +22,11 @@ from stream.media import colour
 from stream.media.copying import StreamCopier, needs_of
 from stream.media.fitting import MP4_FORMATS
 from stream.media.key_frames import KeyFrames
-from stream.media.sound import Sound, SoundMode
+from stream.media.sound import Sound
 from stream.media.sound_encoding import SoundTrack
 from stream.sinks.alpha import with_alpha
 from stream.sinks.encoding import EncodingPlan
+from stream.sound_mode import SoundMode
 from stream.video_info import VideoInfo
 
 DEFAULT_RATE = Fraction(24)
