@@ -17,7 +17,7 @@ from stream.errors import SinkError
 from stream.frame import Size
 from stream.media.key_frames import OPTIONS, most_apart
 from stream.sinks.base import VideoEncoding
-from stream.sinks.profiles import FILE, KEYFRAMES_S, codec_options
+from stream.sinks.profiles import FILE, codec_options
 
 CRASH_SAFE = {"movflags": "hybrid_fragmented+delay_moov"}
 """MP4 that can be played up to the last fragment after a crash, and is an ordinary one when closed.

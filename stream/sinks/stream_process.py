@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.media.sound import CHANNELS, SOUND_RATE, Sound
-from stream.sinks.profiles import KEYFRAMES_S, STREAM, codec_options
+from stream.sinks.profiles import STREAM, codec_options
 from stream.trust import tls_options
 
 if TYPE_CHECKING:
