@@ -113,6 +113,7 @@ def restyle(
     crf: shared.Crf = None,
     preset: shared.EncoderPreset = None,
     audio: restyle_options.Audio = "copy",
+    framerate: restyle_options.Framerate = None,
     overwrite: shared.Overwrite = False,
     json: shared.JsonFile = None,
     stats: shared.Statistics = False,

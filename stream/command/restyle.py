@@ -19,7 +19,7 @@ from stream.command.messages import (
 )
 from stream.command.progress import DownloadProgress, FrameProgress
 from stream.command.signals import stop_signals
-from stream.errors import SourceError
+from stream.errors import SinkError, SourceError
 from stream.offline.jobs import Job, plan_jobs
 from stream.offline.options import RestyleOptions
 from stream.stylizer.options import STDOUT, option_errors
@@ -69,7 +69,7 @@ class RestyleRun:
         """One job; an input that cannot be read does not keep the others from being restyled."""
         try:
             outcome = restyler.restyle(job)
-        except SourceError as err:
+        except (SourceError, SinkError) as err:
             if alone:
                 raise
             self._codes.append(failed(err))

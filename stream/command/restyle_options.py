@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stream.command.shared_options import MACHINE, OUT, PAINT, whole_number
+from stream.command.shared_options import MACHINE, OUT, PAINT, number, option, whole_number
 from stream.offline.options import RestyleOptions
 
 Inputs = Annotated[
@@ -28,6 +28,16 @@ Audio = Annotated[
         metavar="MODE",
         help="The input's sound: copy (encode where it must be), encode, or none.",
         rich_help_panel=OUT,
+    ),
+]
+Framerate = Annotated[
+    float | None,
+    option(
+        OUT,
+        "--framerate",
+        metavar="FPS",
+        parser=number,
+        help="Frames a second of pictures; 24 if not given.",
     ),
 ]
 LookAhead = Annotated[

@@ -27,7 +27,7 @@ from stream.media.fitting import (
     USUAL_LAYOUTS,
     add_copy,
     header_filter,
-    lasting_tags,
+    stream_tags,
 )
 
 DISK_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
@@ -184,7 +184,7 @@ class SoundConversion(Carrier):
         stream.codec_context.format = self._format
         if codec in BIT_RATES:
             stream.bit_rate = BIT_RATES[codec] * stream.codec_context.layout.nb_channels
-        stream.metadata.update(lasting_tags(original.metadata))
+        stream.metadata.update(stream_tags(original, output))
         stream.disposition = original.disposition
         self._stream = stream
         self._decoder = original.codec_context
@@ -285,7 +285,7 @@ class TextConversion(Carrier):
         encoder: Any = self._stream.codec_context
         encoder.subtitle_header = decoder.subtitle_header
         encoder.time_base = CAPTION_TIME_BASE
-        self._stream.metadata.update(lasting_tags(original.metadata))
+        self._stream.metadata.update(stream_tags(original, output))
         self._stream.disposition = original.disposition
 
     def carry(self, packet: "Packet[Stream]", shift_s: Fraction) -> None:

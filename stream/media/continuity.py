@@ -117,6 +117,8 @@ class Continuity:
     def push(self, packet: "Packet[Stream]") -> "list[Packet[Stream]]":
         """Take the next packet of the file; gives those whose times are settled, in order."""
         track = self._tracks.get(packet.stream_index)
+        if track is not None:
+            _agree(packet)
         if self._joint is not None:
             return self._push_held(packet, track, self._joint)
         if track is not None and self._jumps(track, packet) and not self._is_gap(packet, track):
@@ -181,9 +183,9 @@ class Continuity:
         step_s = track.step_s(packet)
         if abs(joint.by_s) > CLEAR_S:
             return abs(step_s - joint.by_s) < abs(step_s)
-        if packet.pos is not None and joint.pos is not None:
-            return packet.pos > joint.pos
-        return self._jumps(track, packet)
+        if self._jumps(track, packet):
+            return True
+        return packet.pos is not None and joint.pos is not None and packet.pos > joint.pos
 
     def _looks_new(self, packet: "Packet[Stream]", joint: _Joint) -> bool:
         """Whether a packet of a sparse stream does."""
@@ -278,6 +280,14 @@ class Continuity:
             "The clock of the file jumped and was carried on, for pictures and sound alike: "
             f"{self.jumps}."
         ]
+
+
+def _agree(packet: "Packet[Stream]") -> None:
+    """At a jump FFmpeg may guess a packet's dts by the clock before it: its pts is the file's."""
+    if packet.pts is None or packet.dts is None:
+        return
+    if abs(packet.pts - packet.dts) * packet.time_base > FORWARD_S:
+        packet.dts = packet.pts
 
 
 def _is_steady(stream: Stream) -> bool:

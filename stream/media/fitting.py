@@ -42,6 +42,30 @@ USUAL_LAYOUTS: Mapping[int, str] = {
 }
 """The layout that so many channels are taken for where none is named, as FFmpeg does."""
 
+OTHER_SPELLINGS: Mapping[str, str] = {
+    "bod": "tib",
+    "ces": "cze",
+    "cym": "wel",
+    "deu": "ger",
+    "ell": "gre",
+    "eus": "baq",
+    "fas": "per",
+    "fra": "fre",
+    "hye": "arm",
+    "isl": "ice",
+    "kat": "geo",
+    "mkd": "mac",
+    "mri": "mao",
+    "msa": "may",
+    "mya": "bur",
+    "nld": "dut",
+    "ron": "rum",
+    "slk": "slo",
+    "sqi": "alb",
+    "zho": "chi",
+}
+"""Languages of ISO 639-2, terminological -> bibliographic: FFmpeg's MOV knows only these."""
+
 DROP_FRAME_RATES = (Fraction(30000, 1001), Fraction(60000, 1001))
 """The rates that a time code with a semicolon is for."""
 
@@ -58,6 +82,14 @@ def lasting_tags(metadata: dict[str, str]) -> dict[str, str]:
     }
 
 
+def stream_tags(stream: Stream, output: OutputContainer) -> dict[str, str]:
+    """A stream's lasting tags, its language spelled as the container has it."""
+    tags = lasting_tags(stream.metadata)
+    if output.format.name == "mov" and "language" in tags:
+        tags["language"] = OTHER_SPELLINGS.get(tags["language"], tags["language"])
+    return tags
+
+
 def add_copy(output: OutputContainer, stream: Stream) -> Stream:
     """A stream of the output that takes this one's packets and keeps its tags.
 
@@ -69,7 +101,7 @@ def add_copy(output: OutputContainer, stream: Stream) -> Stream:
         copy.codec_context.layout = USUAL_LAYOUTS.get(
             copy.codec_context.layout.nb_channels, copy.codec_context.layout
         )
-    copy.metadata.update(lasting_tags(stream.metadata))
+    copy.metadata.update(stream_tags(stream, output))
     copy.disposition = stream.disposition
     return copy
 

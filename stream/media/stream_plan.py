@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import av
+import av.logging
 from av.audio.stream import AudioStream
 from av.codec.context import CodecContext
 from av.container import InputContainer, OutputContainer
@@ -97,10 +98,9 @@ def text_carrier(
 def programmes(container: InputContainer) -> list[set[int]]:
     """The streams of each programme of a broadcast, by their indices; none elsewhere."""
     found: list[set[int]] = []
-    if not container.format.name.startswith("mpegts"):
+    if container.format.name != "mpegts" or len(container.streams.video) < 2:
         return found
-    shown: Any = container  # PyAV's stub lacks what follows
-    for line in shown.dumps_format().splitlines():
+    for line in _dumped(container).splitlines():
         words = line.split()
         if words[:1] == ["Program"]:
             found.append(set())
@@ -111,6 +111,17 @@ def programmes(container: InputContainer) -> list[set[int]]:
             if index.isdecimal():
                 found[-1].add(int(index))
     return found
+
+
+def _dumped(container: InputContainer) -> str:
+    """FFmpeg's description of a file, which PyAV only gives while it logs."""
+    shown: Any = container  # PyAV's stub lacks what follows
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)
+    try:
+        return str(shown.dumps_format())
+    finally:
+        av.logging.set_level(before)
 
 
 def in_order(container: InputContainer, painted: int) -> list[Stream]:

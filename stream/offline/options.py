@@ -32,6 +32,7 @@ class RestyleOptions(EngineOptions):
     crf: int | None = None
     encoder_preset: str | None = None
     audio: SoundMode = "copy"
+    framerate: float | None = None
     overwrite: bool = False
     json: str | None = None
     stats: bool = False
@@ -60,6 +61,8 @@ class RestyleOptions(EngineOptions):
             raise ValueError(f"got batch={self.batch}, expected 1 to {MOST_IN_BATCH}")
         if self.audio not in SOUND_MODES:
             raise ValueError(f"got audio={self.audio!r}, expected {', '.join(SOUND_MODES)}")
+        if self.framerate is not None and not 0 < self.framerate < math.inf:
+            raise ValueError(f"got framerate={self.framerate:g}, expected more than 0")
         if self.fps_target is not None and not 0 < self.fps_target < math.inf:
             raise ValueError(f"got fps_target={self.fps_target:g}, expected more than 0")
         check_report(self.json, [*self.inputs, self.output])

@@ -19,7 +19,7 @@ from stream.offline.session import Session
 from stream.sinks import names_video, open_sink
 from stream.sinks.base import Sink, VideoEncoding
 from stream.sinks.encoding import plan_encoding
-from stream.sources import open_source
+from stream.sources import names_pictures, open_source
 from stream.stats import Stats
 from stream.stylizer.options import option_errors
 from stream.stylizer.stylizer import DEFAULT_STABILITY, Stylizer
@@ -85,7 +85,8 @@ class Restyler:
             OptionError: An option's value cannot be used.
         """
         with ExitStack() as stack:
-            source = stack.enter_context(open_source(job.source))
+            rate = self._options.framerate if names_pictures(job.source) else None
+            source = stack.enter_context(open_source(job.source, rate=rate))
             with option_errors():
                 engine = self._engine_for(job, source.info)
                 stylizer = self._make_stylizer(engine, source.info)

@@ -44,8 +44,7 @@ def open_source(spec: str | Path, *, rate: Fraction | float | None = None) -> So
         if rate is not None:
             raise ValueError(f"got rate={rate} for {text}, expected none: an animation has its own")
         return AnimationSource(path)
-    pictures = path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES or _is_pattern(path)
-    if pictures:
+    if names_pictures(spec):
         from stream.sources.images import ImageSource
 
         return ImageSource(path, rate=rate)
@@ -56,6 +55,14 @@ def open_source(spec: str | Path, *, rate: Fraction | float | None = None) -> So
     if GENERATOR.match(text) and not path.exists():
         return VideoSource(generator=text)
     return VideoSource(path)
+
+
+def names_pictures(spec: str | Path) -> bool:
+    """Whether a spec names pictures that have no rate of their own."""
+    path = Path(spec)
+    if path.is_dir() or _is_pattern(path):
+        return True
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_animation(path)
 
 
 def _is_pattern(path: Path) -> bool:

@@ -73,7 +73,9 @@ class VideoSource(Source):
         self._container = container
 
     def _start(self, container: InputContainer, path: Path | None) -> None:
-        stream = best_video_stream(container, self._name, self.notes)
+        ignored: list[str] = []
+        stream = best_video_stream(container, self._name, ignored)
+        self._lose(*([] if container.format.name == "hls" else ignored))
         # Threads over whole frames would conceal damage differently from run to run, and lose
         # good frames after a bad one at the end; one core decodes 720p at hundreds a second.
         stream.thread_type = "SLICE"

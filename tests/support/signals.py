@@ -32,8 +32,8 @@ BRIGHT = 120
 
 def is_on(time_s: np.ndarray | float) -> np.ndarray:
     """Whether there is a flash and a beep at that time."""
-    phase = np.mod(np.asarray(time_s) - FIRST_S, EVERY_S)
-    return phase < ON_S - 1e-6
+    phase = np.mod(np.asarray(time_s) - FIRST_S + 1e-6, EVERY_S)
+    return phase < ON_S
 
 
 @dataclass(frozen=True)
