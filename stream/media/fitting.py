@@ -43,28 +43,11 @@ USUAL_LAYOUTS: Mapping[int, str] = {
 """The layout that so many channels are taken for where none is named, as FFmpeg does."""
 
 OTHER_SPELLINGS: Mapping[str, str] = {
-    "bod": "tib",
-    "ces": "cze",
-    "cym": "wel",
-    "deu": "ger",
-    "ell": "gre",
-    "eus": "baq",
-    "fas": "per",
-    "fra": "fre",
-    "hye": "arm",
-    "isl": "ice",
-    "kat": "geo",
-    "mkd": "mac",
-    "mri": "mao",
-    "msa": "may",
-    "mya": "bur",
-    "nld": "dut",
-    "ron": "rum",
-    "slk": "slo",
-    "sqi": "alb",
-    "zho": "chi",
+    **{"bod": "tib", "cym": "wel", "deu": "ger", "ell": "gre", "eus": "baq", "fas": "per"},
+    **{"hye": "arm", "isl": "ice", "kat": "geo", "mkd": "mac", "msa": "may", "mya": "bur"},
+    **{"nld": "dut", "sqi": "alb", "zho": "chi"},
 }
-"""Languages of ISO 639-2, terminological -> bibliographic: FFmpeg's MOV knows only these."""
+"""Languages of ISO 639-2, terminological -> bibliographic, where MOV has the latter only."""
 
 DROP_FRAME_RATES = (Fraction(30000, 1001), Fraction(60000, 1001))
 """The rates that a time code with a semicolon is for."""
