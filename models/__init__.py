@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal to the table below
     from models.acceleration.cache.folder import cache_folder as cache_folder
+    from models.carried_noise import moved_noise as moved_noise
     from models.conditioning import Conditioning as Conditioning
     from models.engine import Engine as Engine
     from models.errors import ModelError as ModelError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal 
     from models.presets import PRESETS as PRESETS
     from models.presets import Preset as Preset
     from models.prompt import parse_prompt as parse_prompt
+    from models.recipe import Recipe as Recipe
+    from models.recipe import file_mark as file_mark
+    from models.recipe import recipe_of as recipe_of
     from models.schedule import Schedule as Schedule
     from models.style import Style as Style
     from models.styles import STYLES as STYLES
@@ -34,6 +38,7 @@ if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal 
 
 _NAMES = {
     "models.acceleration.cache.folder": ("cache_folder",),
+    "models.carried_noise": ("moved_noise",),
     "models.conditioning": ("Conditioning",),
     "models.notes": ("FIRST_USE", "Detail"),
     "models.engine": ("Engine",),
@@ -41,6 +46,7 @@ _NAMES = {
     "models.loading": ("load_engine",),
     "models.presets": ("PRESETS", "Preset"),
     "models.prompt": ("parse_prompt",),
+    "models.recipe": ("Recipe", "file_mark", "recipe_of"),
     "models.schedule": ("Schedule",),
     "models.style": ("Style",),
     "models.styles": ("STYLES", "BundledStyle"),

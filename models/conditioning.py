@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from models.carried_noise import StemConditioning
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conditioning:
@@ -25,6 +27,7 @@ class Conditioning:
             that sees the frame is told the strength instead, by `Engine.timestep_cond`).
         notes: What was left out or ignored (a prompt too long, guidance without effect).
         guidance_scale: w of classifier-free guidance; ``None`` where a step is one call.
+        stem: What the prompt asks of a stem; ``None`` for a model without one.
     """
 
     prompt_embeds: Tensor
@@ -32,6 +35,7 @@ class Conditioning:
     timestep_cond: Tensor | None = None
     notes: tuple[str, ...] = ()
     guidance_scale: float | None = None
+    stem: StemConditioning | None = None
 
 
 class TextStage(NamedTuple):
@@ -127,6 +131,14 @@ def guided(predictions: Tensor, guidance_scale: float | Tensor) -> Tensor:
 def guidance_embedding(guidance_scale: float, width: int) -> Tensor:
     """Embedding (1, width) of w = guidance_scale - 1 at 1000 w (2310.04378, section 4.3)."""
     return sinusoidal_embedding(torch.tensor([1000.0 * (guidance_scale - 1)]), width)
+
+
+def time_ids(size: tuple[int, int]) -> Tensor:
+    """SDXL's micro-conditioning for frames of (width, height), (1, 6): original size, crop, target
+    size (arXiv 2307.01952, section 2.2).
+    """
+    width, height = size
+    return torch.tensor([[height, width, 0, 0, height, width]])
 
 
 def sinusoidal_embedding(values: Tensor, width: int) -> Tensor:

@@ -32,9 +32,9 @@ STYLES: tuple[BundledStyle, ...] = (
     ),
     BundledStyle(
         "ink drawing",
-        "black lines and fields on white",
-        ("ink", "pen and ink", "black ink", "india ink", "sumi-e", "brush and ink", "line art",
-         "lineart", "calligraphy", "linocut", "black and white drawing"),
+        "pen lines, hatching and solid blacks on white",
+        ("ink", "pen and ink", "black ink", "india ink", "line art", "lineart",
+         "black and white drawing", "pen drawing", "cross hatching", "engraving", "etching"),
     ),
     BundledStyle(
         "charcoal",
@@ -63,8 +63,8 @@ STYLES: tuple[BundledStyle, ...] = (
     BundledStyle(
         "stained glass",
         "glowing panes between dark lead",
-        ("stained glass window", "cathedral window", "leaded glass", "glass painting", "mosaic",
-         "tiffany glass", "byzantine mosaic"),
+        ("stained glass window", "cathedral window", "leaded glass", "glass painting",
+         "tiffany glass", "church window"),
     ),
     BundledStyle(
         "anime",
@@ -126,5 +126,53 @@ STYLES: tuple[BundledStyle, ...] = (
         "chalky pale tones",
         ("pastel", "soft pastel", "chalk drawing", "chalk", "crayon", "pastel colors", "degas",
          "pale colors", "dreamy pastel"),
+    ),
+    BundledStyle(
+        "linocut",
+        "black and white print of gouged lines",
+        ("lino print", "linoleum print", "block print", "wood engraving", "scratchboard",
+         "black block print", "carved print", "relief print"),
+    ),
+    BundledStyle(
+        "pointillism",
+        "round dots of pure colour",
+        ("pointillist", "seurat", "signac", "dots of paint", "divisionism", "stippling",
+         "painted dots", "neo impressionism"),
+    ),
+    BundledStyle(
+        "mosaic",
+        "small bevelled stones in pale grout",
+        ("tile mosaic", "roman mosaic", "byzantine mosaic", "tesserae", "mosaic tiles",
+         "ceramic tiles", "stone mosaic"),
+    ),
+    BundledStyle(
+        "low poly",
+        "flat facets of one colour each",
+        ("lowpoly", "polygon art", "polygons", "triangles", "low poly art", "faceted",
+         "origami", "geometric facets"),
+    ),
+    BundledStyle(
+        "ink wash",
+        "grey washes and brush lines on warm paper",
+        ("sumi-e", "ink wash painting", "chinese ink painting", "brush and ink", "calligraphy",
+         "rice paper", "shui mo", "zen painting"),
+    ),
+    BundledStyle(
+        "blueprint",
+        "white construction lines on blue",
+        ("cyanotype drawing", "technical drawing", "architect plan", "schematic", "blue print",
+         "engineering drawing", "white lines on blue"),
+    ),
+    BundledStyle(
+        "pixel art",
+        "squares of few colours, dithered",
+        ("8 bit", "8-bit", "16 bit", "pixelated", "pixels", "retro game", "video game sprite",
+         "arcade game"),
+    ),
+    BundledStyle(
+        "cross-stitch",
+        "crosses of thread on linen",
+        ("cross stitch", "embroidery", "needlework", "stitched", "tapestry", "knitted",
+         "woven wool", "yarn"),
     ),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ SAMPLES = 8192
 """Times kept per stage for the percentiles (the newest); the counters count everything."""
 
 PERCENTILES = (50, 95, 99)
+
+ABSORBED = 256
+"""Times of a stage that are taken over from another process at once."""
 
 RECENT_S = 2.0
 """What counts as now, for a figure that is watched while it changes."""
@@ -347,6 +351,30 @@ class Stats:
             "events": self.events,
             "notes": self.notes,
         }
+
+    def state(self) -> dict[str, Any]:
+        """What another process's `Stats` can absorb: counters, events, the newest stage times."""
+        with self._lock:
+            stages = {name: times.newest_s()[-ABSORBED:] for name, times in self._stages.items()}
+            counts = self._frames_in, self._frames_out
+            return {
+                "counts": counts,
+                "events": dict(self._events),
+                "stages": {name: times.tolist() for name, times in stages.items()},
+            }
+
+    def absorb(self, state: dict[str, Any], began_s: float, now_s: float) -> None:
+        """Add what another process counted between these two moments of this one's clock."""
+        with self._lock:
+            self._frames_in += state["counts"][0]
+            self._frames_out += state["counts"][1]
+            for name, count in state["events"].items():
+                self._events[name] = self._events.get(name, 0) + count
+            for name, times in state["stages"].items():
+                for time_s in times:
+                    self._stages.setdefault(name, Times()).add(time_s)
+            first_s = began_s if self._first_in_s is None else min(self._first_in_s, began_s)
+            self._first_in_s, self._last_out_s = first_s, now_s
 
     def __repr__(self) -> str:
         return f"<Stats {self.frames_in} in, {self.frames_out} out, {self.fps:.1f} fps>"

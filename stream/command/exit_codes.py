@@ -1,5 +1,5 @@
-"""The exit codes of the command `allaprima`, and which error ends with which. Plain data; a test
-holds the documented table equal to this one.
+"""ExitCode: what the command `allaprima` says to the shell when it ends. Plain data; the table in
+docs/commands.md is held equal to this one by a test.
 """
 
 from enum import IntEnum
@@ -10,7 +10,7 @@ from stream.stylizer.options import OptionError
 
 
 class ExitCode(IntEnum):
-    """One number for each way to end. `meaning` is the line that `--help` and the README show."""
+    """One number for each way to end. `meaning` is the line that `--help` and the pages show."""
 
     meaning: str
 

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from stream.command import live_options, restyle_options
+from stream.command import live_options, restyle_options, unfinished
 from stream.command import shared_options as shared
 from stream.command.exit_codes import ExitCode
 from stream.command.messages import say
@@ -100,6 +100,7 @@ def restyle(
     look_ahead: restyle_options.LookAhead = True,
     every: restyle_options.Every = 1,
     batch: restyle_options.Batch = 1,
+    workers: restyle_options.Workers = None,
     model: shared.ModelName = "bundled",
     lora: shared.Loras = None,
     vae: shared.Vae = None,
@@ -115,6 +116,9 @@ def restyle(
     audio: restyle_options.Audio = "copy",
     framerate: restyle_options.Framerate = None,
     overwrite: shared.Overwrite = False,
+    recursive: restyle_options.Recursive = False,
+    watch: restyle_options.Watching = False,
+    recipe: shared.RecipeFile = None,
     json: shared.JsonFile = None,
     stats: shared.Statistics = False,
     debug: shared.Debug = False,
@@ -127,9 +131,9 @@ def restyle(
     stats = stats or debug
     asked = restyle_options.from_words(dict(locals()))
     _set_up_logging(debug)
-    from stream.command.restyle import RestyleRun
+    from stream.command.restyle import code
 
-    raise typer.Exit(RestyleRun(asked).code())
+    raise typer.Exit(code(asked))
 
 
 @app.command(epilog=EPILOG)
@@ -182,6 +186,16 @@ def live(
     from stream.command.live import LiveRun
 
     raise typer.Exit(LiveRun(asked).code())
+
+
+@app.command(epilog=EPILOG)
+def jobs(
+    folder: unfinished.Folder = ".",
+    clear: unfinished.Clear = False,
+    json: shared.AsJson = False,
+) -> None:
+    """List the films that are not finished in a folder and below, and what their parts hold."""
+    raise typer.Exit(unfinished.code(Console(), folder, clear=clear, as_json=json))
 
 
 @app.command()

@@ -55,7 +55,7 @@ def print_live_report(
 def headline(outcome: Outcome) -> str:
     """One sentence: what was written, how fast, and how far it got if that is not the end."""
     stats, job = outcome.stats, outcome.job
-    done = stats.frames_out
+    done = outcome.frames_done
     if outcome.interrupted:
         of = f" of {outcome.frames_expected}" if outcome.frames_expected else ""
         kept = f"; {job.sink} holds what was done" if done else "; nothing was written"
@@ -88,11 +88,20 @@ def as_json(outcomes: Sequence[Outcome]) -> str:
             "output": outcome.job.sink,
             "interrupted": outcome.interrupted,
             "damaged": outcome.damaged,
+            **_of_film(outcome),
             **outcome.stats.as_dict(),
         }
         for outcome in outcomes
     ]
     return json.dumps(rows[0] if len(rows) == 1 else rows, indent=2) + "\n"
+
+
+def _of_film(outcome: Outcome) -> dict[str, object]:
+    """What there is to tell of a film that was painted in parts."""
+    if outcome.result is None:
+        return {}
+    kept = outcome.result.kept_frames
+    return {"frames": outcome.result.frames, "frames_kept": kept, "recipe": outcome.recipe}
 
 
 def _print_line(console: Console, line: str) -> None:

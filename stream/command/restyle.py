@@ -22,12 +22,27 @@ from stream.command.signals import stop_signals
 from stream.errors import SinkError, SourceError
 from stream.offline.jobs import Job, plan_jobs
 from stream.offline.options import RestyleOptions
-from stream.stylizer.options import STDOUT, option_errors
+from stream.stylizer.options import STDOUT, OptionError, option_errors
 
 if TYPE_CHECKING:
     from stream.offline.jobs import Outcome
     from stream.offline.restyler import Restyler
     from stream.video_info import VideoInfo
+
+
+def code(asked: RestyleOptions) -> ExitCode:
+    """Restyle what was asked for, a folder of films or single inputs; how it ended."""
+    from stream.offline.batch import is_batch
+
+    try:
+        films = is_batch(asked)
+    except OptionError as err:
+        return failed(err)
+    if not films:
+        return RestyleRun(asked).code()
+    from stream.command.batch import BatchRun
+
+    return BatchRun(asked).code()
 
 
 class RestyleRun:

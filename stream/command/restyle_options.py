@@ -6,12 +6,24 @@ from typing import Annotated, Any
 
 import typer
 
-from stream.command.shared_options import MACHINE, OUT, PAINT, number, option, whole_number
+from stream.command.shared_options import (
+    MACHINE,
+    OUT,
+    PAINT,
+    TALK,
+    flag,
+    number,
+    option,
+    whole_number,
+)
 from stream.offline.options import RestyleOptions
 
 Inputs = Annotated[
     list[str],
-    typer.Argument(metavar="IN...", help="Video files, folders of pictures, pictures, or testsrc."),
+    typer.Argument(
+        metavar="IN...",
+        help="Videos, a folder of videos, folders of pictures, pictures, or testsrc.",
+    ),
 ]
 Output = Annotated[
     str,
@@ -65,6 +77,24 @@ Batch = Annotated[
         help="Paint N frames in one call of the model: more at a time, and more memory.",
         rich_help_panel=MACHINE,
     ),
+]
+
+
+Workers = Annotated[
+    int | None,
+    option(
+        MACHINE,
+        "--workers",
+        metavar="N",
+        parser=whole_number,
+        help="Processes that paint a video together; one a GPU if not given.",
+    ),
+]
+
+
+Recursive = Annotated[bool, flag(TALK, "--recursive", "Take the videos of folders in IN too.")]
+Watching = Annotated[
+    bool, flag(TALK, "--watch", "Keep an eye on the folder for new videos, until Ctrl-C.")
 ]
 
 

@@ -157,6 +157,15 @@ EncoderPreset = Annotated[
     str | None, option(OUT, "--preset", metavar="NAME", help="The encoder's speed preset.")
 ]
 Overwrite = Annotated[bool, flag(OUT, "--overwrite", "Replace an output that is already there.")]
+RecipeFile = Annotated[
+    str | None,
+    option(
+        MACHINE,
+        "--recipe",
+        metavar="FILE",
+        help="Paint the same bytes as another machine: its report (--json), or refuse.",
+    ),
+]
 JsonFile = Annotated[
     str | None,
     option(TALK, "--json", metavar="FILE", help="Write the report as JSON; - is standard output."),

@@ -43,9 +43,21 @@ USUAL_LAYOUTS: Mapping[int, str] = {
 """The layout that so many channels are taken for where none is named, as FFmpeg does."""
 
 OTHER_SPELLINGS: Mapping[str, str] = {
-    **{"bod": "tib", "cym": "wel", "deu": "ger", "ell": "gre", "eus": "baq", "fas": "per"},
-    **{"hye": "arm", "isl": "ice", "kat": "geo", "mkd": "mac", "msa": "may", "mya": "bur"},
-    **{"nld": "dut", "sqi": "alb", "zho": "chi"},
+    "bod": "tib",
+    "cym": "wel",
+    "deu": "ger",
+    "ell": "gre",
+    "eus": "baq",
+    "fas": "per",
+    "hye": "arm",
+    "isl": "ice",
+    "kat": "geo",
+    "mkd": "mac",
+    "msa": "may",
+    "mya": "bur",
+    "nld": "dut",
+    "sqi": "alb",
+    "zho": "chi",
 }
 """Languages of ISO 639-2, terminological -> bibliographic, where MOV has the latter only."""
 

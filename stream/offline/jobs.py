@@ -8,11 +8,13 @@ several        OUT is a folder; each input keeps its name in there, in a contain
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from stream.errors import SinkError, SourceError
+from stream.offline.part_store import is_unfinished
+from stream.offline.results import Result
 from stream.sinks.base import NULL
 from stream.sources import GENERATOR
 from stream.sources.animation import is_animation
@@ -42,6 +44,8 @@ class Outcome:
         interrupted: The user stopped the run before the end of the input.
         damaged: Something of the input is missing in the output, whichever side lost it.
         losses: What, in sentences; they are among the notes too.
+        result: Of a film that was painted in parts: what was kept, what is left.
+        recipe: What decided its bytes beside frames and settings, likewise.
     """
 
     job: Job
@@ -50,6 +54,13 @@ class Outcome:
     interrupted: bool = False
     damaged: bool = False
     losses: Sequence[str] = ()
+    result: Result | None = None
+    recipe: Mapping[str, str | int] | None = None
+
+    @property
+    def frames_done(self) -> int:
+        """Frames in the output."""
+        return self.stats.frames_out if self.result is None else self.result.frames
 
 
 def plan_jobs(inputs: Sequence[str], output: str, *, overwrite: bool) -> list[Job]:
@@ -132,7 +143,7 @@ def _check_free(sink: str, inputs: Sequence[str], overwrite: bool) -> None:
             raise SinkError(f"{sink} is an input; give the output another name.")
         if path.is_dir() and _is_of_pictures(spec) and path.samefile(Path(spec).parent):
             raise SinkError(f"{sink} holds what is read; give the output another folder.")
-    if path.is_file() and not overwrite:
+    if path.is_file() and not overwrite and not is_unfinished(path):
         raise SinkError(
             f"{sink} is already there; allow that with overwrite=True, or give the output another "
             "name."

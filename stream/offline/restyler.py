@@ -13,16 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from stream.frame import Size
 from stream.geometry import output_sample_aspect_ratio, parse_output_size
+from stream.offline.crew import Crew
+from stream.offline.film import Film, FilmPainter, describe_film, encoding_of, make_stylizer
+from stream.offline.film_job import FilmJob, LocalPainter
 from stream.offline.jobs import Job, Outcome, plan_jobs
 from stream.offline.options import RestyleOptions
+from stream.offline.part_store import is_unfinished
+from stream.offline.places import places
+from stream.offline.processes import ProcessWorkers
 from stream.offline.session import Session
+from stream.offline.worker import Place
 from stream.sinks import names_video, open_sink
-from stream.sinks.base import Sink, VideoEncoding
+from stream.sinks.base import Sink
 from stream.sinks.encoding import plan_encoding
 from stream.sources import names_pictures, open_source
 from stream.stats import Stats
 from stream.stylizer.options import option_errors
-from stream.stylizer.stylizer import DEFAULT_STABILITY, Stylizer
 from stream.video_info import VideoInfo
 
 if TYPE_CHECKING:
@@ -56,14 +62,14 @@ class Restyler:
         on_download: "OnDownload | None" = None,
     ) -> None:
         self._options = options
-        self._encoding = VideoEncoding(
-            options.codec, options.crf, options.encoder_preset, audio=options.audio
-        )
+        self._encoding = encoding_of(options)
         self._watch = watch
         self._on_load = on_load
         self._on_download = on_download
         self._engine: Engine | None = None
-        self._session: Session | None = None
+        self._places: list[Place] | None = None
+        self._workers: ProcessWorkers | None = None
+        self._session: Session | LocalPainter | Crew | None = None
         self.stopped = False
 
     def check(self, jobs: Iterable[Job]) -> None:
@@ -87,9 +93,13 @@ class Restyler:
         with ExitStack() as stack:
             rate = self._options.framerate if names_pictures(job.source) else None
             source = stack.enter_context(open_source(job.source, rate=rate))
+            is_film = source.info.path is not None and names_video(job.sink)
+            if is_film and not source.info.has_alpha:  # parts hold no transparency
+                source.close()
+                return self._restyle_film(job, source.info)
             with option_errors():
                 engine = self._engine_for(job, source.info)
-                stylizer = self._make_stylizer(engine, source.info)
+                stylizer = make_stylizer(engine, self._options, source.info)
                 sizes = stylizer.sizes(source.info.size)
                 sink = stack.enter_context(self._open_sink(job, source.info, sizes.output))
             if source.info.frame_count != 1:
@@ -106,6 +116,52 @@ class Restyler:
         damaged = source.damaged or bool(losses)
         return Outcome(job, stats, source.info.frame_count, self.stopped, damaged, losses)
 
+    def _restyle_film(self, job: Job, info: VideoInfo) -> Outcome:
+        """A video into a video: in parts, beginning with what an earlier run left."""
+        with option_errors():
+            film, painter = self._painter_of(job, info)
+        film_job = FilmJob(film, overwrite=self._options.overwrite)
+        with ExitStack() as stack:
+            stack.callback(film_job.close)
+            rest = info
+            if info.frame_count is not None:
+                rest = replace(info, frame_count=max(0, info.frame_count - film_job.kept_frames))
+            advance = stack.enter_context(self._watch(job, rest))
+            self._session = painter
+            stats = Stats(fps_target=self._options.fps_target)
+            try:
+                result = film_job.run(painter, stats, lambda _: advance())
+            finally:
+                self._session = None
+        stats.note(*result.notes)
+        return Outcome(
+            job,
+            stats,
+            info.frame_count,
+            self.stopped and not result.finished,
+            result.damaged,
+            result.losses,
+            result,
+            film.facts["recipe"],
+        )
+
+    def _painter_of(self, job: Job, info: VideoInfo) -> "tuple[Film, LocalPainter | Crew]":
+        """The film that a job is, and who paints it: this process, or workers."""
+        options, source, target = self._options, Path(job.source), Path(job.sink)
+        if self._places is None:
+            self._places = places(options.device, options.workers)
+        if len(self._places) == 1:
+            engine = self._engine_for(job, info)
+            film = describe_film(source, target, info, engine, options)
+            engine.warm_up(film.rule.model_size, options.batch, ahead=True)
+            return film, LocalPainter(FilmPainter(engine, options))
+        if self._workers is None:
+            parse_output_size(options.output_size)
+            self._open_sink(job, info, info.size).abort()
+            self._on_load()
+            self._workers = ProcessWorkers(options, self._places)
+        return self._workers.describe(source, target, info), Crew(self._workers)
+
     def stop(self) -> bool:
         """End the running job early but properly; False if there is none to end, or it ends
         already. May be called from a signal handler.
@@ -121,6 +177,8 @@ class Restyler:
         """End what runs beside the engine (a compiler)."""
         if self._engine is not None:
             self._engine.close()
+        if self._workers is not None:
+            self._workers.close()
 
     def _engine_for(self, job: Job, info: VideoInfo) -> "Engine":
         """The engine; loaded for the first job, once nothing is seen to be wrong with it."""
@@ -134,23 +192,6 @@ class Restyler:
             self._engine.encode_prompt(options.style(self._engine.default_style))
         return self._engine
 
-    def _make_stylizer(self, engine: "Engine", info: VideoInfo) -> Stylizer:
-        options = self._options
-        stability = DEFAULT_STABILITY if options.stability is None else options.stability
-        return Stylizer(
-            engine,
-            options.style(engine.default_style),
-            short_side_px=options.size,
-            output_size=parse_output_size(options.output_size),
-            stability=stability,
-            sample_aspect_ratio=info.sample_aspect_ratio,
-            stats=Stats(fps_target=options.fps_target),
-            look_ahead=options.look_ahead and stability > 0,
-            every=options.every,
-            overlap=info.frame_count != 1,
-            batch=1 if info.frame_count == 1 else options.batch,
-        )
-
     def _open_sink(self, job: Job, info: VideoInfo, size: Size) -> Sink:
         options = self._options
         aspect = output_sample_aspect_ratio(info.size, info.sample_aspect_ratio, size)
@@ -158,7 +199,7 @@ class Restyler:
             job.sink,
             info=replace(info, sample_aspect_ratio=aspect),
             encoding=self._encoding,
-            overwrite=options.overwrite,
+            overwrite=options.overwrite or is_unfinished(Path(job.sink)),
         )
 
 

@@ -23,6 +23,15 @@ CRASH_SAFE = {"movflags": "hybrid_fragmented+delay_moov"}
 """MP4 that can be played up to the last fragment after a crash, and is an ordinary one when closed.
 Without delay_moov no edit list is written, and every time stamp shifts."""
 
+THREADS_UP_TO = ((576, 1), (1080, 2))
+"""Encoder threads of a file, by the lines of its pictures."""
+
+MOST_THREADS = 4
+"""Of pictures with more lines."""
+
+REPRODUCIBLE = ("matroska", "webm")
+"""Muxers that write random numbers unless told not to."""
+
 X264_TINY_PX = 192
 """Below this, x264's macroblock tree reads memory it has not set: two runs differ."""
 
@@ -129,12 +138,32 @@ class EncodingPlan:
         )
         return max(width, 2), max(height, 2)
 
-    def options(self, rate: Fraction, size: Size) -> dict[str, str]:
-        """The encoder's options for a video of so many frames a second, of this size."""
+    def options(self, rate: Fraction, size: Size, threads: int | None = None) -> dict[str, str]:
+        """The encoder's options for a video of so many frames a second, of this size.
+
+        Args:
+            rate: Frames a second.
+            size: (width, height).
+            threads: Of the encoder; ``None`` takes what the machine has.
+        """
         options = {"g": str(most_apart(rate)), **OPTIONS.get(self.codec, {})}
         if self.codec == "libx264" and min(size) < X264_TINY_PX:
             options["mbtree"] = "0"
-        return options | dict(self.codec_options)
+        options |= dict(self.codec_options)
+        if self.codec == "libx265" and threads is not None:
+            # frames at work at a time decide its bytes; the threads of its pool do not
+            given = options.get("x265-params", "")
+            options["x265-params"] = ":".join(filter(None, [f"frame-threads={threads}", given]))
+        return options
+
+
+def encoder_threads(size: Size) -> int:
+    """How many threads encode a file of pictures of this size (width, height).
+
+    x264's bytes depend on its threads, and those by default on the machine's cores: a file that is
+    to be the same everywhere has as many as its size asks for.
+    """
+    return next((count for lines, count in THREADS_UP_TO if min(size) <= lines), MOST_THREADS)
 
 
 def plan_encoding(suffix: str, encoding: VideoEncoding, *, alpha: bool = False) -> EncodingPlan:
@@ -175,9 +204,14 @@ def plan_encoding(suffix: str, encoding: VideoEncoding, *, alpha: bool = False) 
             **_preset(name, codec, encoding.preset),
             **encoding.options,
         },
-        muxer_options={**container.options, "flush_packets": "1"},
+        muxer_options=_muxer_options(container),
         takes_odd_sizes=codec.takes_odd_sizes,
     )
+
+
+def _muxer_options(container: Container) -> dict[str, str]:
+    reproducible = {"fflags": "+bitexact"} if container.format in REPRODUCIBLE else {}
+    return {**container.options, "flush_packets": "1", **reproducible}
 
 
 def _check_codec(name: str) -> None:

@@ -50,6 +50,7 @@ class Muxer:
         time_base: Seconds per unit of their pts.
         notes: Where to say what was and was not carried over.
         sound: What becomes of the file's sound.
+        threads: Of the encoder; ``None`` takes what the machine has.
 
     Attributes:
         has_written: Whether a picture has reached the container.
@@ -68,8 +69,10 @@ class Muxer:
         time_base: Fraction,
         notes: list[str],
         sound: SoundMode = "copy",
+        threads: int | None = None,
     ) -> None:
         self._plan = plan
+        self._threads = threads
         self._rate = info.rate or DEFAULT_RATE
         self._shift = round(info.start_s / time_base)
         self._size = plan.size(size)
@@ -106,9 +109,8 @@ class Muxer:
             )
 
     def _add_video(self, info: VideoInfo, time_base: Fraction) -> VideoStream:
-        stream = self._container.add_stream(
-            self._plan.codec, rate=self._rate, options=self._plan.options(self._rate, self._size)
-        )
+        options = self._plan.options(self._rate, self._size, self._threads)
+        stream = self._container.add_stream(self._plan.codec, rate=self._rate, options=options)
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
         context.width, context.height = self._size
@@ -116,6 +118,8 @@ class Muxer:
         # The stream's own time base has no effect: only the encoder's keeps every pts as it is.
         context.time_base = time_base
         context.flags |= Flags.frame_duration
+        if self._threads is not None:
+            context.thread_count = self._threads
         context.sample_aspect_ratio = info.sample_aspect_ratio
         self._tag_colour(stream, info)
         if self._plan.codec == "libx265" and self._plan.format in ("mp4", "mov"):

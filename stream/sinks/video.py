@@ -12,7 +12,7 @@ from stream.frame import Frame, Size
 from stream.media.part_file import DISK_IS_FULL, PartFile, sink_errors
 from stream.media.sound import Sound
 from stream.sinks.base import Sink, VideoEncoding
-from stream.sinks.encoding import plan_encoding
+from stream.sinks.encoding import encoder_threads, plan_encoding
 from stream.sinks.muxing import Muxer
 from stream.video_info import VideoInfo
 
@@ -92,6 +92,7 @@ class VideoSink(Sink):
             time_base=frame.time_base,
             notes=self.notes,
             sound=self._sound,
+            threads=None if self._is_take else encoder_threads(frame.size),
         )
 
     def end_early(self) -> None:

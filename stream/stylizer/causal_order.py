@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from stream.frame import Frame, Size
 from stream.stats import STILL, Stats
 from stream.temporal import Decision, Temporal, TemporalSettings, gate
+from stream.temporal.noise import Places
 from stream.temporal.settings import DEFAULTS
 
 Data = NDArray[np.uint8]
@@ -26,8 +27,8 @@ Data = NDArray[np.uint8]
 Painting = Callable[[], Data]
 """A picture to come; the call waits for it."""
 
-Begin = Callable[[Data], Painting]
-"""Begins to paint a picture of the model's size."""
+Begin = Callable[[Data, Places | None], Painting]
+"""Begins to paint a picture of the model's size, under noise that comes from these places."""
 
 Later = Callable[[], Iterable[Frame]]
 """The rest of the work on a painted picture; it returns the frames that are ready then. To be
@@ -64,6 +65,7 @@ class CausalOrder:
         settings: Expert settings of stability.
         in_work: How many frames may be in work while later ones are taken, and are held back.
         sees_cuts: Look for cuts; otherwise whoever calls `end_shot` does.
+        carries_noise: Move the noise along with the picture.
     """
 
     def __init__(
@@ -74,10 +76,12 @@ class CausalOrder:
         *,
         in_work: int = 0,
         sees_cuts: bool = True,
+        carries_noise: bool = False,
     ) -> None:
         self._begin = begin
         self._stats = stats
         self._most_in_work = in_work
+        self._carries_noise = carries_noise
         self._in_work: deque[Work] = deque()
         self._painting = 0  # of them
         self._later: list[Later] = []
@@ -121,13 +125,22 @@ class CausalOrder:
 
     def _take_up(self, data: Data, decision: Decision, then: Callable[[Data], None]) -> None:
         """Begin a frame's picture, and wait for the oldest in work if there are too many."""
-        painting = None if decision.is_still else self._begin(data)
-        if decision.trail is not None:
-            with self._stats.stage("follow"):  # a GPU paints meanwhile
-                decision = self._temporal.follow(decision)
+        painting = None
+        if self._carries_noise and not decision.is_still:
+            decision = self._followed(decision)
+            painting = self._begin(data, self._temporal.noise_places(decision))
+        elif not decision.is_still:
+            painting = self._begin(data, None)
+            decision = self._followed(decision)  # a GPU paints meanwhile
         self._in_work.append(Work(decision, painting, then))
         self._painting += painting is not None
         self._complete(self._most_in_work)
+
+    def _followed(self, decision: Decision) -> Decision:
+        if decision.trail is None:
+            return decision
+        with self._stats.stage("follow"):
+            return self._temporal.follow(decision)
 
     def _complete(self, left: int) -> None:
         """Finish the oldest pictures until no more than `left` are being painted.

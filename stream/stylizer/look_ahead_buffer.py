@@ -45,6 +45,7 @@ class LookAheadBuffer(CausalOrder):
         look_ahead: Smooth each picture by those after it.
         every: Paint one frame in so many; the others are made from their painted neighbours, or
             painted as well where much of them is in neither.
+        carries_noise: As `CausalOrder` takes it.
 
     Raises:
         ValueError: `every` is below 1.
@@ -59,8 +60,16 @@ class LookAheadBuffer(CausalOrder):
         in_work: int = 0,
         look_ahead: bool,
         every: int,
+        carries_noise: bool = False,
     ) -> None:
-        super().__init__(begin, stats, settings, in_work=in_work, sees_cuts=every == 1)
+        super().__init__(
+            begin,
+            stats,
+            settings,
+            in_work=in_work,
+            sees_cuts=every == 1,
+            carries_noise=carries_noise,
+        )
         if every < 1:
             raise ValueError(f"got every={every}, expected 1 or more")
         self._every = every

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
-    from models import Engine, OnDownload
+    from models import Engine, OnDownload, Recipe
 
 FPS_TARGET = 24.0
 STDOUT = "-"
@@ -59,8 +59,11 @@ class EngineOptions:
         if self.compile not in COMPILE:
             raise ValueError(f"got compile={self.compile}, expected {', '.join(COMPILE)}")
 
-    def load_engine(self, on_download: "OnDownload | None") -> "Engine":
-        """The engine that was asked for; `on_download` is called with the progress of downloads.
+    def load_engine(
+        self, on_download: "OnDownload | None", recipe: "Recipe | None" = None
+    ) -> "Engine":
+        """The engine that was asked for; `on_download` is called with the progress of downloads,
+        and a `recipe` says by what it is to compute, as far as this machine can.
 
         Raises:
             ModelError: It cannot be found, loaded or run.
@@ -76,6 +79,7 @@ class EngineOptions:
             compile=cast(Literal["off", "auto", "now"], self.compile),
             offline=self.offline,
             on_download=on_download,
+            recipe=recipe,
         )
 
 

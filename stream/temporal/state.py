@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from stream.frame import Size
 from stream.temporal import blend, gate, shots
+from stream.temporal import noise as carried_noise
 from stream.temporal.mixing import History, Mixer
 from stream.temporal.motion import FlowEstimator, Motion
 from stream.temporal.settings import DEFAULTS, TemporalSettings
@@ -63,10 +64,12 @@ class Canvas:
     Attributes:
         grid: (w, h), the cells of its frames.
         shown: The last shown picture, uint8 RGB (H, W, 3); ``None`` until the first is mixed.
+        noise_shift: How far the noise has moved (`stream.temporal.noise`).
     """
 
     grid: Size
     shown: Data | None = None
+    noise_shift: Floats | None = None
 
 
 class Trail(NamedTuple):
@@ -218,6 +221,20 @@ class Temporal:
             motion = self._flow.estimate(trail.now, trail.then, trail.noise)
         return decision._replace(trail=None, history=_history(motion, trail))
 
+    def noise_places(self, decision: Decision) -> carried_noise.Places | None:
+        """Where the frame's noise comes from, once a frame and in order; ``None`` = as it is.
+
+        Args:
+            decision: From `follow`.
+        """
+        canvas = decision.canvas
+        if canvas is None:
+            return None
+        canvas.noise_shift = carried_noise.carried(
+            canvas.noise_shift, decision.history, canvas.grid
+        )
+        return None if canvas.noise_shift is None else carried_noise.places(canvas.noise_shift)
+
     def mix(self, painted: Data, decision: Decision) -> Data:
         """The painted picture, uint8 (H, W, 3), blended with the history."""
         canvas = decision.canvas
@@ -334,6 +351,7 @@ def _history(motion: Motion | None, trail: Trail) -> History:
     size = trail.now.shape[::-1] if motion is None else motion.confidence.shape[::-1]
     weight = np.asarray(cv2.resize(trail.kept.astype(np.float32), size), dtype=np.float32)
     flow: Floats | None = None
+    sure: Floats | None = None
     if motion is not None:
         sure = np.minimum(cv2.blur(motion.confidence, (3, 3)), 1)
         flow = motion.flow
@@ -344,4 +362,4 @@ def _history(motion: Motion | None, trail: Trail) -> History:
         weight *= sure
         weight *= blend.faded(flow)
     copied = None if trail.is_open.all() else (~trail.is_open).astype(np.uint8)
-    return History(weight, flow, copied)
+    return History(weight, flow, copied, sure)

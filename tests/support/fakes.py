@@ -64,6 +64,8 @@ class FakeEngine:
     default_style = Style()
     native_size = 64
     size_multiple = 16
+    output_scale = 1
+    carries_noise = False
     revision = 0
 
     def __init__(self, breaks: Breaks | None = None) -> None:
@@ -100,8 +102,18 @@ class FakeEngine:
         return torch.nn.functional.avg_pool2d(image, CELL_PX)  # (1, 3, H/8, W/8)
 
     @torch.inference_mode()
+    def features(self, image: Tensor, noise: Tensor, conditioning: Tensor) -> Tensor | None:
+        return None
+
+    @torch.inference_mode()
     def denoise(
-        self, latents: Tensor, noise: Tensor, conditioning: Tensor, schedule: SimpleNamespace
+        self,
+        latents: Tensor,
+        noise: Tensor,
+        conditioning: Tensor,
+        schedule: SimpleNamespace,
+        *,
+        features: Tensor | None = None,
     ) -> Tensor:
         self.calls("denoise")
         for step in range(schedule.steps):

@@ -285,6 +285,11 @@ def openvino_note(precision: Precision, threads: int, *, is_quantized: bool = Fa
     return f"runs on OpenVINO in {integers}{PRECISIONS[precision]}, {told(threads)}"
 
 
+def openvino_path(precision: Precision, *, is_quantized: bool) -> str:
+    """The same for a recipe, without the threads."""
+    return f"OpenVINO, {'8-bit integers and ' if is_quantized else ''}{PRECISIONS[precision]}"
+
+
 def settings(precision: Precision, threads: int, plans: Path | None = None) -> dict[str, Any]:
     """What a model is compiled with."""
     chosen: dict[str, Any] = {

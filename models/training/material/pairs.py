@@ -32,6 +32,9 @@ from models.training.teachers.style_network import Brushes
 
 logger = logging.getLogger(__name__)
 
+OLD_LOOKS = 18
+"""The first looks of `STYLES`, which these teachers paint; `paintings` has teachers for all."""
+
 HELD_OUT_SEED = 1_000_000
 """Added to the seeds of held-out crops."""
 
@@ -121,7 +124,7 @@ def _fill(
             continue
         random = np.random.default_rng(index + HELD_OUT_SEED * held_out)
         photo = draw(pictures, random, index if held_out else None)
-        chosen = np.sort(random.permutation(len(STYLES))[: looks.shape[1]])
+        chosen = np.sort(random.permutation(OLD_LOOKS)[: looks.shape[1]])
         photos[index], looks[index] = photo, chosen
         for slot, look in enumerate(chosen):
             targets[index, slot] = teachers.paint(int(look), photo)

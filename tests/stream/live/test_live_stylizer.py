@@ -45,7 +45,7 @@ class SlowEngine(FakeEngine):
         self.clock = clock
         self.paint_s = paint_s
 
-    def denoise(self, *args):  # type: ignore[no-untyped-def]
+    def denoise(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         self.clock.advance(self.paint_s)
         return super().denoise(*args)
 
