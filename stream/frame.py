@@ -24,6 +24,8 @@ class Frame:
         duration: How long it is shown, in `time_base` units; ``None`` where the source cannot say.
         captured_at_s: When it was read, in seconds of the session's monotonic clock; stamped by
             the session, 0.0 before.
+        alpha: Opacity of what was read: uint8, shape (H, W) of the source, 255 is opaque; ``None``
+            where it has none. `data` is that picture on black (or white); sinks scale it.
 
     Raises:
         ValueError: `data` is not uint8 (H, W, 3).
@@ -34,6 +36,7 @@ class Frame:
     time_base: Fraction
     duration: int | None = None
     captured_at_s: float = 0.0
+    alpha: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         if self.data.dtype != np.uint8 or self.data.ndim != 3 or self.data.shape[2] != 3:

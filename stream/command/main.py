@@ -113,6 +113,8 @@ def restyle(
     codec: shared.Codec = None,
     crf: shared.Crf = None,
     preset: shared.EncoderPreset = None,
+    audio: restyle_options.Audio = "copy",
+    framerate: restyle_options.Framerate = None,
     overwrite: shared.Overwrite = False,
     recursive: restyle_options.Recursive = False,
     watch: restyle_options.Watching = False,

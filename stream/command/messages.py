@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -124,6 +124,12 @@ def say_loading(console: Console, model: str, *, quiet: bool) -> None:
     """Say which model is loaded, where somebody watches."""
     if console.is_terminal and not quiet:
         console.print(f"Loading {model} ...", markup=False, highlight=False)
+
+
+def tell_losses(source: str, losses: Sequence[str]) -> None:
+    """One line on the error channel on what of an input is not in the output, if anything."""
+    if losses:
+        say(f"{source}: {' '.join(losses)}")
 
 
 def tell_programs(where: str, report: str) -> None:

@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from stream.command.exit_codes import EXIT_CODES, ExitCode
-from stream.command.messages import failed, first_use_said, guarded, say_loading, tell_programs
+from stream.command.messages import (
+    failed,
+    first_use_said,
+    guarded,
+    say_loading,
+    tell_losses,
+    tell_programs,
+)
 from stream.command.progress import DownloadProgress, FrameProgress
 from stream.command.signals import stop_signals
-from stream.errors import SourceError
+from stream.errors import SinkError, SourceError
 from stream.offline.jobs import Job, plan_jobs
 from stream.offline.options import RestyleOptions
 from stream.stylizer.options import STDOUT, OptionError, option_errors
@@ -77,14 +84,16 @@ class RestyleRun:
         """One job; an input that cannot be read does not keep the others from being restyled."""
         try:
             outcome = restyler.restyle(job)
-        except SourceError as err:
+        except (SourceError, SinkError) as err:
             if alone:
                 raise
             self._codes.append(failed(err))
             return
         self._outcomes.append(outcome)
         self._codes.append(_code(outcome))
-        if not self._asked.quiet:
+        if self._asked.quiet:
+            tell_losses(outcome.job.source, outcome.losses)
+        else:
             from stream.command.report import print_report
 
             console = Console(stderr=self._asked.json == STDOUT)

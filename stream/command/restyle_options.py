@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from stream.command.shared_options import MACHINE, PAINT, TALK, flag, option, whole_number
+from stream.command.shared_options import (
+    MACHINE,
+    OUT,
+    PAINT,
+    TALK,
+    flag,
+    number,
+    option,
+    whole_number,
+)
 from stream.offline.options import RestyleOptions
 
 Inputs = Annotated[
@@ -23,6 +32,24 @@ Output = Annotated[
         "--output",
         metavar="OUT",
         help="A video file, picture, folder/ of pictures or null; a folder for several inputs.",
+    ),
+]
+Audio = Annotated[
+    str,
+    typer.Option(
+        metavar="MODE",
+        help="The input's sound: copy (encode where it must be), encode, or none.",
+        rich_help_panel=OUT,
+    ),
+]
+Framerate = Annotated[
+    float | None,
+    option(
+        OUT,
+        "--framerate",
+        metavar="FPS",
+        parser=number,
+        help="Frames a second of pictures; 24 if not given.",
     ),
 ]
 LookAhead = Annotated[

@@ -15,6 +15,9 @@ from pathlib import Path
 
 from stream.errors import SinkError
 
+LONGEST_NAME = 255
+"""Bytes of a file's name, on all usual file systems."""
+
 NEW_FILE_MODE = 0o666
 """Before the user's umask, as every program creates its files."""
 
@@ -74,13 +77,17 @@ class PartFile:
         self._refuse(source)
         token = secrets.token_hex(4)
         self.path = target.with_name(f".{target.stem}.{token}.part{target.suffix}")
+        if len(os.fsencode(self.path.name)) > LONGEST_NAME:
+            self.path = target.with_name(f".{token}.part{target.suffix}")
         with sink_errors(target):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, NEW_FILE_MODE))
 
     def _refuse(self, source: Path | None) -> None:
-        if self.target.is_dir():
+        if os.path.isdir(self.target):
             raise SinkError(f"{self.target} is a folder; give the name of a file.")
-        if not self.target.exists():
+        if not os.path.exists(self.target):  # or too long a name, which writing will tell
+            if os.path.islink(self.target):
+                raise SinkError(f"{self.target} is a link to nothing; choose another output.")
             return
         if source is not None and source.exists() and self.target.samefile(source):
             raise SinkError(f"{self.target} is the input itself; choose another output.")

@@ -24,6 +24,7 @@ from stream.offline.session import Session
 from stream.sinks.base import VideoEncoding
 from stream.sinks.encoding import EncodingPlan, plan_encoding
 from stream.sinks.part import Tail
+from stream.sound_mode import SoundMode
 from stream.stats import Stats
 from stream.stylizer.stylizer import DEFAULT_STABILITY, Stylizer
 from stream.temporal.settings import DEFAULTS
@@ -45,6 +46,7 @@ class Film:
         rule: Where its parts begin.
         size: (width, height) of the output.
         facts: What the id was made of, as plain values.
+        sound: What becomes of the input's sound.
     """
 
     source: Path
@@ -55,6 +57,7 @@ class Film:
     rule: CutRule
     size: Size
     facts: dict[str, Any]
+    sound: SoundMode = "copy"
 
 
 def make_stylizer(
@@ -80,7 +83,7 @@ def make_stylizer(
 
 def encoding_of(options: RestyleOptions) -> VideoEncoding:
     """How the user wants videos encoded."""
-    return VideoEncoding(options.codec, options.crf, options.encoder_preset)
+    return VideoEncoding(options.codec, options.crf, options.encoder_preset, audio=options.audio)
 
 
 def describe_film(
@@ -121,7 +124,9 @@ def describe_film(
     facts["input"]["name"] = str(source.name)
     counted = {**facts, "input": {k: v for k, v in facts["input"].items() if k != "name"}}
     described = replace(info, sample_aspect_ratio=aspect)
-    return Film(source, target, job_id(counted), described, plan, rule, sizes.output, facts)
+    return Film(
+        source, target, job_id(counted), described, plan, rule, sizes.output, facts, options.audio
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -176,7 +176,8 @@ class FilmJob:
             joined.append(JoinedPart(tail.path, tail.pts, tail.stop))
         result.frames = sum(len(part.pts) for part in joined)
         result.damaged = any(facts.damaged for facts in parts)
-        result.notes += sentences((f.damage for f in parts), film.info.time_base)
+        result.losses += sentences((f.damage for f in parts), film.info.time_base)
+        result.notes += result.losses
         result.notes += _once(note for facts in parts for note in facts.notes)
         if not joined:
             result.notes.append(f"No frame came, so {film.target} was not written.")
@@ -201,10 +202,13 @@ class FilmJob:
                     size=film.size,
                     time_base=film.info.time_base,
                     notes=notes,
+                    sound=film.sound,
                     threads=encoder_threads(film.size),
                 )
                 on_failure.callback(joiner.abandon)
                 joiner.join(joined, film.info.time_base, early=early)
+                result.losses += joiner.losses
+                result.damaged |= bool(joiner.losses)
             on_failure.pop_all()
         file.publish()
 

@@ -17,6 +17,7 @@ from stream.offline.part_store import is_unfinished
 from stream.offline.results import Result
 from stream.sinks.base import NULL
 from stream.sources import GENERATOR
+from stream.sources.animation import is_animation
 from stream.stats import Stats
 from stream.video_info import IMAGE_SUFFIXES
 
@@ -41,7 +42,8 @@ class Outcome:
         stats: What the run counted and timed.
         frames_expected: Frames that the input said it holds, ``None`` where it cannot say.
         interrupted: The user stopped the run before the end of the input.
-        damaged: Something of the input could not be read and is missing in the output.
+        damaged: Something of the input is missing in the output, whichever side lost it.
+        losses: What, in sentences; they are among the notes too.
         result: Of a film that was painted in parts: what was kept, what is left.
         recipe: What decided its bytes beside frames and settings, likewise.
     """
@@ -51,6 +53,7 @@ class Outcome:
     frames_expected: int | None = None
     interrupted: bool = False
     damaged: bool = False
+    losses: Sequence[str] = ()
     result: Result | None = None
     recipe: Mapping[str, str | int] | None = None
 
@@ -102,7 +105,7 @@ def _in_folder(folder: str, spec: str) -> str:
     if not path.exists():
         return str(Path(folder, spec.partition("=")[0] + DEFAULT_CONTAINER))
     suffix = path.suffix.lower()
-    kept = suffix in VIDEO_SUFFIXES or suffix in IMAGE_SUFFIXES
+    kept = suffix in VIDEO_SUFFIXES or (suffix in IMAGE_SUFFIXES and not is_animation(path))
     return str(Path(folder, path.name if kept else path.stem + DEFAULT_CONTAINER))
 
 
@@ -116,7 +119,7 @@ def _check_present(spec: str) -> None:
 
 
 def _is_pattern(spec: str) -> bool:
-    return any(sign in spec for sign in "*?[") and not Path(spec).exists()
+    return any(sign in spec for sign in "*?[%") and not Path(spec).exists()
 
 
 def _check_distinct(jobs: Sequence[Job]) -> None:

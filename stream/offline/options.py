@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models import ModelError, Recipe, Style, recipe_of
+from stream.sound_mode import SOUND_MODES, SoundMode
 from stream.stylizer.options import STYLE_OPTIONS, EngineOptions, check_report
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class RestyleOptions(EngineOptions):
     codec: str | None = None
     crf: int | None = None
     encoder_preset: str | None = None
+    audio: SoundMode = "copy"
+    framerate: float | None = None
     overwrite: bool = False
     recipe: str | None = None
     workers: int | None = None
@@ -86,6 +89,10 @@ class RestyleOptions(EngineOptions):
             raise ValueError(f"got every={self.every}, expected 1 or more")
         if not 1 <= self.batch <= MOST_IN_BATCH:
             raise ValueError(f"got batch={self.batch}, expected 1 to {MOST_IN_BATCH}")
+        if self.audio not in SOUND_MODES:
+            raise ValueError(f"got audio={self.audio!r}, expected {', '.join(SOUND_MODES)}")
+        if self.framerate is not None and not 0 < self.framerate < math.inf:
+            raise ValueError(f"got framerate={self.framerate:g}, expected more than 0")
         if self.workers is not None and not 1 <= self.workers <= MOST_WORKERS:
             raise ValueError(f"got workers={self.workers}, expected 1 to {MOST_WORKERS}")
         if self.recipe is not None:

@@ -26,7 +26,7 @@ from stream.offline.worker import Place
 from stream.sinks import names_video, open_sink
 from stream.sinks.base import Sink
 from stream.sinks.encoding import plan_encoding
-from stream.sources import open_source
+from stream.sources import names_pictures, open_source
 from stream.stats import Stats
 from stream.stylizer.options import option_errors
 from stream.video_info import VideoInfo
@@ -91,8 +91,10 @@ class Restyler:
             OptionError: An option's value cannot be used.
         """
         with ExitStack() as stack:
-            source = stack.enter_context(open_source(job.source))
-            if source.info.path is not None and names_video(job.sink):
+            rate = self._options.framerate if names_pictures(job.source) else None
+            source = stack.enter_context(open_source(job.source, rate=rate))
+            is_film = source.info.path is not None and names_video(job.sink)
+            if is_film and not source.info.has_alpha:  # parts hold no transparency
                 source.close()
                 return self._restyle_film(job, source.info)
             with option_errors():
@@ -110,7 +112,9 @@ class Restyler:
                 stats = session.run()
             finally:
                 self._session = None
-        return Outcome(job, stats, source.info.frame_count, self.stopped, source.damaged)
+        losses = (*source.losses, *sink.losses)
+        damaged = source.damaged or bool(losses)
+        return Outcome(job, stats, source.info.frame_count, self.stopped, damaged, losses)
 
     def _restyle_film(self, job: Job, info: VideoInfo) -> Outcome:
         """A video into a video: in parts, beginning with what an earlier run left."""
@@ -136,6 +140,7 @@ class Restyler:
             info.frame_count,
             self.stopped and not result.finished,
             result.damaged,
+            result.losses,
             result,
             film.facts["recipe"],
         )

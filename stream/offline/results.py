@@ -12,6 +12,7 @@ class Result:
         frames: In the output.
         damaged: Something of the input is missing in the output.
         finished: The output is whole.
+        losses: What is missing, in sentences that are among the notes too.
         parts_bytes: What the parts take that wait for the rest.
     """
 
@@ -22,3 +23,4 @@ class Result:
     finished: bool = False
     parts_bytes: int = 0
     notes: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)

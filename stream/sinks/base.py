@@ -1,13 +1,14 @@
 """Sink: the base class of everything that frames are written to."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import ClassVar, Self
 
 from stream.frame import Frame
 from stream.media.sound import Sound
+from stream.sound_mode import SoundMode
 
 NULL = "null"
 """The spec of a sink that keeps nothing."""
@@ -24,6 +25,8 @@ class VideoEncoding:
         preset: Speed against size, by the codec's own names.
         pix_fmt: Pixel format, e.g. ``yuv420p10le``; yuv420p by default where the codec has it.
         options: Any further options of the encoder's.
+        audio: Of the input's sound: ``copy`` where the container can hold it and encode the rest,
+            ``encode`` all, or ``none``.
     """
 
     codec: str | None = None
@@ -31,6 +34,7 @@ class VideoEncoding:
     preset: str | None = None
     pix_fmt: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    audio: SoundMode = "copy"
 
 
 class Sink(ABC):
@@ -47,6 +51,7 @@ class Sink(ABC):
         backlog: Frames that may wait for it in a live session; beyond, the oldest is dropped. 1 is
             newest-only, for what is watched; a recording evens out its encoder's pace with more.
         notes: Sentences about what was and was not carried over; grows until `close`.
+        losses: Those of them that tell what of the input is not in the output.
     """
 
     hears: bool = False
@@ -55,6 +60,7 @@ class Sink(ABC):
     takes_preview: ClassVar[bool] = False
     backlog: ClassVar[int] = 1
     notes: list[str]
+    losses: Sequence[str] = ()
 
     @abstractmethod
     def write(self, frame: Frame) -> None:

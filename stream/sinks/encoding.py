@@ -15,8 +15,9 @@ import av
 
 from stream.errors import SinkError
 from stream.frame import Size
+from stream.media.key_frames import OPTIONS, most_apart
 from stream.sinks.base import VideoEncoding
-from stream.sinks.profiles import FILE, KEYFRAMES_S, codec_options
+from stream.sinks.profiles import FILE, codec_options
 
 CRASH_SAFE = {"movflags": "hybrid_fragmented+delay_moov"}
 """MP4 that can be played up to the last fragment after a crash, and is an ordinary one when closed.
@@ -62,6 +63,7 @@ class Codec:
         presets: What `preset` may be; empty where there are none.
         options: Set always.
         takes_odd_sizes: Whether odd sides work with halved chroma.
+        alpha_pix_fmt: Written where the frames are transparent; ``None`` where it has none.
     """
 
     pix_fmt: str = "yuv420p"
@@ -69,6 +71,8 @@ class Codec:
     presets: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     takes_odd_sizes: bool = False
+    alpha_pix_fmt: str | None = None
+    alpha_options: Mapping[str, str] = field(default_factory=dict)
 
 
 CONTAINERS = {
@@ -83,9 +87,21 @@ CODECS = {
     "libx264": Codec(crf_max=51, presets=X26X_PRESETS),
     "libx265": Codec(crf_max=51, presets=X26X_PRESETS, options={"x265-params": "log-level=none"}),
     "libsvtav1": Codec(crf_max=63, presets=tuple(str(number) for number in range(14))),
-    "libvpx-vp9": Codec(crf_max=63, takes_odd_sizes=True),
-    "ffv1": Codec(pix_fmt="bgr0", options={"level": "3"}, takes_odd_sizes=True),
-    "prores_ks": Codec(pix_fmt="yuv422p10le", options={"profile": "hq"}),
+    "libvpx-vp9": Codec(
+        crf_max=63,
+        takes_odd_sizes=True,
+        alpha_pix_fmt="yuva420p",
+        alpha_options={"auto-alt-ref": "0"},
+    ),
+    "ffv1": Codec(
+        pix_fmt="bgr0", options={"level": "3"}, takes_odd_sizes=True, alpha_pix_fmt="bgra"
+    ),
+    "prores_ks": Codec(
+        pix_fmt="yuv422p10le",
+        options={"profile": "hq"},
+        alpha_pix_fmt="yuva444p10le",
+        alpha_options={"profile": "4444"},
+    ),
 }
 
 
@@ -106,6 +122,11 @@ class EncodingPlan:
     muxer_options: Mapping[str, str] = field(default_factory=dict)
     takes_odd_sizes: bool = False
 
+    @property
+    def has_alpha(self) -> bool:
+        """Whether transparency is kept."""
+        return any(part.is_alpha for part in av.VideoFormat(self.pix_fmt).components)
+
     def size(self, size: Size) -> Size:
         """The (width, height) that can be encoded: odd sides lose a pixel where they must."""
         if self.takes_odd_sizes:
@@ -125,7 +146,7 @@ class EncodingPlan:
             size: (width, height).
             threads: Of the encoder; ``None`` takes what the machine has.
         """
-        options = {"g": str(max(1, round(KEYFRAMES_S * rate)))}
+        options = {"g": str(most_apart(rate)), **OPTIONS.get(self.codec, {})}
         if self.codec == "libx264" and min(size) < X264_TINY_PX:
             options["mbtree"] = "0"
         options |= dict(self.codec_options)
@@ -145,8 +166,11 @@ def encoder_threads(size: Size) -> int:
     return next((count for lines, count in THREADS_UP_TO if min(size) <= lines), MOST_THREADS)
 
 
-def plan_encoding(suffix: str, encoding: VideoEncoding) -> EncodingPlan:
+def plan_encoding(suffix: str, encoding: VideoEncoding, *, alpha: bool = False) -> EncodingPlan:
     """Check what is asked and fill in what is not.
+
+    Args:
+        alpha: The frames are transparent, which is kept where the codec can.
 
     Raises:
         SinkError: No such container or codec, or they do not go together.
@@ -165,7 +189,8 @@ def plan_encoding(suffix: str, encoding: VideoEncoding) -> EncodingPlan:
     _check_codec(name)
     codec = CODECS.get(name) or Codec(pix_fmt=_pix_fmt(name))
     _check_pair(name, container, suffix)
-    pix_fmt = encoding.pix_fmt or codec.pix_fmt
+    alpha = alpha and encoding.pix_fmt is None and codec.alpha_pix_fmt is not None
+    pix_fmt = encoding.pix_fmt or (codec.alpha_pix_fmt if alpha else None) or codec.pix_fmt
     _check_pix_fmt(name, pix_fmt)
     return EncodingPlan(
         format=container.format,
@@ -174,6 +199,7 @@ def plan_encoding(suffix: str, encoding: VideoEncoding) -> EncodingPlan:
         codec_options={
             **codec.options,
             **codec_options(FILE.get(name, VideoEncoding())),
+            **(codec.alpha_options if alpha else {}),
             **_crf(name, codec, encoding.crf),
             **_preset(name, codec, encoding.preset),
             **encoding.options,

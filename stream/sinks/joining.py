@@ -64,7 +64,7 @@ class Joiner(Muxer):
             packet.time_base, packet.stream = time_base, self._video
             self._mux([packet])
         self._mux_last()
-        self._copier.finish(self._end_s if early else None)
+        self._copier.finish(self._end_s, early=early)
         self._copier.close()
         self._container.close()
 

@@ -8,10 +8,6 @@ from collections.abc import Mapping
 
 from stream.sinks.base import VideoEncoding
 
-KEYFRAMES_S = 2
-"""Seconds between key frames: what a viewer of a stream waits at most for the first picture, and
-what a crash can cost of a file, as a fragment ends at each."""
-
 FILE: Mapping[str, VideoEncoding] = {
     "libx264": VideoEncoding(crf=18),
     "libx265": VideoEncoding(crf=21),

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.media.sound import CHANNELS, SOUND_RATE, Sound
-from stream.sinks.profiles import KEYFRAMES_S, STREAM, codec_options
+from stream.sinks.profiles import STREAM, codec_options
 from stream.trust import tls_options
 
 if TYPE_CHECKING:
@@ -210,16 +210,18 @@ class _Sender:
     ) -> None:
         from av.codec.context import Flags
 
+        from stream.media.key_frames import KeyFrames, most_apart
         from stream.media.sound_encoding import SoundTrack
 
         options = codec_options(STREAM["libx264"])
         stream = output.add_stream("libx264", rate=publication.rate, options=options)
         stream.width, stream.height = publication.size
         stream.pix_fmt = "yuv420p"
-        stream.codec_context.gop_size = max(1, round(KEYFRAMES_S * publication.rate))
+        stream.codec_context.gop_size = most_apart(publication.rate)
         stream.codec_context.time_base = time_base
         self._output, self._stream = output, stream
         self._first_pts, self._time_base = pts, time_base
+        self._key_frames = KeyFrames()
         self._track: SoundTrack | None = None
         if publication.sound:
             start = round(pts * time_base * SOUND_RATE)
@@ -234,6 +236,7 @@ class _Sender:
 
         picture = av.VideoFrame.from_ndarray(data, format="rgb24").reformat(format="yuv420p")
         picture.pts, picture.time_base = pts - self._first_pts, self._time_base
+        self._key_frames.mark(picture, picture.pts * self._time_base)
         if self._track is not None:
             for sound in sounds:
                 self._track.hear(sound)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from stream.errors import SinkError
 from stream.frame import Frame, Size
-from stream.media.part_file import PartFile, sink_errors
+from stream.media.part_file import DISK_IS_FULL, PartFile, sink_errors
 from stream.media.sound import Sound
 from stream.sinks.base import Sink, VideoEncoding
 from stream.sinks.encoding import encoder_threads, plan_encoding
@@ -53,7 +53,9 @@ class VideoSink(Sink):
         self.notes: list[str] = []
         self.hears = info.sound
         self._info = info
-        self._plan = plan_encoding(Path(path).suffix, encoding or VideoEncoding())
+        encoding = encoding or VideoEncoding()
+        self._sound = encoding.audio
+        self._plan = plan_encoding(Path(path).suffix, encoding, alpha=info.has_alpha)
         self._part = PartFile(Path(path), overwrite=overwrite, source=info.path)
         self._muxer: Muxer | None = None
         self._size: Size | None = None
@@ -89,6 +91,7 @@ class VideoSink(Sink):
             size=frame.size,
             time_base=frame.time_base,
             notes=self.notes,
+            sound=self._sound,
             threads=None if self._is_take else encoder_threads(frame.size),
         )
 
@@ -106,8 +109,9 @@ class VideoSink(Sink):
             with sink_errors(self._part.target):
                 self._muxer.finish(early=self._early)
         except SinkError as err:
-            self._give_up(err)
+            self._give_up(err, is_kept=not _is_full(err))
             raise
+        self.losses = self._muxer.losses
         self._done = True
         self._part.publish()
 
@@ -122,9 +126,13 @@ class VideoSink(Sink):
         self._let_go()
         self._part.discard()
 
-    def _give_up(self, cause: SinkError) -> None:
-        """Nothing more can be written: leave nothing, or of a take the file, under another name."""
-        is_kept = self._is_take and self._muxer is not None
+    def _give_up(self, cause: SinkError, *, is_kept: bool = False) -> None:
+        """Nothing more can be written: leave nothing, or the file under another name if it is a
+        take, or if it failed at its very end.
+        """
+        is_kept = self._muxer is not None and (
+            self._is_take or (is_kept and self._muxer.has_written)
+        )
         self._let_go()
         if is_kept:
             raise SinkError(f"{cause} What there is of it is kept as {self._part.path}.") from cause
@@ -134,3 +142,8 @@ class VideoSink(Sink):
         self._done = True
         if self._muxer is not None:
             self._muxer.abandon()
+
+
+def _is_full(failure: SinkError) -> bool:
+    """Whether it is the disk that can take no more: it is not filled with what is half there."""
+    return getattr(failure.__cause__, "errno", None) in DISK_IS_FULL

@@ -1,7 +1,7 @@
 """Source: the base class of everything that frames are read from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +22,7 @@ class Source(ABC):
         can_wait: True where nothing is lost by reading later, so that a live session can load its
             model after the first frame and go on from there.
         damaged: True once something of the input turned out to be lost; final at the end.
+        losses: What that is, in sentences that are among the notes too.
         notes: Sentences about what was met on the way (damage, assumptions); grows while reading.
     """
 
@@ -29,6 +30,7 @@ class Source(ABC):
     has_sound: bool = False
     can_wait: bool = False
     damaged: bool = False
+    losses: Sequence[str] = ()
     notes: list[str]
 
     @abstractmethod

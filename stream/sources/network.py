@@ -31,7 +31,7 @@ from stream.media.orientation import Orientation
 from stream.media.sound import Sound
 from stream.sources.base import Source
 from stream.sources.opening import best_video_stream
-from stream.sources.rgb_conversion import RgbConverter, refuse_hdr
+from stream.sources.rgb_conversion import RgbConverter
 from stream.sources.segments import NO_REUSE, Fetcher, is_playlist
 from stream.sources.sound_decoding import SoundDecoder
 from stream.trust import tls_options
@@ -118,7 +118,6 @@ class NetworkSource(Source):
             first = self._next_picture()
             if first is None:
                 raise SourceError(f"{name} ended before its first picture; check what it sends.")
-            refuse_hdr(first.color_trc)
         except SourceError:
             self.close()
             raise

@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.format import Flags
 
 from stream.frame import Frame
-from stream.media.demuxing import Continuity
+from stream.media.continuity import Continuity
 from stream.media.timeline import Timeline
 from stream.sources.decoding import Damage, decoded_frames
 from stream.sources.deinterlacing import Deinterlacer
@@ -74,6 +74,13 @@ class VideoRange(VideoSource):
         super()._report_end(last)
         for sentence in self._damage.notes():  # said of the whole film, once
             self.notes.remove(sentence)
+            self.losses.remove(sentence)
+
+    def _is_whole(self) -> bool:
+        """After a jump not every picture of the index is read; what failed to be read tells."""
+        if not self._seeks:
+            return super()._is_whole()
+        return bool(self._stream.frames) and not self._lost()
 
     def damage(self) -> Damage:
         """A copy of what could not be read or decoded until now."""
