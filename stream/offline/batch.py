@@ -31,7 +31,7 @@ FILM_SUFFIXES = (
 
 NOT_OF_THE_PICTURE = (
     "inputs", "output", "overwrite", "recipe", "workers", "json", "quiet", "offline", "device",
-    "fps_target", "recursive", "watch",
+    "fps_target", "recursive", "watch", "cluster", "stats",
 )  # fmt: skip
 """Options that change no bytes."""
 
