@@ -1,5 +1,6 @@
 #!/bin/sh
-# A Ray cluster of one node in a network namespace of its own, and a job on it.
+# A Ray cluster of one node, and a job on it; for namespaces of their own:
+# unshare -n -p -f --mount-proc
 #   sh one_node.sh PYTHON FOLDER kill|whole
 set -e
 python=$1 folder=$2 kills=$3
@@ -15,7 +16,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
     request = struct.pack("16sh", b"lo", 0x1 | 0x40)  # IFF_UP, IFF_RUNNING
     fcntl.ioctl(any_socket, 0x8914, request)  # SIOCSIFFLAGS
 UP
-trap '"$bin/ray" stop --force >/dev/null 2>&1 || true' EXIT
+# no `ray stop`: what is started here ends with this namespace of processes
 "$bin/ray" start --head --node-ip-address=127.0.0.1 --port=6399 --num-cpus=2 \
 	--include-dashboard=false --object-store-memory=100000000 --temp-dir="$RAY_TMPDIR" \
 	>"$folder/start.log" 2>&1
