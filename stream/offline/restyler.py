@@ -225,7 +225,8 @@ def restyle_one(
         OptionError: An option's value cannot be used.
         TypeError: There is no such option.
     """
-    asked = RestyleOptions(inputs=[source], output=output, **options)
+    # a process that is started anew would run the caller's program again
+    asked = RestyleOptions(inputs=[source], output=output, **{"workers": 1, **options})
 
     def watch(job: Job, info: VideoInfo) -> AbstractContextManager[Advance]:
         written = count(1)

@@ -1,7 +1,7 @@
-"""A film painted on a Ray cluster of this machine's own, an actor of which is killed in the middle.
+"""A film painted on a Ray cluster of this machine, an actor of which is killed in the middle.
 
-Run by test_cluster.py in a network namespace of its own: Ray listens on every interface. Prints what
-became of it as JSON.
+Run by test_cluster.py in a network namespace of its own: Ray listens on every interface. Writes
+what became of it as JSON to standard output.
 """
 
 import json
@@ -56,7 +56,7 @@ def main(folder: Path, address: str, *, kills: bool) -> None:
     result = FilmJob(described, overwrite=False).run(Crew(workers), stats, kill_once)
     hosts = sorted({node["NodeID"] for node in workers._ray.nodes()})
     workers.close()
-    print(
+    sys.stdout.write(
         json.dumps(
             {
                 "equal": job.target.read_bytes() == whole,
