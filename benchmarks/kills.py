@@ -35,9 +35,9 @@ def slow_engine(options: object) -> object:
     from films import FilmEngine
 
     class Slow(FilmEngine):
-        def denoise(self, *given: object) -> object:
+        def denoise(self, *given: object, **named: object) -> object:
             time.sleep(FRAME_S)
-            return super().denoise(*given)
+            return super().denoise(*given, **named)
 
     return Slow("fake")
 

@@ -41,6 +41,9 @@ READY_LIMIT_S = 900.0
 PROGRESS_S = 1.0
 """How often each actor is asked how far it is."""
 
+MOST_VAIN = 30
+"""An actor that was asked so often in vain whether it is ready is given up."""
+
 RETRY_S = 2.0
 """How long after a death an actor is asked again whether it is back."""
 
@@ -183,6 +186,13 @@ class RayWorkers:
     def _lost(self, link: "_Link") -> list[tuple[Any, object]]:
         task, link.task = link.task, None
         link.waits.clear()
+        link.vain += link.recipe is None
+        if link.vain > MOST_VAIN:
+            self._all.remove(link)
+            self._notes.append(
+                f"{link.name} did not become ready; `ray logs` on its node says why."
+            )
+            return [] if task is None else [(link, None)]
         link.recipe, link.is_lost, link.next_s = None, True, self._clock.now_s() + RETRY_S
         return [] if task is None else [(link, None)]
 
@@ -194,7 +204,7 @@ class RayWorkers:
             name = next(name for name in self._recipe if told.recipe[name] != self._recipe[name])
             why = f"paints other bytes: its {name} is {told.recipe[name]!r}"
         else:
-            link.recipe = told.recipe
+            link.recipe, link.vain = told.recipe, 0
             return
         sentence = f"A worker on {told.host} was left out: it {why}."
         if sentence not in self._notes:
@@ -232,6 +242,7 @@ class _Link:
         self.waits: dict[str, Any] = {}
         self.task: Paint | None = None
         self.is_lost = False
+        self.vain = 0
         self.next_s = 0.0
 
     def send(self, message: object) -> None:

@@ -23,9 +23,9 @@ def slow_engine(options: Any) -> Any:
     from films import FilmEngine
 
     class Slow(FilmEngine):
-        def denoise(self, *given: Any) -> Any:
+        def denoise(self, *given: Any, **named: Any) -> Any:
             time.sleep(FRAME_S)
-            return super().denoise(*given)
+            return super().denoise(*given, **named)
 
     return Slow("fake")
 
