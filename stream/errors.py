@@ -3,6 +3,7 @@
     StreamError
     ├── SourceError   an input cannot be opened, read or understood
     ├── SinkError     an output cannot be created or written
+    ├── ClusterError  a cluster is out of reach
     ├── ControlError  the control socket cannot be opened
     └── Closed        a channel was closed while somebody waited on it
 
@@ -25,6 +26,10 @@ class SinkError(StreamError):
 
 class ControlError(StreamError):
     """The control socket cannot be opened."""
+
+
+class ClusterError(StreamError):
+    """A cluster is out of reach, or none of its workers can do what is asked."""
 
 
 class Closed(StreamError):

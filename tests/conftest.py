@@ -45,6 +45,12 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Films are painted by the test's own process, however many cores there are."""
+    monkeypatch.setattr("stream.offline.places.CORES_A_WORKER", 4096)
+
+
+@pytest.fixture(autouse=True)
 def _same_randomness() -> Iterator[None]:
     """Seed every generator before a test and restore it afterwards."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from stream.command.cluster import cluster_workers
 from stream.command.exit_codes import EXIT_CODES, ExitCode
 from stream.command.messages import failed, say, tell_programs
 from stream.command.progress import DownloadProgress, FrameProgress
@@ -60,7 +61,13 @@ class BatchRun:
             asked.check()
         console = Console(stderr=True)
         downloads = DownloadProgress(console, quiet=asked.quiet)
-        restyler = Restyler(asked, watch=self._watch, on_load=lambda: None, on_download=downloads)
+        restyler = Restyler(
+            asked,
+            watch=self._watch,
+            on_load=lambda: None,
+            on_download=downloads,
+            make_workers=cluster_workers(asked),
+        )
         batch = Batch(
             asked,
             restyler,

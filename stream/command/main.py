@@ -101,6 +101,7 @@ def restyle(
     every: restyle_options.Every = 1,
     batch: restyle_options.Batch = 1,
     workers: restyle_options.Workers = None,
+    cluster: restyle_options.Cluster = None,
     model: shared.ModelName = "bundled",
     lora: shared.Loras = None,
     vae: shared.Vae = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from stream.command.cluster import cluster_workers
 from stream.command.exit_codes import EXIT_CODES, ExitCode
 from stream.command.messages import (
     failed,
@@ -71,7 +72,13 @@ class RestyleRun:
         asked, console = self._asked, Console(stderr=True)
         downloads = DownloadProgress(console, quiet=asked.quiet)
         on_load = partial(say_loading, console, asked.model, quiet=asked.quiet)
-        restyler = Restyler(asked, watch=self._watch, on_load=on_load, on_download=downloads)
+        restyler = Restyler(
+            asked,
+            watch=self._watch,
+            on_load=on_load,
+            on_download=downloads,
+            make_workers=cluster_workers(asked),
+        )
         restyler.check(jobs)
         first_use = first_use_said(console, quiet=asked.quiet)
         with stop_signals(restyler.stop), downloads, first_use, closing(restyler):

@@ -92,6 +92,15 @@ Workers = Annotated[
 ]
 
 
+Cluster = Annotated[
+    str | None,
+    option(
+        MACHINE,
+        "--cluster",
+        metavar="WHERE",
+        help="Paint a video on a Ray cluster: auto, or ray://HOST:PORT.",
+    ),
+]
 Recursive = Annotated[bool, flag(TALK, "--recursive", "Take the videos of folders in IN too.")]
 Watching = Annotated[
     bool, flag(TALK, "--watch", "Keep an eye on the folder for new videos, until Ctrl-C.")

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from models import ModelError, ModelMemoryError
+from models import ModelMemoryError
 from stream.errors import SinkError, SourceError
 from stream.media.part_file import DISK_IS_FULL
 from stream.offline.identity import job_id, library_versions
 from stream.offline.jobs import DEFAULT_CONTAINER, VIDEO_SUFFIXES, Job, Outcome
-from stream.offline.manifest import MANIFEST_NAME, Entry, Manifest
+from stream.offline.manifest import Entry, Manifest
 from stream.offline.options import RestyleOptions
 from stream.stylizer.options import OptionError
 from stream.video_info import IMAGE_SUFFIXES
@@ -31,7 +31,7 @@ FILM_SUFFIXES = (
 
 NOT_OF_THE_PICTURE = (
     "inputs", "output", "overwrite", "recipe", "workers", "json", "quiet", "offline", "device",
-    "fps_target", "recursive", "watch",
+    "fps_target", "recursive", "watch", "cluster", "stats",
 )  # fmt: skip
 """Options that change no bytes."""
 
@@ -238,13 +238,3 @@ def is_disk_full(error: BaseException) -> bool:
     """Whether a failure is one that the next film would meet too."""
     cause = error.__cause__
     return isinstance(cause, OSError) and cause.errno in {*DISK_IS_FULL, errno.EROFS}
-
-
-def is_one_films(error: Exception) -> bool:
-    """Whether a failure is this film's own."""
-    if isinstance(error, ModelError) and not isinstance(error, ModelMemoryError):
-        return False
-    return not is_disk_full(error)
-
-
-__all__ = ["MANIFEST_NAME", "Batch", "FilmFile", "Tally", "find_films", "is_batch", "settings_id"]

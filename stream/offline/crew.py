@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Protocol
 
 from models import ModelError
@@ -25,6 +26,7 @@ from stream.offline.planner import planned_parts
 from stream.offline.worker import Done, Failed, Paint, Painted, Refused, Stop, Tailed
 from stream.sinks.part import Tail
 from stream.stats import Stats
+from stream.video_info import VideoInfo
 
 MOST_DEATHS = 3
 """A part that ends so many workers is not tried again."""
@@ -59,6 +61,16 @@ class Workers(Protocol):
 
     def notes(self) -> list[str]:
         """Sentences for the report."""
+
+
+class FilmWorkers(Workers, Protocol):
+    """Workers for whole jobs."""
+
+    def describe(self, source: Path, target: Path, info: VideoInfo) -> Film:
+        """Have one of them describe the film that an input becomes."""
+
+    def close(self) -> None:
+        """End them all."""
 
 
 @dataclass(slots=True)

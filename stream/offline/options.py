@@ -1,6 +1,7 @@
 """RestyleOptions: the options of file jobs, and the checks of their values that need no model."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ MOST_IN_BATCH = 32
 
 
 MOST_WORKERS = 256
+
+CLUSTER = re.compile(r"auto|ray://\S+:\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class RestyleOptions(EngineOptions):
     overwrite: bool = False
     recipe: str | None = None
     workers: int | None = None
+    cluster: str | None = None
     recursive: bool = False
     watch: bool = False
     json: str | None = None
@@ -97,6 +101,8 @@ class RestyleOptions(EngineOptions):
             raise ValueError(f"got workers={self.workers}, expected 1 to {MOST_WORKERS}")
         if self.recipe is not None:
             Recipe.read(Path(self.recipe))
+        if self.cluster is not None and not CLUSTER.fullmatch(self.cluster):
+            raise ValueError(f"got cluster={self.cluster}, expected auto or ray://HOST:PORT")
         if self.fps_target is not None and not 0 < self.fps_target < math.inf:
             raise ValueError(f"got fps_target={self.fps_target:g}, expected more than 0")
         check_report(self.json, [*self.inputs, self.output])

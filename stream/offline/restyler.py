@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stream.frame import Size
 from stream.geometry import output_sample_aspect_ratio, parse_output_size
-from stream.offline.crew import Crew
+from stream.offline.crew import Crew, FilmWorkers
 from stream.offline.film import Film, FilmPainter, describe_film, encoding_of, make_stylizer
 from stream.offline.film_job import FilmJob, LocalPainter
 from stream.offline.jobs import Job, Outcome, plan_jobs
@@ -51,6 +51,8 @@ class Restyler:
         watch: Opened for the time of each job.
         on_load: Called when the engine is about to be loaded, which takes a while.
         on_download: Called with the progress of downloads for it.
+        make_workers: Makes what paints videos elsewhere; ``None`` is this process, or processes of
+            this machine.
     """
 
     def __init__(
@@ -60,15 +62,17 @@ class Restyler:
         watch: Watch,
         on_load: Callable[[], None] = lambda: None,
         on_download: "OnDownload | None" = None,
+        make_workers: Callable[[], FilmWorkers] | None = None,
     ) -> None:
         self._options = options
         self._encoding = encoding_of(options)
         self._watch = watch
         self._on_load = on_load
         self._on_download = on_download
+        self._make_workers = make_workers
         self._engine: Engine | None = None
         self._places: list[Place] | None = None
-        self._workers: ProcessWorkers | None = None
+        self._workers: FilmWorkers | None = None
         self._session: Session | LocalPainter | Crew | None = None
         self.stopped = False
 
@@ -148,9 +152,9 @@ class Restyler:
     def _painter_of(self, job: Job, info: VideoInfo) -> "tuple[Film, LocalPainter | Crew]":
         """The film that a job is, and who paints it: this process, or workers."""
         options, source, target = self._options, Path(job.source), Path(job.sink)
-        if self._places is None:
+        if self._places is None and self._make_workers is None:
             self._places = places(options.device, options.workers)
-        if len(self._places) == 1:
+        if self._places is not None and len(self._places) == 1:
             engine = self._engine_for(job, info)
             film = describe_film(source, target, info, engine, options)
             engine.warm_up(film.rule.model_size, options.batch, ahead=True)
@@ -159,7 +163,10 @@ class Restyler:
             parse_output_size(options.output_size)
             self._open_sink(job, info, info.size).abort()
             self._on_load()
-            self._workers = ProcessWorkers(options, self._places)
+            if self._make_workers is not None:
+                self._workers = self._make_workers()
+            else:
+                self._workers = ProcessWorkers(options, self._places or [])
         return self._workers.describe(source, target, info), Crew(self._workers)
 
     def stop(self) -> bool:
@@ -223,7 +230,8 @@ def restyle_one(
         OptionError: An option's value cannot be used.
         TypeError: There is no such option.
     """
-    asked = RestyleOptions(inputs=[source], output=output, **options)
+    # a process that is started anew would run the caller's program again
+    asked = RestyleOptions(inputs=[source], output=output, **{"workers": 1, **options})
 
     def watch(job: Job, info: VideoInfo) -> AbstractContextManager[Advance]:
         written = count(1)

@@ -132,6 +132,7 @@ def test_parts_have_two_frames_and_the_least_time() -> None:
 
 def test_a_share_of_the_cores_each_and_none_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream.offline.places._cores", lambda: list(range(16)))
+    monkeypatch.setattr("stream.offline.places.CORES_A_WORKER", 8)
     assert places("cpu", None) == [
         Place(0, cores=tuple(range(8))),
         Place(1, cores=tuple(range(8, 16))),

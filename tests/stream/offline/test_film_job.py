@@ -140,10 +140,10 @@ def test_a_killed_run_loses_no_more_than_a_part(film: Path, tmp_path: Path) -> N
 
 def test_a_failed_model_keeps_the_parts_that_are_done(film: Path, tmp_path: Path) -> None:
     class Fails(FilmEngine):
-        def denoise(self, *given: Any) -> Any:
+        def denoise(self, *given: Any, **named: Any) -> Any:
             if self.calls.counts.get("denoise", 0) == 80:
                 raise ModelError("the card fell out")
-            return super().denoise(*given)
+            return super().denoise(*given, **named)
 
     job = Job(film, tmp_path / "out.mp4")
     with pytest.raises(ModelError, match="fell out"):
@@ -154,7 +154,7 @@ def test_a_failed_model_keeps_the_parts_that_are_done(film: Path, tmp_path: Path
 
 def test_what_failed_before_its_first_part_leaves_nothing(film: Path, tmp_path: Path) -> None:
     class Fails(FilmEngine):
-        def denoise(self, *given: Any) -> Any:
+        def denoise(self, *given: Any, **named: Any) -> Any:
             raise ModelError("the card fell out")
 
     with pytest.raises(ModelError):
