@@ -27,6 +27,7 @@ from stream.media.fitting import (
     valid_time_code,
 )
 from stream.media.notes import copied
+from stream.media.safe_opening import open_file
 from stream.media.stream_plan import (
     Unfit,
     can_hold_cover,
@@ -81,7 +82,7 @@ class StreamCopier:
     def _open(self, path: Path, video: VideoStream) -> None:
         try:
             first = first_packets(path)
-            self._input = av.open(f"file:{path}", metadata_errors="surrogateescape")
+            self._input = open_file(path)
         except av.FFmpegError:
             self._lose(f"{path} could not be read again, so only its pictures are kept.")
             return
@@ -260,7 +261,7 @@ def needs_of(path: Path | None) -> Needs:
     if path is None:
         return Needs()
     try:
-        with av.open(f"file:{path}", metadata_errors="surrogateescape") as container:
+        with open_file(path) as container:
             videos = container.streams.video
             return Needs(
                 apple_tags=any(key.startswith("com.") for key in container.metadata),

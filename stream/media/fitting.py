@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 
 from stream.media.demuxing import packets
+from stream.media.safe_opening import open_file
 
 STALE_TAGS = {
     *("major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id"),
@@ -136,7 +137,7 @@ def first_packets(path: Path) -> "dict[int, Packet[Stream]]":
         av.FFmpegError: The file cannot be opened.
     """
     found: dict[int, Packet[Stream]] = {}
-    with av.open(f"file:{path}", metadata_errors="surrogateescape") as container:
+    with open_file(path) as container:
         wanted = [
             stream
             for stream in container.streams

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stream.errors import SourceError
 from stream.frame import Frame
+from stream.media.safe_opening import check_pixels, too_large
 from stream.sources.base import Source
 from stream.video_info import VideoInfo
 
@@ -21,6 +22,9 @@ USUAL_MS = 100
 
 HEAD_BYTES = 1 << 20
 """How far into a file a sign of animation is looked for."""
+
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, struct.error)
+"""What Pillow raises of a damaged file."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -67,10 +71,13 @@ class AnimationSource(Source):
         self.losses: list[str] = []
         self._path = path
         try:
-            self._image: Image.Image | None = Image.open(path)
+            self._image: Image.Image | None = Image.open(path, formats=("PNG", "WEBP"))
+            check_pixels(path, self._image.size)
             count = int(getattr(self._image, "n_frames", 1))
             lengths = [self._length(self._image, index) for index in range(count)]
-        except (OSError, SyntaxError, ValueError, EOFError) as err:
+        except Image.DecompressionBombError as err:
+            raise SourceError(too_large(path)) from err
+        except UNREADABLE as err:
             raise SourceError(f"{path} is not an animation that can be read ({err}).") from err
         total_s = Fraction(sum(lengths), 1000)
         self.info = VideoInfo(
@@ -96,7 +103,7 @@ class AnimationSource(Source):
             try:
                 image.seek(index)
                 data, alpha = split(image.convert("RGBA"))
-            except (OSError, SyntaxError, ValueError, EOFError):
+            except UNREADABLE:
                 self.damaged = True
                 sentence = f"Picture {index + 1} of {self._path} could not be read."
                 self.notes.append(sentence)

@@ -5,6 +5,7 @@ and viewers do); what is transparent is shown on white.
 """
 
 import io
+import struct
 import warnings
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from stream.errors import SourceError
+from stream.media.safe_opening import check_pixels, too_large
 
 Pixels = NDArray[np.uint8]
 
@@ -21,6 +23,12 @@ DEEP_GREY = ("I;16", "I;16B", "I;16L", "I", "F")
 """Pillow's names of grey that it does not scale to 8 bits; OpenCV does."""
 
 CMYK = "CMYK"
+
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "JPEG2000", "PPM")
+"""Pillow's names of what is read. Others of its formats run a program (EPS) or open other files."""
+
+TIFF_SHORT = 3
+TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def load_picture(path: Path) -> tuple[Pixels, Pixels | None]:
@@ -39,13 +47,17 @@ def load_picture(path: Path) -> tuple[Pixels, Pixels | None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, on size and on odd metadata
-            with Image.open(io.BytesIO(encoded)) as image:
+            with Image.open(io.BytesIO(encoded), formats=PICTURE_FORMATS) as image:
+                check_pixels(path, image.size)
                 if image.mode in DEEP_GREY:
                     return _by_opencv(encoded, path), None
                 return split(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
-        if not isinstance(err, UnidentifiedImageError):
+    except Image.DecompressionBombError as err:
+        raise SourceError(too_large(path)) from err
+    except (OSError, ValueError, SyntaxError, MemoryError, struct.error) as err:
+        if not (isinstance(err, UnidentifiedImageError) and encoded.startswith(TIFF_HEADS)):
             raise _unreadable(path) from err
+    check_pixels(path, tiff_size(encoded))
     return _by_opencv(encoded, path), None
 
 
@@ -99,6 +111,26 @@ def _by_opencv(encoded: bytes, path: Path) -> Pixels:
     if bgr is None:
         raise _unreadable(path)
     return np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def tiff_size(encoded: bytes) -> tuple[int, int]:
+    """(width, height) of the first page of a TIFF, of the variants that Pillow does not know;
+    (0, 0) where it is not said.
+    """
+    order = "<" if encoded.startswith(b"II") else ">"
+    sizes = {256: 0, 257: 0}
+    try:
+        (start,) = struct.unpack_from(f"{order}I", encoded, 4)
+        (count,) = struct.unpack_from(f"{order}H", encoded, start)
+        for index in range(count):
+            at = start + 2 + 12 * index
+            tag, kind = struct.unpack_from(f"{order}HH", encoded, at)
+            if tag in sizes:
+                letter = "H" if kind == TIFF_SHORT else "I"
+                (sizes[tag],) = struct.unpack_from(order + letter, encoded, at + 8)
+    except struct.error:
+        return 0, 0
+    return sizes[256], sizes[257]
 
 
 def _unreadable(path: Path) -> SourceError:

@@ -17,6 +17,7 @@ from av.packet import Packet
 
 from stream.media.continuity import Continuity
 from stream.media.demuxing import packets
+from stream.media.safe_opening import open_file
 from stream.media.sound import CHANNELS, SOUND_RATE, Sound
 
 GAP_S = 0.02
@@ -75,9 +76,7 @@ class FileSound:
     """
 
     def __init__(self, path: Path, shift_s: float = 0.0) -> None:
-        self._container: InputContainer | None = av.open(
-            f"file:{path}", metadata_errors="surrogateescape"
-        )
+        self._container: InputContainer | None = open_file(path)
         self._shift = round(shift_s * SOUND_RATE)
         self._pieces = self._decode(self._container)
         self._held: Sound | None = None
@@ -121,7 +120,7 @@ class FileSound:
 def has_sound(path: Path) -> bool:
     """Whether a file holds sound that can be decoded."""
     try:
-        with av.open(f"file:{path}", metadata_errors="surrogateescape") as container:
+        with open_file(path) as container:
             return any(stream.codec_context is not None for stream in container.streams.audio)
     except av.FFmpegError:
         return False
