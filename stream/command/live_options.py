@@ -110,6 +110,15 @@ Control = Annotated[
         "standard input.",
     ),
 ]
+Osc = Annotated[
+    str | None,
+    option(
+        TIME,
+        "--osc",
+        metavar="PORT",
+        help="Take changes by Open Sound Control: a UDP port of this machine, or HOST:PORT.",
+    ),
+]
 MetricsPort = Annotated[
     int | None,
     option(

@@ -163,6 +163,7 @@ def live(
     transition: live_options.Transition = TRANSITION_S,
     styles: live_options.Styles = None,
     control: live_options.Control = None,
+    osc: live_options.Osc = None,
     metrics_port: live_options.MetricsPort = None,
     codec: shared.Codec = None,
     crf: shared.Crf = None,

@@ -10,7 +10,7 @@ Every change replaces the whole `Look`. A frame is painted and shown with one `L
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from models import Style, parse_prompt
@@ -27,6 +27,10 @@ from stream.live.words import (
 __all__ = ["STYLE_FIELDS", "Controls", "Look", "NamedStyle", "checked", "style_fields"]
 
 
+GLIDE_FRAMES = 2
+"""In how many frames a number reaches what a knob asks for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """Everything about the picture that may change from one frame to the next.
@@ -39,6 +43,8 @@ class Look:
         bypass: Nothing is painted.
         hud: The window shows figures and keys.
         transition_s: How long a change of style is cross-faded, in seconds.
+        gliding: The style has changed by one step of many since the frame before, as a knob turns:
+            such a change is shown at once, without a cross-fade.
     """
 
     style: Style
@@ -48,6 +54,7 @@ class Look:
     bypass: bool = False
     hud: bool = True
     transition_s: float = 0.5
+    gliding: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.stability <= 1:
@@ -77,6 +84,18 @@ class NamedStyle:
         return {field: getattr(self.style, field) for field in self.own}
 
 
+@dataclass(frozen=True, slots=True)
+class Glide:
+    """A number on its way to where a knob was turned.
+
+    Attributes:
+        frames: In how many it gets there.
+    """
+
+    target: float
+    frames: int = GLIDE_FRAMES
+
+
 class Controls:
     """The look of a running session. Thread-safe.
 
@@ -91,6 +110,8 @@ class Controls:
         self._styles = tuple(styles)
         self._position = self._find(look.style)
         self._changed: dict[str, Any] = {}  # what was set of the style, by name or field
+        self._glides: dict[str, Glide] = {}
+        self._is_sudden = False  # a change since the last frame that was no step of a glide
         self.on_quit: Callable[[], None] = lambda: None
 
     @property
@@ -160,15 +181,53 @@ class Controls:
             ValueError: A word is not known or its value cannot be used (got and expected).
         """
         with self._lock:
-            before = self._look, self._position, self._changed
-            try:
-                self._take(asked)
-            except (ArithmeticError, TypeError, ValueError) as err:
-                self._look, self._position, self._changed = before
-                raise ValueError(str(err)) from err
+            self._try(asked)
+            self._glides = {k: v for k, v in self._glides.items() if k not in asked}
             look = self._look
         self._act(asked)
         return look
+
+    def glide(self, word: str, value: float) -> None:
+        """Turn a number to `value` over the next `GLIDE_FRAMES` frames; a later call takes over.
+
+        Raises:
+            ValueError: The word has no number, or the value is outside its range.
+        """
+        if WORDS[word].kind != "number":
+            self.change({word: value})
+            return
+        with self._lock:
+            before = self._state
+            self._try({word: value})  # says what is wrong with it
+            self._state = before
+            self._glides = self._glides | {word: Glide(float(value))}
+
+    def advance(self) -> Look:
+        """The look of the next frame to paint: glides go one step on. Called once a frame."""
+        with self._lock:
+            gliding = not self._is_sudden
+            if self._glides:
+                steps = {word: self._step(word, glide) for word, glide in self._glides.items()}
+                self._glides = {
+                    word: Glide(glide.target, glide.frames - 1)
+                    for word, glide in self._glides.items()
+                    if glide.frames > 1
+                }
+                self._take(steps)
+            if gliding:
+                self._look = replace(self._look, gliding=True)
+            self._is_sudden = False
+            return self._look
+
+    def aims(self) -> dict[str, Any]:
+        """As `as_dict`, with what glides where it is going to: what a knob should show."""
+        with self._lock:
+            targets = {word: glide.target for word, glide in self._glides.items()}
+            return self.as_dict() | targets
+
+    def _step(self, word: str, glide: Glide) -> float:
+        value: float = self.value_of(word)
+        return value + (glide.target - value) / glide.frames
 
     def as_dict(self) -> dict[str, object]:
         """What holds now, in the words that `change` takes."""
@@ -183,6 +242,24 @@ class Controls:
         there = 0 <= self._position < len(self._styles)
         return there and self._styles[self._position].style.prompt == self._look.style.prompt
 
+    @property
+    def _state(self) -> tuple[Any, ...]:
+        """Everything that a change may touch, to be put back."""
+        return self._look, self._position, self._changed, self._glides, self._is_sudden
+
+    @_state.setter
+    def _state(self, state: tuple[Any, ...]) -> None:
+        self._look, self._position, self._changed, self._glides, self._is_sudden = state
+
+    def _try(self, asked: dict[str, Any]) -> None:
+        """Take a set of changes, or put everything back and say what is wrong with it."""
+        before = self._state
+        try:
+            self._take(asked)
+        except (ArithmeticError, TypeError, ValueError) as err:
+            self._state = before
+            raise ValueError(str(err)) from err
+
     def _take(self, asked: dict[str, Any]) -> None:
         unknown = set(asked) - set(WORDS)
         if unknown:
@@ -193,10 +270,10 @@ class Controls:
         if "style" in asked:
             self._choose_by_name(asked["style"])
         changes: dict[str, Any] = {}
-        for word, field in LOOK_FIELDS.items():
+        for word, name in LOOK_FIELDS.items():
             if word in asked:
                 is_switch = WORDS[word].kind == "switch"
-                changes[field] = asked[word] if is_switch else float(checked(word, asked[word]))
+                changes[name] = asked[word] if is_switch else float(checked(word, asked[word]))
         self._restyle(style_fields(asked), changes)
 
     def _act(self, asked: dict[str, Any]) -> None:
@@ -207,7 +284,8 @@ class Controls:
     def _restyle(self, given: dict[str, Any], changes: dict[str, Any]) -> None:
         """Change fields of the style and of the look at once."""
         style = replace(self._look.style, **given)
-        self._look = replace(self._look, style=style, **changes)
+        self._look = replace(self._look, style=style, gliding=False, **changes)
+        self._is_sudden = True
         self._changed = self._changed | given
         if "prompt" in given and (found := self._find(style)) >= 0:
             self._position = found
@@ -231,7 +309,9 @@ class Controls:
         self._position = position
         self._changed = named.given
         stability = self._look.stability if named.stability is None else named.stability
-        self._look = replace(self._look, style=named.style, stability=stability)
+        self._look = replace(self._look, style=named.style, stability=stability, gliding=False)
+        self._glides = {}
+        self._is_sudden = True
 
     def _find(self, style: Style) -> int:
         prompts = [named.style.prompt for named in self._styles]

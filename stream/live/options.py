@@ -44,6 +44,7 @@ class LiveOptions(EngineOptions):
     crf: int | None
     preset: str | None
     control: str | None
+    osc: str | None
     metrics_port: int | None
     transition: float
     styles: str | None
