@@ -7,13 +7,16 @@ from stream.live.words import WORDS, Word
 
 def table() -> str:
     """One row a word."""
-    head = "| word | value | what it does | keys | OSC |\n|---|---|---|---|---|"
+    head = "| word | value | what it does | keys | MIDI | OSC |\n|---|---|---|---|---|---|"
     return "\n".join([head, *(_row(word) for word in WORDS.values())])
 
 
 def _row(word: Word) -> str:
     keys = " ".join(f"`{key.key}`" for key in word.keys)
-    cells = (f"`{word.name}`", word.takes, word.does, keys, f"`{word.osc_address}`")
+    knobs = [f"CC {number}" for number in word.controllers]
+    knobs += [f"note {pad.note}{f' ({pad.value})' if pad.value else ''}" for pad in word.pads]
+    osc = f"`{word.osc_address}`"
+    cells = (f"`{word.name}`", word.takes, word.does, keys, ", ".join(knobs), osc)
     return f"| {' | '.join(cells)} |"
 
 

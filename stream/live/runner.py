@@ -95,7 +95,7 @@ class LiveRunner:
                 self.stats.note(f"{shown(options.source)} gives no sound, so there is none.")
             with option_errors():
                 controls = self._controls()
-            services = self._open_services(controls)
+                services = self._open_services(controls)
             for service in services:
                 on_failure.callback(service.abandon)
             sound = source.has_sound or microphone is not None

@@ -42,6 +42,19 @@ class Key:
     same_as: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """A MIDI note of the default map.
+
+    Attributes:
+        note: 0 to 127.
+        value: What it gives the word, of a kind that has names; a switch is turned.
+    """
+
+    note: int
+    value: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
     """One thing that can be changed.
@@ -57,6 +70,7 @@ class Word:
         unit: Of its numbers.
         style_field, look_field: Where the value is kept.
         keys: Of the window.
+        controllers, pads: Of the default MIDI map: numbers of controllers, and notes.
         recorded: Whether it changes the picture, and so belongs to a recorded performance.
     """
 
@@ -70,6 +84,8 @@ class Word:
     style_field: str = ""
     look_field: str = ""
     keys: tuple[Key, ...] = ()
+    controllers: tuple[int, ...] = ()
+    pads: tuple[Pad, ...] = ()
     recorded: bool = True
 
     @property
@@ -102,7 +118,9 @@ class Word:
         return f"{whole}{self.least:.10g} to {self.most:.10g}{' ' + self.unit if self.unit else ''}"
 
 
-def _switch(name: str, does: str, key: str, told: str = "", *, recorded: bool = True) -> Word:
+def _switch(
+    name: str, does: str, key: str, pad: int, told: str = "", *, recorded: bool = True
+) -> Word:
     return Word(
         name=name,
         kind="switch",
@@ -110,6 +128,7 @@ def _switch(name: str, does: str, key: str, told: str = "", *, recorded: bool = 
         told=told or name,
         look_field=name,
         keys=(Key(key),),
+        pads=(Pad(pad),),
         recorded=recorded,
     )
 
@@ -130,6 +149,7 @@ _ALL = (
         most=1,
         style_field="strength",
         keys=(Key("-", -NUDGE), Key("+", NUDGE), Key("=", NUDGE, same_as="+")),
+        controllers=(1, 74),
     ),
     Word(
         name="steps",
@@ -138,6 +158,7 @@ _ALL = (
         least=1,
         most=8,
         style_field="num_inference_steps",
+        controllers=(76,),
     ),
     Word(
         name="guidance",
@@ -146,6 +167,7 @@ _ALL = (
         least=1,
         most=30,
         style_field="guidance_scale",
+        controllers=(10,),
     ),
     Word(
         name="seed",
@@ -164,6 +186,7 @@ _ALL = (
         most=1,
         look_field="stability",
         keys=(Key("[", -NUDGE), Key("]", NUDGE)),
+        controllers=(2, 71),
     ),
     Word(
         name="style",
@@ -171,6 +194,7 @@ _ALL = (
         does="a style of the list",
         told="next style",
         keys=(Key("n", 1), Key("p", -1, same_as="n")),
+        pads=(Pad(36, NEXT), Pad(37, PREVIOUS)),
         recorded=False,
     ),
     Word(
@@ -181,11 +205,12 @@ _ALL = (
         most=60,
         unit="s",
         look_field="transition_s",
+        controllers=(7,),
     ),
-    _switch("split", "the left half stays as the camera sees it", "s"),
-    _switch("freeze", "the last picture stands still", "f"),
-    _switch("bypass", "nothing is painted", "b"),
-    _switch("hud", "the window shows figures and keys", "h", "hide this", recorded=False),
+    _switch("split", "the left half stays as the camera sees it", "s", 38),
+    _switch("freeze", "the last picture stands still", "f", 39),
+    _switch("bypass", "nothing is painted", "b", 40),
+    _switch("hud", "the window shows figures and keys", "h", 41, "hide this", recorded=False),
     Word(
         name="quit",
         kind="action",
