@@ -4,7 +4,7 @@
     ├── SourceError   an input cannot be opened, read or understood
     ├── SinkError     an output cannot be created or written
     ├── ClusterError  a cluster is out of reach
-    ├── ControlError  the control socket cannot be opened
+    ├── ControlError  a way to control a session cannot be opened
     └── Closed        a channel was closed while somebody waited on it
 
 Argument mistakes are ``ValueError``/``TypeError``. Every message is one sentence that names the
@@ -25,7 +25,7 @@ class SinkError(StreamError):
 
 
 class ControlError(StreamError):
-    """The control socket cannot be opened."""
+    """A way to control a session cannot be opened."""
 
 
 class ClusterError(StreamError):

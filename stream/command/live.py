@@ -16,9 +16,11 @@ from stream.command.messages import (
     say_loading,
     tell_programs,
 )
+from stream.command.midi_learn import learn
 from stream.command.progress import DownloadProgress
 from stream.command.report import live_as_dict, print_live_report
 from stream.command.signals import stop_signals
+from stream.live.midi import ANY
 from stream.live.options import LiveOptions
 from stream.live.runner import LiveRunner
 from stream.stylizer.options import STDOUT, option_errors
@@ -51,6 +53,9 @@ class LiveRun:
     def _run(self) -> ExitCode:
         with option_errors():
             self._asked.check()
+        if self._asked.midi_learn:
+            learn(self._asked.midi or ANY)
+            return ExitCode.DONE
         with stop_signals(self._runner.stop), self._downloads:
             self._runner.run()
         if self._runner.failed_outputs:

@@ -110,6 +110,31 @@ Control = Annotated[
         "standard input.",
     ),
 ]
+Osc = Annotated[
+    str | None,
+    option(
+        TIME,
+        "--osc",
+        metavar="PORT",
+        help="Take changes by Open Sound Control: a UDP port of this machine, or HOST:PORT.",
+    ),
+]
+Midi = Annotated[
+    str | None,
+    option(
+        TIME,
+        "--midi",
+        metavar="NAME",
+        help="Take changes from MIDI inputs: part of their name, or any.",
+    ),
+]
+MidiMap = Annotated[
+    str | None,
+    option(TIME, "--midi-map", metavar="FILE.toml", help="Which controller changes what."),
+]
+MidiLearn = Annotated[
+    bool, flag(TIME, "--midi-learn", "Ask for a controller for each word, print a map, and end.")
+]
 MetricsPort = Annotated[
     int | None,
     option(

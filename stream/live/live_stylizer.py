@@ -200,6 +200,8 @@ class LiveStylizer:
         if look.style.num_inference_steps != self._style.num_inference_steps:
             self._governor.rebase(self._rungs(look.style))
         self._style = look.style
+        if look.gliding:  # the fade before goes on
+            return
         self._governor.disturbed()
         self._stats.count_event("style change")
         if look.transition_s > 0 and self._last is not None:

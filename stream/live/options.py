@@ -44,6 +44,10 @@ class LiveOptions(EngineOptions):
     crf: int | None
     preset: str | None
     control: str | None
+    osc: str | None
+    midi: str | None
+    midi_map: str | None
+    midi_learn: bool
     metrics_port: int | None
     transition: float
     styles: str | None
@@ -78,6 +82,9 @@ class LiveOptions(EngineOptions):
         self._check_numbers()
 
     def _check_words(self) -> None:
+        for name, given in (("midi_map", self.midi_map), ("midi_learn", self.midi_learn)):
+            if given and self.midi is None:
+                raise ValueError(f"got {name}={given} without midi, expected midi as well")
         if self.governor not in GOVERNORS:
             modes = ", ".join(GOVERNORS)
             raise ValueError(f"got governor={self.governor}, expected {modes}")

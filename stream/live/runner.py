@@ -16,14 +16,13 @@ from stream.addresses import shown
 from stream.clock import Clock
 from stream.errors import ControlError, SinkError, StreamError
 from stream.geometry import parse_output_size
-from stream.live.control_server import ControlServer
 from stream.live.controls import Controls, Look, NamedStyle
 from stream.live.governor import GovernorMode
 from stream.live.inputs import LiveInput, open_live_source, source_kind
 from stream.live.live_stylizer import LiveStylizer, LiveStylizerOptions
-from stream.live.metrics import MetricsServer
 from stream.live.options import LiveOptions
 from stream.live.outputs import DEVICES, LiveOutputs, open_live_sink
+from stream.live.services import OpenedService, service_openers
 from stream.live.session import TIME_BASE, LiveSession
 from stream.live.styles_file import read_styles
 from stream.sinks.base import Sink, VideoEncoding
@@ -96,7 +95,7 @@ class LiveRunner:
                 self.stats.note(f"{shown(options.source)} gives no sound, so there is none.")
             with option_errors():
                 controls = self._controls()
-            services = self._open_services(controls)
+                services = self._open_services(controls)
             for service in services:
                 on_failure.callback(service.abandon)
             sound = source.has_sound or microphone is not None
@@ -160,15 +159,9 @@ class LiveRunner:
             styles = read_styles(Path(options.styles), style)
         return Controls(Look(style, stability, transition_s=options.transition), styles)
 
-    def _open_services(self, controls: Controls) -> list[ControlServer | MetricsServer]:
-        where, port = self._options.control, self._options.metrics_port
-        openers: list[Callable[[], ControlServer | MetricsServer]] = []
-        if where is not None:
-            openers.append(lambda: ControlServer(where, controls, self.stats))
-        if port is not None:
-            openers.append(lambda: MetricsServer(port, self.stats))
+    def _open_services(self, controls: Controls) -> list[OpenedService]:
         services = []
-        for open_service in openers:
+        for open_service in service_openers(self._options, controls, self.stats):
             try:
                 services.append(open_service())
             except ControlError as err:

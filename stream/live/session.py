@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import partial
-from typing import Protocol
 
 from stream.channel import Channel
 from stream.clock import Clock, wait_for
@@ -34,6 +33,7 @@ from stream.live.fan_out import FanOut, Outlet
 from stream.live.live_stylizer import LiveStylizer
 from stream.live.motion_carry import Carrier, MotionCarry
 from stream.live.presenter import Presenter
+from stream.live.services import Service
 from stream.media.sound import SOUND_RATE, Sound, SoundClock
 from stream.sinks.base import Sink
 from stream.sources.base import Source
@@ -59,18 +59,6 @@ depends on them any more, and one may be loading a model, or listening to a sile
 
 WRITE_LIMIT_S = 60.0
 """Likewise for a sink, which must end: a recording may have to be finished."""
-
-
-class Service(Protocol):
-    """Something that runs beside the session in a thread of its own: a control socket."""
-
-    name: str
-
-    def run(self) -> None:
-        """Work until `stop`."""
-
-    def stop(self) -> None:
-        """End `run`, from any thread; at once and also before it began."""
 
 
 class LiveSession:
@@ -280,6 +268,7 @@ class LiveSession:
                 self._moving.clear()
                 self._presenter.show(frame, None, look, size)
             elif painter.is_due(frame):
+                look = self._controls.advance()
                 painted = painter.paint(frame, look)
                 self._carry.reference = painter.reference
                 if painter.effort.every > 1:

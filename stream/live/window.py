@@ -1,45 +1,44 @@
 """The preview window of a live session: which keys change what, and the figures of its HUD."""
 
 from collections.abc import Callable
+from functools import partial
 
 from stream.clock import Clock
 from stream.live.controls import Controls
+from stream.live.words import WORDS, Key, Word
 from stream.sinks.window import WindowSink
 from stream.stats import Stats
 
 ESCAPE = 27
-NUDGE = 0.05
 
-KEYS = (
-    ("q", "quit"),
-    ("n", "next style"),
-    ("b", "bypass"),
-    ("f", "freeze"),
-    ("s", "split"),
-    ("- +", "strength"),
-    ("[ ]", "stability"),
-    ("h", "hide this"),
-)
-"""The key line of the HUD; `key_actions` holds the bindings."""
+
+def key_line() -> str:
+    """What the HUD tells of the keys, from the table of words."""
+    told = {
+        word.told: " ".join(key.key for key in word.keys if not key.same_as)
+        for word in sorted(WORDS.values(), key=lambda word: word.name != "quit")
+        if word.keys
+    }
+    return "   ".join(f"{keys} {what}" for what, keys in told.items())
 
 
 def key_actions(controls: Controls) -> dict[int, Callable[[], None]]:
     """Key code -> what it does."""
-    actions: dict[str, Callable[[], None]] = {
-        "q": controls.quit,
-        "n": controls.next_style,
-        "p": lambda: controls.next_style(-1),
-        "s": lambda: controls.toggle("split"),
-        "f": lambda: controls.toggle("freeze"),
-        "b": lambda: controls.toggle("bypass"),
-        "h": lambda: controls.toggle("hud"),
-        "+": lambda: controls.nudge_strength(NUDGE),
-        "=": lambda: controls.nudge_strength(NUDGE),
-        "-": lambda: controls.nudge_strength(-NUDGE),
-        "]": lambda: controls.nudge_stability(NUDGE),
-        "[": lambda: controls.nudge_stability(-NUDGE),
+    return {
+        ESCAPE if key.key == "Esc" else ord(key.key): _action(controls, word, key)
+        for word in WORDS.values()
+        for key in word.keys
     }
-    return {ESCAPE: controls.quit} | {ord(key): action for key, action in actions.items()}
+
+
+def _action(controls: Controls, word: Word, key: Key) -> Callable[[], None]:
+    if word.kind == "action":
+        return partial(controls.do, word.name)
+    if word.kind == "switch":
+        return partial(controls.toggle, word.name)
+    if word.kind == "name":
+        return partial(controls.next_style, int(key.by))
+    return partial(controls.nudge, word.name, key.by)
 
 
 def hud_lines(controls: Controls, stats: Stats) -> list[str]:
@@ -79,9 +78,9 @@ def open_window(
     Raises:
         SinkError: There is no display, or this OpenCV has no windows.
     """
-    key_line = "   ".join(f"{key} {what}" for key, what in KEYS)
+    keys = key_line()
 
     def lines() -> list[str]:
-        return [*hud_lines(controls, stats), key_line] if controls.look.hud else []
+        return [*hud_lines(controls, stats), keys] if controls.look.hud else []
 
     return WindowSink(key_actions(controls), controls.quit, lines, mirrored=mirrored, clock=clock)

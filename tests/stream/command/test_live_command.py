@@ -3,6 +3,8 @@
 import json
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -15,9 +17,11 @@ from stepped_live import put_in_step
 
 from models import Style
 from stream.command.exit_codes import ExitCode
-from stream.live.controls import Controls, Look
+from stream.live.controls import Controls, Look, NamedStyle
+from stream.live.words import WORDS
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "live.md").read_text("utf-8")
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "live.md").read_text("utf-8")
 SOURCE = "testsrc=size=96x64:rate=24:duration=1"
 
 
@@ -179,11 +183,19 @@ def test_the_documentation_has_the_options_of_live() -> None:
     assert told == (known - shared) | {"--fps-target"}
 
 
-def test_the_documentation_has_the_words_of_the_control_socket() -> None:
-    table = PAGE[PAGE.index("| live word |") :].partition("\n\n")[0]
-    told = set(re.findall(r"`([a-z]+)`", "\n".join(re.findall(r"^\|[^|]*", table, re.M))))
-    look = Controls(Look(Style())).as_dict()
-    assert told == {*look, "style", "ask", "quit"}
+def test_the_documentation_has_the_table_of_words_as_it_stands() -> None:
+    script = str(ROOT / "docs" / "control_words.py")
+    run = [sys.executable, script]
+    table = subprocess.run(run, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300)
+    assert table.stdout in (ROOT / "docs" / "instrument.md").read_text("utf-8")
+
+
+def test_every_word_that_has_a_value_is_told_and_taken_back() -> None:
+    controls = Controls(Look(Style()), [NamedStyle("plain", Style())])
+    told = controls.as_dict()
+    assert set(told) == {word.name for word in WORDS.values() if word.kind != "action"}
+    controls.change(told)
+    assert controls.as_dict() == told
 
 
 def test_an_output_that_cannot_be_reached_stops_no_other(tmp_path: Path, model: str) -> None:

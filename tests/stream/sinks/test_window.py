@@ -21,7 +21,8 @@ from stream.command.exit_codes import ExitCode
 from stream.errors import SinkError
 from stream.frame import Frame
 from stream.live.controls import Controls, Look, NamedStyle
-from stream.live.window import KEYS, hud_lines, key_actions, open_window
+from stream.live.window import hud_lines, key_actions, key_line, open_window
+from stream.live.words import WORDS
 from stream.sinks import window
 from stream.sinks.hud import draw_hud
 from stream.sinks.window import display_answers, refuse_without_display
@@ -124,8 +125,9 @@ def test_every_key_does_what_the_hud_says() -> None:
     assert look.style.strength == pytest.approx(Style().strength - 0.05)
     assert look.stability == pytest.approx(0.55)
     assert ended == [True]
-    told = {key for keys, _ in KEYS for key in keys.split()}
-    assert told <= {chr(code) for code in actions}
+    bound = {key.key for word in WORDS.values() for key in word.keys} - {"Esc"}
+    assert bound | {chr(27)} == {chr(code) for code in actions}
+    assert key_line().startswith("q quit   - + strength   [ ] stability   n next style")
 
 
 def test_hud_tells_style_rate_age_and_switches() -> None:
