@@ -61,7 +61,13 @@ def paint(engine: Engine, style: Style = STYLE, image: Tensor | None = None) -> 
     image = make_image() if image is None else image
     size = (image.shape[-1], image.shape[-2])
     noise, conditioning = engine.noise(style, size), engine.encode_prompt(style)
-    latents = engine.denoise(engine.encode(image), noise, conditioning, engine.schedule(style))
+    latents = engine.denoise(
+        engine.encode(image),
+        noise,
+        conditioning,
+        engine.schedule(style),
+        features=engine.features(image, noise, conditioning),
+    )
     return engine.decode(latents)
 
 
