@@ -8,7 +8,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 # Processes that share the test files.
 WORKERS ?= 2
 
-.PHONY: demo test test-all test-cuda test-devices lint docs setup system bench clean help
+.PHONY: demo test test-all test-cuda test-devices test-cluster lint docs setup system bench clean help
 
 help:
 	@echo "make demo    set up, restyle a clip that ships, say how fast it goes, write demo/"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-cuda  test on an NVIDIA GPU; fails without one"
 	@echo "make test-devices  test on a virtual display, on servers of others and on real camera drivers"
 	@echo "make docs    set up, build the documentation as a site in build/site/; a broken link fails"
+	@echo "make test-cluster  test on a Ray cluster of this machine's own"
 	@echo "make bench   set up, measure speed and memory on this machine"
 	@echo "make system  install the system libraries of apt.txt (Debian, Ubuntu)"
 	@echo "make clean   remove everything that the others made"
@@ -76,6 +77,11 @@ test-devices: $(INSTALLED)
 		tests/stream/live/test_inputs.py tests/stream/live/test_live_ends.py tests/stream/sinks/test_pipewire.py \
 		tests/stream/sinks/test_real_servers.py tests/stream/live/test_midi.py
 	$(AS_ROOT) sh tests/devices/virtual_machine.sh $(abspath $(BIN))/python
+
+# On a Ray cluster of this machine's own, in a network of its own. Linux.
+test-cluster: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cluster,cpu,dev]'
+	$(BIN)/pytest tests/cluster
 
 clean:
 	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -129,8 +129,10 @@ class Crew:
             planned_parts(film.source, gap, film.rule, time_base, seek=seek) for gap in gaps
         )
         run = _Run(self.workers, film, store, on_frame, stats, self._clock, parts, seek)
-        stats.note(*self.workers.notes())
-        return run.to_the_end(lambda: self.stopped)
+        try:
+            return run.to_the_end(lambda: self.stopped)
+        finally:
+            stats.note(*self.workers.notes())
 
 
 class _Run:

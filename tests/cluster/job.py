@@ -44,7 +44,7 @@ def main(folder: Path, address: str, *, kills: bool) -> None:
     workers = RayWorkers(
         options_of(encoder_preset="ultrafast", workers=2), address, _by_name(slow_engine)
     )
-    described = workers.describe(film, job.target, job.film().info)
+    workers.describe(film, job.target, job.film().info)
     killed: list[int] = []
 
     def kill_once(frame: object) -> None:
@@ -53,7 +53,7 @@ def main(folder: Path, address: str, *, kills: bool) -> None:
             os.kill(killed[0], signal.SIGKILL)
 
     stats = Stats()
-    result = FilmJob(described, overwrite=False).run(Crew(workers), stats, kill_once)
+    result = FilmJob(job.film(), overwrite=False).run(Crew(workers), stats, kill_once)
     hosts = sorted({node["NodeID"] for node in workers._ray.nodes()})
     workers.close()
     sys.stdout.write(
