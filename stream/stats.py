@@ -31,6 +31,9 @@ RECENT_S = 2.0
 STILL = "still"
 """The event of a frame that shows the picture before it again, unpainted."""
 
+REPEATED = "repeated"
+"""The event of a frame that was shown again because the source gave none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -124,6 +127,8 @@ class Stats:
         self._notes: dict[str, None] = {}  # a set that keeps its order
         self._sinks: dict[str, SinkStats] = {}
         self._out_s = Times()
+        self._painted = 0
+        self._painted_s = Times()
         self._first_out_s: float | None = None
         self._first_in_s: float | None = None
         self._last_out_s: float | None = None
@@ -146,6 +151,12 @@ class Stats:
                 self._first_out_s = now_s
             self._out_s.add(now_s)
             self._latency.add(now_s - captured_at_s)
+
+    def count_painted(self, now_s: float) -> None:
+        """The model has painted a picture; others are carried along, repeated or kept."""
+        with self._lock:
+            self._painted += 1
+            self._painted_s.add(now_s)
 
     def count_shown(self, sink: str, captured_at_s: float, now_s: float) -> None:
         """One of several sinks took a frame, read at `captured_at_s`, at `now_s`."""
@@ -261,6 +272,27 @@ class Stats:
             span_s = self._last_out_s - self._first_out_s
             return (self._frames_out - 1) / span_s if span_s > 0 else 0.0
 
+    @property
+    def frames_painted(self) -> int:
+        """Pictures that the model has painted, of a live session."""
+        return self._painted
+
+    @property
+    def painted_fps(self) -> float:
+        """The same a second, while there was output."""
+        with self._lock:
+            if self._first_out_s is None or self._last_out_s is None:
+                return 0.0
+            span_s = self._last_out_s - self._first_out_s
+            return max(0, self._painted - 1) / span_s if span_s > 0 else 0.0
+
+    def recent_painted_fps(self, window_s: float = RECENT_S) -> float:
+        """Pictures painted per second in the last `window_s` seconds."""
+        since_s = self._clock.now_s() - window_s
+        with self._lock:
+            painted_s = self._painted_s.newest_s()
+        return int((painted_s > since_s).sum()) / window_s
+
     def recent_fps(self, window_s: float = RECENT_S) -> float:
         """Frames handed over per second in the last `window_s` seconds."""
         since_s = self._clock.now_s() - window_s
@@ -335,7 +367,14 @@ class Stats:
 
     def as_dict(self) -> dict[str, object]:
         """Everything as plain values for JSON; `sinks` and the like are a live session's."""
-        live = {"output_fps": self.output_fps, "effort": self.effort, "sinks": self.sinks}
+        live = {
+            "output_fps": self.output_fps,
+            "painted_fps": self.painted_fps,
+            "frames_painted": self.frames_painted,
+            "repeated": self.events.get(REPEATED, 0),
+            "effort": self.effort,
+            "sinks": self.sinks,
+        }
         return {
             **(live if live["sinks"] else {}),
             "fps": self.fps,

@@ -13,12 +13,11 @@ from types import TracebackType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from stream.command import live_options, restyle_options, unfinished
 from stream.command import shared_options as shared
 from stream.command.exit_codes import ExitCode
-from stream.command.messages import say
+from stream.command.messages import plain_console, say
 from stream.live.options import MAX_AGE_MS, TRANSITION_S
 from stream.stylizer.options import FPS_TARGET
 
@@ -211,7 +210,7 @@ def models(json: shared.AsJson = False) -> None:
     if json:
         typer.echo(models_as_json(), nl=False)
     else:
-        print_models(Console())
+        print_models(plain_console())
 
 
 @app.command()
@@ -219,7 +218,7 @@ def styles() -> None:
     """List the prompts that the bundled model knows; two in one prompt are mixed."""
     from stream.command.listing import print_styles
 
-    print_styles(Console())
+    print_styles(plain_console())
 
 
 @app.command()
@@ -232,7 +231,7 @@ def devices(json: shared.AsJson = False) -> None:
     if json:
         typer.echo(as_json(found), nl=False)
     else:
-        print_devices(Console(), found)
+        print_devices(plain_console(), found)
 
 
 @app.command(epilog=EPILOG)
@@ -245,7 +244,7 @@ def doctor(json: shared.AsJson = False) -> None:
     if json:
         typer.echo(as_json(findings), nl=False)
     else:
-        print_findings(Console(), findings)
+        print_findings(plain_console(), findings)
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(ExitCode.UNFIT)
 
@@ -259,6 +258,8 @@ def _set_up_logging(debug: bool) -> None:
         return
     from rich.logging import RichHandler
 
-    logging.basicConfig(handlers=[RichHandler(console=Console(stderr=True))], format="%(message)s")
+    logging.basicConfig(
+        handlers=[RichHandler(console=plain_console(stderr=True))], format="%(message)s"
+    )
     for name in ("stream", "models"):
         logging.getLogger(name).setLevel(logging.DEBUG)
