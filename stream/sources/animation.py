@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stream.errors import SourceError
 from stream.frame import Frame
-from stream.media.safe_opening import check_pixels, too_large
+from stream.media.picture_sizes import check_pixels, too_large
 from stream.sources.base import Source
 from stream.video_info import VideoInfo
 
