@@ -199,7 +199,7 @@ def jobs(
     json: shared.AsJson = False,
 ) -> None:
     """List the films that are not finished in a folder and below, and what their parts hold."""
-    raise typer.Exit(unfinished.code(Console(), folder, clear=clear, as_json=json))
+    raise typer.Exit(unfinished.code(plain_console(), folder, clear=clear, as_json=json))
 
 
 @app.command()
