@@ -22,6 +22,51 @@ from stream.live.options import MAX_AGE_MS, TRANSITION_S
 from stream.stylizer.options import FPS_TARGET
 
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
+EXAMPLES = {
+    "restyle": (
+        'allaprima restyle clip.mp4 -o painted.mp4 --prompt "oil painting"',
+        "allaprima restyle a.mp4 b.mov -o painted/ --strength 0.8",
+        'allaprima restyle "shots/*.png" -o shots.mp4 --prompt watercolor',
+    ),
+    "live": (
+        'allaprima live --prompt "oil painting"',
+        "allaprima live --from rtsp://camera/stream --to take.mp4 --to virtualcam",
+        "allaprima live --from clip.mp4 --loop --to rtmp://server/app/key --audio",
+    ),
+    "models": (
+        "allaprima models",
+        "allaprima models --json",
+        "allaprima restyle clip.mp4 -o painted.mp4 --model lcm-dreamshaper-v7",
+    ),
+    "styles": (
+        "allaprima styles",
+        "allaprima restyle face.jpg -o face.png --prompt charcoal",
+        'allaprima live --prompt "oil painting:0.7 | neon:0.3"',
+    ),
+    "devices": (
+        "allaprima devices",
+        "allaprima devices --json",
+        'allaprima live --from "HD Webcam"',
+    ),
+    "jobs": (
+        "allaprima jobs painted/",
+        "allaprima jobs painted/ --clear",
+        "allaprima jobs --json",
+    ),
+    "doctor": (
+        "allaprima doctor",
+        "allaprima doctor --json",
+        "allaprima restyle testsrc=duration=2 -o null --stats",
+    ),
+}
+"""Three of each command, shown at the end of its help."""
+
+
+def epilog(command: str, *more: str) -> str:
+    """The end of a command's help; typer makes a line of each paragraph."""
+    return "\n\n".join(["Examples:", *EXAMPLES[command], *more])
+
+
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
@@ -86,7 +131,7 @@ def _allaprima(
     """Restyle moving pictures with latent consistency models."""
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=epilog("restyle", EPILOG))
 def restyle(
     inputs: restyle_options.Inputs,
     output: restyle_options.Output,
@@ -136,7 +181,7 @@ def restyle(
     raise typer.Exit(code(asked))
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=epilog("live", EPILOG))
 def live(
     source: live_options.From = "camera",
     to: live_options.To = None,
@@ -192,7 +237,7 @@ def live(
     raise typer.Exit(LiveRun(asked).code())
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=epilog("jobs", EPILOG))
 def jobs(
     folder: unfinished.Folder = ".",
     clear: unfinished.Clear = False,
@@ -202,7 +247,7 @@ def jobs(
     raise typer.Exit(unfinished.code(plain_console(), folder, clear=clear, as_json=json))
 
 
-@app.command()
+@app.command(epilog=epilog("models"))
 def models(json: shared.AsJson = False) -> None:
     """List the models known by name: licence, size, and whether they are on this machine."""
     from stream.command.listing import models_as_json, print_models
@@ -213,7 +258,7 @@ def models(json: shared.AsJson = False) -> None:
         print_models(plain_console())
 
 
-@app.command()
+@app.command(epilog=epilog("styles"))
 def styles() -> None:
     """List the prompts that the bundled model knows; two in one prompt are mixed."""
     from stream.command.listing import print_styles
@@ -221,7 +266,7 @@ def styles() -> None:
     print_styles(plain_console())
 
 
-@app.command()
+@app.command(epilog=epilog("devices"))
 def devices(json: shared.AsJson = False) -> None:
     """List the cameras and virtual cameras of this machine, with their modes."""
     from stream.command.listing import as_json, print_devices
@@ -234,7 +279,7 @@ def devices(json: shared.AsJson = False) -> None:
         print_devices(plain_console(), found)
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=epilog("doctor", EPILOG))
 def doctor(json: shared.AsJson = False) -> None:
     """Check this machine, and say how to mend what is not well; exit code 7 if anything is not."""
     from stream.command.doctor import examine

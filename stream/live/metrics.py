@@ -16,7 +16,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 from stream.errors import ControlError
-from stream.stats import REPEATED, Stats, Summary
+from stream.stats import REPEATED, Stats
+from stream.times import Summary
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
