@@ -15,11 +15,11 @@ FEW = range(4)
 SAYS_NO_LENGTH = {"mpg", "file list"}
 """What has no length of its own: where the end is cut off cleanly nobody can tell."""
 
-SAYS_IT_IN_TABLES = {"edit lists", "mov", "webm", "playlist", "gif"}
+SAYS_IT_IN_TABLES = {"edit lists", "mov", "mkv", "webm", "playlist", "gif"}
 """Where the tables themselves may be damaged so that they say less, and agree with themselves."""
 
 MOST_SILENT = 0.1
-"""Share of such that may be short without a word (measured: 9 in 200)."""
+"""Share of such that may be short without a word (measured: 11 in 760 damaged inputs)."""
 
 
 def outcome(path: Path) -> tuple[int, bool]:
