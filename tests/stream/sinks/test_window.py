@@ -163,9 +163,8 @@ def test_hud_fits_the_picture(width: int) -> None:
     stats.effort = "1 step, 192 px, 1 frame in 24"
     stats.count_missed("rtmp://far/app/***", "no connection", 7)
     height = width * 9 // 16
-    keys = "   ".join(f"{key} {what}" for key, what in KEYS)
     bgr = np.full((height, width, 3), 128, np.uint8)
-    draw_hud(bgr, [*hud_lines(make(), stats), keys])
+    draw_hud(bgr, [*hud_lines(make(), stats), key_line()])
     assert (bgr[:, -4:] == 128).all()
 
 
