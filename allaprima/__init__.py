@@ -16,7 +16,8 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Unpack
 
 from allaprima.options import FileOptions, RestylerOptions
-from allaprima.restyler import Picture, Restyler
+from allaprima.painted_stream import Picture
+from allaprima.restyler import Restyler
 
 if TYPE_CHECKING:
     from stream import Stats

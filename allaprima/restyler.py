@@ -4,21 +4,19 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from numbers import Integral, Real
 from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from allaprima.options import Compile, OutputSize, changed, own_words
+from allaprima.painted_stream import PaintedStream, Picture
 
 if TYPE_CHECKING:
     from models import Engine
     from stream import Stylizer
-
-Picture = NDArray[np.uint8]
-"""uint8 RGB, shape (H, W, 3)."""
 
 DEFAULT_FPS = 24.0
 TIME_BASE = Fraction(1, 90_000)
@@ -144,12 +142,13 @@ class Restyler:
         look_ahead: bool = False,
         every: int = 1,
         batch: int = 1,
-    ) -> Iterator[Picture]:
+    ) -> PaintedStream:
         """Paint a whole stream: one painted frame for each frame, in order.
 
         Several frames are in work at a time, so that this is faster than single calls; a frame
         comes back when a few more have been taken from `frames`. It is a stream of its own, which
-        shares only model and style with single calls and other streams.
+        shares only model and style with single calls and other streams. As a context manager it
+        gives what is held back even after a Ctrl-C (see `PaintedStream`).
 
         Args:
             frames: As for a call; taken one by one, when the next painted frame is asked for.
@@ -163,7 +162,13 @@ class Restyler:
             TypeError, ValueError, ModelError, RuntimeError: As for a call.
         """
         options = {"look_ahead": look_ahead, "every": every, "batch": batch, "overlap": True}
-        return self._painted(self._opened(**options), frames, times_s)
+        stream = self._opened(**options)
+        times = None if times_s is None else iter(times_s)
+
+        def push(frame: Picture) -> list[Picture]:
+            return stream.push(frame, None if times is None else _next_time(times))
+
+        return PaintedStream(push, stream.finish, frames)
 
     @property
     def prompt(self) -> str:
@@ -271,14 +276,6 @@ class Restyler:
         if self._closed:
             raise RuntimeError("this restyler is closed: make a new one")
 
-    def _painted(
-        self, stream: "_Stream", frames: Iterable[Picture], times_s: Iterable[float] | None
-    ) -> Iterator[Picture]:
-        times = None if times_s is None else iter(times_s)
-        for frame in frames:
-            yield from stream.push(frame, None if times is None else _next_time(times))
-        yield from stream.finish()
-
 
 class _Stream:
     """Frames of one size, in order of time, through one stylizer."""
@@ -340,22 +337,22 @@ class _Stream:
 
 
 def _check_stability(stability: float) -> None:
-    if not 0 <= stability <= 1:
-        raise ValueError(f"got stability={stability}, expected 0 to 1")
+    if not isinstance(stability, Real) or not 0 <= stability <= 1:
+        raise ValueError(f"got stability={stability!r}, expected 0 to 1")
 
 
 def _check_sizes(size: int | None, output_size: Any) -> None:
     from stream.geometry import check_output_size
 
-    if size is not None and size < 1:
-        raise ValueError(f"got size={size}, expected a short side such as 512")
+    if size is not None and (not isinstance(size, Integral) or size < 1):
+        raise ValueError(f"got size={size!r}, expected a short side such as 512")
     check_output_size(output_size)
 
 
 def _positive(name: str, value: float) -> float:
-    if not 0 < value < math.inf:
+    if not isinstance(value, Real) or not 0 < value < math.inf:
         raise ValueError(f"got {name}={value}, expected more than 0")
-    return value
+    return float(value)
 
 
 def _next_time(times_s: Iterator[float]) -> float:

@@ -43,7 +43,8 @@ from stream.sinks.network import NetworkSink
 from stream.sinks.pipewire import LAUNCH, NODE, PipeWireSink
 from stream.sinks.pipewire import NAME as PIPEWIRE
 from stream.sinks.video import LIVE_BACKLOG
-from stream.stats import Stats, percentiles_ms
+from stream.stats import Stats
+from stream.times import percentiles_ms
 
 SIZE = (640, 360)
 WARM_UP_S = 2.0

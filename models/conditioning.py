@@ -98,6 +98,10 @@ class PromptEncoder:
         return EncodedText(torch.cat(states, dim=-1), pooled, notes)
 
 
+MOST_REPEATED = 8
+"""Tensors that are kept repeated: a few conditions of one style, and of the one before it."""
+
+
 def below(empty: Tensor, asked: Tensor, is_zeros: bool) -> Tensor:
     """Embeddings (1, ...) below those of no prompt, (2, ...), for guidance.
 
@@ -115,6 +119,25 @@ def for_batch(tensor: Tensor, batch: int) -> Tensor:
     if len(tensor) == 1:
         return tensor.expand(batch, *tensor.shape[1:])
     return tensor.repeat_interleave(batch, dim=0)
+
+
+class RepeatedRows:
+    """`for_batch` that gives the same tensor for the same rows, while they are among the last few.
+
+    What is worked out from a condition is kept by its address. Not thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, tensor: Tensor, batch: int) -> Tensor:
+        key = tensor.data_ptr(), tensor.shape, batch
+        if key not in self._known:
+            while len(self._known) >= MOST_REPEATED:
+                del self._known[next(iter(self._known))]
+            # the tensor is kept beside the key: while it lives, its address is its alone
+            self._known[key] = tensor, for_batch(tensor, batch)
+        return self._known[key][1]
 
 
 def guided(predictions: Tensor, guidance_scale: float | Tensor) -> Tensor:

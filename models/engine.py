@@ -18,8 +18,8 @@ from models import pixels
 from models.conditioning import (
     Conditioning,
     PromptEncoder,
+    RepeatedRows,
     below,
-    for_batch,
     guidance_embedding,
     guided,
     mix,
@@ -105,7 +105,7 @@ class Engine:
         self.activation_ranges: Mapping[str, NDArray[np.float32]] = {}
         self.computation = Computation(f"plain, {dtype}")
         self.notes: list[str] = []
-        self._time_ids: dict[Size, Tensor] = {}
+        self._repeat, self._time_ids = RepeatedRows(), dict[Size, Tensor]()
         self._strength_embeds: dict[int, Tensor] = {}
         for note in notes:
             self.note(note)
@@ -220,7 +220,7 @@ class Engine:
         frame = latents if frame_latents is None else frame_latents
         added = self.added(conditioning, (width * factor, height * factor), batch=batch)
         timestep_cond = self.timestep_cond(conditioning, schedule)
-        prompt_embeds = for_batch(conditioning.prompt_embeds, batch)
+        prompt_embeds = self._repeat(conditioning.prompt_embeds, batch)
         guidance_scale = conditioning.guidance_scale
         denoised = latents
         with explained_memory_errors(self.device):
@@ -373,8 +373,8 @@ class Engine:
         if size not in self._time_ids:
             self._time_ids[size] = time_ids(size).to(self.device, self.dtype)
         return {
-            "text_embeds": for_batch(conditioning.text_embeds, batch),
-            "time_ids": for_batch(self._time_ids[size], batch * len(conditioning.text_embeds)),
+            "text_embeds": self._repeat(conditioning.text_embeds, batch),
+            "time_ids": self._repeat(self._time_ids[size], batch * len(conditioning.text_embeds)),
         }
 
     def timestep_cond(self, conditioning: Conditioning, schedule: Schedule) -> Tensor | None:

@@ -5,21 +5,13 @@ out; the command line and the benchmarks read. Prints nothing.
 """
 
 import threading
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stream.clock import Clock
-
-SAMPLES = 8192
-"""Times kept per stage for the percentiles (the newest); the counters count everything."""
-
-PERCENTILES = (50, 95, 99)
+from stream.times import Summary, Times, percentiles_ms
 
 ABSORBED = 256
 """Times of a stage that are taken over from another process at once."""
@@ -31,50 +23,8 @@ RECENT_S = 2.0
 STILL = "still"
 """The event of a frame that shows the picture before it again, unpainted."""
 
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Times in seconds: how many in all, their sum, and the newest ones' quantiles by share."""
-
-    count: int
-    total_s: float
-    quantiles_s: dict[float, float]
-
-
-class Times:
-    """Times in seconds: the newest, and how many there were in all. Not thread-safe.
-
-    Its memory is taken at once and never grows: 64 KiB.
-    """
-
-    def __init__(self) -> None:
-        self._ring = array("d", [0.0]) * SAMPLES
-        self.count = 0
-        self.total_s = 0.0
-
-    def add(self, time_s: float) -> None:
-        self._ring[self.count % SAMPLES] = time_s
-        self.count += 1
-        self.total_s += time_s
-
-    def newest_s(self) -> NDArray[np.float64]:
-        """A copy of the newest times, the last one last."""
-        ring = np.array(self._ring)
-        if self.count < SAMPLES:
-            return ring[: self.count]
-        return np.roll(ring, -(self.count % SAMPLES))
-
-    def copy(self) -> "Times":
-        """The same, to read at leisure."""
-        other = Times.__new__(Times)
-        other._ring, other.count, other.total_s = self._ring[:], self.count, self.total_s
-        return other
-
-    def summary(self) -> Summary:
-        shares = [percent / 100 for percent in PERCENTILES]
-        found_ms = percentiles_ms(self.newest_s()).values()
-        quantiles_s = {share: ms / 1e3 for share, ms in zip(shares, found_ms, strict=True)}
-        return Summary(self.count, self.total_s, quantiles_s)
+REPEATED = "repeated"
+"""The event of a frame that was shown again because the source gave none."""
 
 
 @dataclass(slots=True)
@@ -124,6 +74,8 @@ class Stats:
         self._notes: dict[str, None] = {}  # a set that keeps its order
         self._sinks: dict[str, SinkStats] = {}
         self._out_s = Times()
+        self._painted = 0
+        self._painted_s = Times()
         self._first_out_s: float | None = None
         self._first_in_s: float | None = None
         self._last_out_s: float | None = None
@@ -146,6 +98,12 @@ class Stats:
                 self._first_out_s = now_s
             self._out_s.add(now_s)
             self._latency.add(now_s - captured_at_s)
+
+    def count_painted(self, now_s: float) -> None:
+        """The model has painted a picture; others are carried along, repeated or kept."""
+        with self._lock:
+            self._painted += 1
+            self._painted_s.add(now_s)
 
     def count_shown(self, sink: str, captured_at_s: float, now_s: float) -> None:
         """One of several sinks took a frame, read at `captured_at_s`, at `now_s`."""
@@ -261,6 +219,27 @@ class Stats:
             span_s = self._last_out_s - self._first_out_s
             return (self._frames_out - 1) / span_s if span_s > 0 else 0.0
 
+    @property
+    def frames_painted(self) -> int:
+        """Pictures that the model has painted, of a live session."""
+        return self._painted
+
+    @property
+    def painted_fps(self) -> float:
+        """The same a second, while there was output."""
+        with self._lock:
+            if self._first_out_s is None or self._last_out_s is None:
+                return 0.0
+            span_s = self._last_out_s - self._first_out_s
+            return max(0, self._painted - 1) / span_s if span_s > 0 else 0.0
+
+    def recent_painted_fps(self, window_s: float = RECENT_S) -> float:
+        """Pictures painted per second in the last `window_s` seconds."""
+        since_s = self._clock.now_s() - window_s
+        with self._lock:
+            painted_s = self._painted_s.newest_s()
+        return int((painted_s > since_s).sum()) / window_s
+
     def recent_fps(self, window_s: float = RECENT_S) -> float:
         """Frames handed over per second in the last `window_s` seconds."""
         since_s = self._clock.now_s() - window_s
@@ -335,7 +314,14 @@ class Stats:
 
     def as_dict(self) -> dict[str, object]:
         """Everything as plain values for JSON; `sinks` and the like are a live session's."""
-        live = {"output_fps": self.output_fps, "effort": self.effort, "sinks": self.sinks}
+        live = {
+            "output_fps": self.output_fps,
+            "painted_fps": self.painted_fps,
+            "frames_painted": self.frames_painted,
+            "repeated": self.events.get(REPEATED, 0),
+            "effort": self.effort,
+            "sinks": self.sinks,
+        }
         return {
             **(live if live["sinks"] else {}),
             "fps": self.fps,
@@ -378,12 +364,3 @@ class Stats:
 
     def __repr__(self) -> str:
         return f"<Stats {self.frames_in} in, {self.frames_out} out, {self.fps:.1f} fps>"
-
-
-def percentiles_ms(times_s: Iterable[float]) -> dict[str, float]:
-    """p50, p95 and p99 of times in seconds, as milliseconds; zeros where there are none."""
-    values = np.fromiter(times_s, dtype=np.float64)
-    if not values.size:
-        return {f"p{percent}": 0.0 for percent in PERCENTILES}
-    found = np.percentile(values, PERCENTILES) * 1e3
-    return {f"p{percent}": float(value) for percent, value in zip(PERCENTILES, found, strict=True)}

@@ -1,5 +1,6 @@
 """The public API: NumPy frames in and out, with a model of known answer."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -257,3 +258,46 @@ def test_a_file_keeps_its_frames_and_sound(tmp_path: Path, model: str) -> None:
         allaprima.restyle_file(clip, out, "ink", model=model)
     with pytest.raises(ValueError, match="got steps=9, expected 1 to 8"):
         allaprima.restyle_file(clip, out, "ink", model=model, steps=9, overwrite=True)
+
+
+def interrupted(frames: list[np.ndarray], at: int) -> Iterator[np.ndarray]:
+    """Frames, and a Ctrl-C while the one of that number is made."""
+    for index, frame in enumerate(frames):
+        if index == at:
+            signal.raise_signal(signal.SIGINT)
+        yield frame
+
+
+def test_a_with_gives_what_is_held_back_after_a_ctrl_c(frames: list[np.ndarray]) -> None:
+    before, painted = signal.getsignal(signal.SIGINT), []
+    stream = make().stream(interrupted(frames, 5), look_ahead=True)
+    with pytest.raises(KeyboardInterrupt), stream:
+        painted += stream
+    assert len(painted) == 6
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_ends_at_once(frames: list[np.ndarray]) -> None:
+    def twice() -> Iterator[np.ndarray]:
+        for frame in interrupted(frames, 2):
+            yield frame
+            if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), make().stream(twice(), look_ahead=True) as stream:
+        list(stream)
+
+
+def test_a_stream_can_be_stopped(frames: list[np.ndarray]) -> None:
+    stream = make().stream(frames, look_ahead=True)
+    stream.stop()
+    assert len(list(stream)) == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"size": 48.5}, {"size": "48"}, {"stability": "0.5"}, {"fps": "24"}]
+)
+def test_values_of_another_type_are_said_by_name(options: dict[str, object]) -> None:
+    (name,) = options
+    with pytest.raises(ValueError, match=f"got {name}="):
+        allaprima.Restyler("ink", model=FakeEngine(), **options)

@@ -9,12 +9,11 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
 from stream.command.cluster import cluster_workers
 from stream.command.exit_codes import EXIT_CODES, ExitCode
-from stream.command.messages import failed, say, tell_programs
+from stream.command.messages import failed, plain_console, say, tell_programs
 from stream.command.progress import DownloadProgress, FrameProgress
 from stream.command.signals import stop_signals
 from stream.offline.batch import Batch, FilmFile, find_films
@@ -59,7 +58,7 @@ class BatchRun:
         asked = self._asked
         with option_errors():
             asked.check()
-        console = Console(stderr=True)
+        console = plain_console(stderr=True)
         downloads = DownloadProgress(console, quiet=asked.quiet)
         restyler = Restyler(
             asked,
@@ -106,13 +105,13 @@ class BatchRun:
 
     @contextmanager
     def _watch(self, job: "Job", info: "VideoInfo") -> Iterator[Callable[[], None]]:
-        console, quiet = Console(stderr=True), self._asked.quiet
+        console, quiet = plain_console(stderr=True), self._asked.quiet
         with FrameProgress(console, self._label, info.frame_count, quiet=quiet) as progress:
             yield progress.advance
 
     def _report(self, batch: Batch) -> None:
         if not self._asked.quiet:
-            console = Console(stderr=self._asked.json == STDOUT)
+            console = plain_console(stderr=self._asked.json == STDOUT)
             console.print(_table(batch))
         if self._asked.json is not None:
             files = {name: asdict(entry) for name, entry in batch.entries.items()}

@@ -271,7 +271,11 @@ def check_gpu(machine: Machine) -> Finding:
     if gpu.driver:
         told = f"PyTorch for CUDA {gpu.cuda_build} sees no GPU with driver {gpu.driver}"
         return Finding("GPU", "problem", told, "update the NVIDIA driver, then restart")
-    return Finding("GPU", "note", "none: the CPU paints", "small models only, or fewer frames")
+    if machine.version("openvino") is None:
+        mend = "pip install 'allaprima[cpu]', which adds OpenVINO, made for that"
+        return Finding("GPU", "note", "none: the CPU paints, with PyTorch alone", mend)
+    mend = "the bundled model is made for that; larger ones want a GPU to paint in time"
+    return Finding("GPU", "note", "none: the CPU paints, with OpenVINO", mend)
 
 
 def _is_served(gpu: Gpu) -> bool:

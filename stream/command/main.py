@@ -13,16 +13,60 @@ from types import TracebackType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from stream.command import live_options, restyle_options, unfinished
 from stream.command import shared_options as shared
 from stream.command.exit_codes import ExitCode
-from stream.command.messages import say
+from stream.command.messages import plain_console, say
 from stream.live.options import MAX_AGE_MS, TRANSITION_S
 from stream.stylizer.options import FPS_TARGET
 
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
+EXAMPLES = {
+    "restyle": (
+        'allaprima restyle clip.mp4 -o painted.mp4 --prompt "oil painting"',
+        "allaprima restyle a.mp4 b.mov -o painted/ --strength 0.8",
+        'allaprima restyle "shots/*.png" -o shots.mp4 --prompt watercolor',
+    ),
+    "live": (
+        'allaprima live --prompt "oil painting"',
+        "allaprima live --from rtsp://camera/stream --to take.mp4 --to virtualcam",
+        "allaprima live --from clip.mp4 --loop --to rtmp://server/app/key --audio",
+    ),
+    "models": (
+        "allaprima models",
+        "allaprima models --json",
+        "allaprima restyle clip.mp4 -o painted.mp4 --model lcm-dreamshaper-v7",
+    ),
+    "styles": (
+        "allaprima styles",
+        "allaprima restyle face.jpg -o face.png --prompt charcoal",
+        'allaprima live --prompt "oil painting:0.7 | neon:0.3"',
+    ),
+    "devices": (
+        "allaprima devices",
+        "allaprima devices --json",
+        'allaprima live --from "HD Webcam"',
+    ),
+    "jobs": (
+        "allaprima jobs painted/",
+        "allaprima jobs painted/ --clear",
+        "allaprima jobs --json",
+    ),
+    "doctor": (
+        "allaprima doctor",
+        "allaprima doctor --json",
+        "allaprima restyle testsrc=duration=2 -o null --stats",
+    ),
+}
+"""Three of each command, shown at the end of its help."""
+
+
+def epilog(command: str, *more: str) -> str:
+    """The end of a command's help; typer makes a line of each paragraph."""
+    return "\n\n".join(["Examples:", *EXAMPLES[command], *more])
+
+
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
@@ -87,7 +131,7 @@ def _allaprima(
     """Restyle moving pictures with latent consistency models."""
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=epilog("restyle", EPILOG))
 def restyle(
     inputs: restyle_options.Inputs,
     output: restyle_options.Output,
@@ -137,7 +181,7 @@ def restyle(
     raise typer.Exit(code(asked))
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=epilog("live", EPILOG))
 def live(
     source: live_options.From = "camera",
     to: live_options.To = None,
@@ -193,17 +237,17 @@ def live(
     raise typer.Exit(LiveRun(asked).code())
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=epilog("jobs", EPILOG))
 def jobs(
     folder: unfinished.Folder = ".",
     clear: unfinished.Clear = False,
     json: shared.AsJson = False,
 ) -> None:
     """List the films that are not finished in a folder and below, and what their parts hold."""
-    raise typer.Exit(unfinished.code(Console(), folder, clear=clear, as_json=json))
+    raise typer.Exit(unfinished.code(plain_console(), folder, clear=clear, as_json=json))
 
 
-@app.command()
+@app.command(epilog=epilog("models"))
 def models(json: shared.AsJson = False) -> None:
     """List the models known by name: licence, size, and whether they are on this machine."""
     from stream.command.listing import models_as_json, print_models
@@ -211,18 +255,18 @@ def models(json: shared.AsJson = False) -> None:
     if json:
         typer.echo(models_as_json(), nl=False)
     else:
-        print_models(Console())
+        print_models(plain_console())
 
 
-@app.command()
+@app.command(epilog=epilog("styles"))
 def styles() -> None:
     """List the prompts that the bundled model knows; two in one prompt are mixed."""
     from stream.command.listing import print_styles
 
-    print_styles(Console())
+    print_styles(plain_console())
 
 
-@app.command()
+@app.command(epilog=epilog("devices"))
 def devices(json: shared.AsJson = False) -> None:
     """List the cameras and virtual cameras of this machine, with their modes."""
     from stream.command.listing import as_json, print_devices
@@ -232,10 +276,10 @@ def devices(json: shared.AsJson = False) -> None:
     if json:
         typer.echo(as_json(found), nl=False)
     else:
-        print_devices(Console(), found)
+        print_devices(plain_console(), found)
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=epilog("doctor", EPILOG))
 def doctor(json: shared.AsJson = False) -> None:
     """Check this machine, and say how to mend what is not well; exit code 7 if anything is not."""
     from stream.command.doctor import examine
@@ -245,7 +289,7 @@ def doctor(json: shared.AsJson = False) -> None:
     if json:
         typer.echo(as_json(findings), nl=False)
     else:
-        print_findings(Console(), findings)
+        print_findings(plain_console(), findings)
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(ExitCode.UNFIT)
 
@@ -259,6 +303,8 @@ def _set_up_logging(debug: bool) -> None:
         return
     from rich.logging import RichHandler
 
-    logging.basicConfig(handlers=[RichHandler(console=Console(stderr=True))], format="%(message)s")
+    logging.basicConfig(
+        handlers=[RichHandler(console=plain_console(stderr=True))], format="%(message)s"
+    )
     for name in ("stream", "models"):
         logging.getLogger(name).setLevel(logging.DEBUG)

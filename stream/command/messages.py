@@ -40,6 +40,11 @@ GOT = re.compile(r"\bgot ([a-z_]+)=")
 """The argument that an error of the library is about."""
 
 
+def plain_console(*, stderr: bool = False) -> Console:
+    """A console that prints what it is given: ``[a]`` is no markup, ``:cat:`` no picture."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
 def in_options(sentence: str) -> str:
     """A sentence of the library with the command's options for the arguments that it advises."""
     for phrase, words in PHRASES.items():
@@ -50,7 +55,7 @@ def in_options(sentence: str) -> str:
 def say(sentence: str) -> None:
     """One sentence on the error channel."""
     text = f"Error: {in_options(sentence)}"
-    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+    plain_console(stderr=True).print(text, soft_wrap=True)
 
 
 def failed(error: Exception) -> ExitCode:

@@ -3,9 +3,8 @@
 import sys
 from threading import Event
 
-from rich.console import Console
-
 from stream.clock import Clock
+from stream.command.messages import plain_console
 from stream.errors import ControlError
 from stream.live.midi import LOOK_S, Backend, is_wanted, load_backend, read_move
 from stream.live.midi_learning import MidiLearner
@@ -25,7 +24,7 @@ def learn(name: str, *, backend: Backend | None = None, clock: Clock | None = No
     if not ports:
         there = ", ".join(names) or "none"
         raise ControlError(f"There is no MIDI input {name}; plug it in (there: {there}).")
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
 
     def ask(word: Word) -> None:
         console.print(f"{word.name}: {word.does.replace(chr(92), '')}", markup=False)

@@ -17,9 +17,9 @@ from rich.table import Table
 from models import Detail
 from stream.command.messages import in_options
 from stream.media.notes import copied_kinds
-from stream.offline.jobs import Outcome
+from stream.offline.jobs import Job, Outcome
 from stream.sinks.base import NULL
-from stream.stats import Stats
+from stream.stats import REPEATED, STILL, Stats
 
 PERCENTILES = ("p50", "p95", "p99")
 INDENT = 2
@@ -71,8 +71,25 @@ def headline(outcome: Outcome) -> str:
 def live_headline(source: str, outputs: list[str], stats: Stats) -> str:
     """One sentence: what was shown where, at which rate, and how long after it was captured."""
     latency = f"latency {stats.latency_ms['p50']:.0f} ms (p95 {stats.latency_ms['p95']:.0f})"
-    parts = [_frames(stats.frames_out), f"{stats.output_fps:.1f} fps", latency]
+    speed = f"{stats.output_fps:.1f} fps, {stats.painted_fps:.1f} painted"
+    parts = [_frames(stats.frames_out), speed, latency]
     return f"{source} -> {', '.join(outputs)}: {', '.join(parts)}"
+
+
+def status(stats: Stats) -> str:
+    """How a live session goes just now, in one line."""
+    parts = [
+        f"{stats.recent_fps():.0f} fps, {stats.recent_painted_fps():.0f} painted",
+        f"{stats.latency_ms['p50']:.0f} ms old",
+        *([stats.effort] if stats.effort else []),
+        *([f"{count} repeated"] if (count := stats.count_of(REPEATED)) else []),
+    ]
+    for name, sink in stats.sinks.items():
+        dropped = sink["dropped"]
+        assert isinstance(dropped, dict)
+        missed = f", {sum(dropped.values())} missed" if dropped else ""
+        parts.append(f"{name} {sink['frames']}{missed}")
+    return "; ".join(parts)
 
 
 def live_as_dict(source: str, outputs: list[str], stats: Stats) -> dict[str, object]:
@@ -80,9 +97,13 @@ def live_as_dict(source: str, outputs: list[str], stats: Stats) -> dict[str, obj
     return {"input": source, "outputs": outputs, **stats.as_dict()}
 
 
-def as_json(outcomes: Sequence[Outcome]) -> str:
-    """One JSON object for one input; a list of them, in order, for several."""
-    rows = [
+def as_json(outcomes: Sequence[Outcome], failures: Sequence[tuple[Job, str]] = ()) -> str:
+    """One JSON object for one input; a list of them for several, those that failed at its end.
+
+    Args:
+        failures: Inputs of which nothing came, each with the sentence that says why.
+    """
+    rows: list[dict[str, object]] = [
         {
             "input": outcome.job.source,
             "output": outcome.job.sink,
@@ -93,6 +114,7 @@ def as_json(outcomes: Sequence[Outcome]) -> str:
         }
         for outcome in outcomes
     ]
+    rows += [{"input": job.source, "output": job.sink, "error": why} for job, why in failures]
     return json.dumps(rows[0] if len(rows) == 1 else rows, indent=2) + "\n"
 
 
@@ -133,6 +155,9 @@ def _facts(stats: Stats) -> Table:
 def _live_facts(stats: Stats) -> Table:
     table = _table(stats)
     table.add_row("rate", f"{stats.output_fps:.1f} fps (target {stats.fps_target or 0:g})")
+    others = [f"{stats.frames_painted} painted, {stats.painted_fps:.1f} a second"]
+    others += [f"{count} {name}" for name in (REPEATED, STILL) if (count := stats.count_of(name))]
+    table.add_row("of these", "; ".join(others))
     if stats.effort:
         table.add_row("effort", stats.effort)
     for name, shown in stats.sinks.items():

@@ -6,14 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from stream.command.cluster import cluster_workers
 from stream.command.exit_codes import EXIT_CODES, ExitCode
 from stream.command.messages import (
     failed,
     first_use_said,
     guarded,
+    plain_console,
     say_loading,
     tell_losses,
     tell_programs,
@@ -21,6 +20,7 @@ from stream.command.messages import (
 from stream.command.progress import DownloadProgress, FrameProgress
 from stream.command.signals import stop_signals
 from stream.errors import SinkError, SourceError
+from stream.offline.batch import is_disk_full
 from stream.offline.jobs import Job, plan_jobs
 from stream.offline.options import RestyleOptions
 from stream.stylizer.options import STDOUT, OptionError, option_errors
@@ -52,6 +52,7 @@ class RestyleRun:
     def __init__(self, asked: RestyleOptions) -> None:
         self._asked = asked
         self._outcomes: list[Outcome] = []
+        self._failures: list[tuple[Job, str]] = []
         self._codes: list[ExitCode] = []
 
     def code(self) -> ExitCode:
@@ -69,7 +70,7 @@ class RestyleRun:
             jobs = plan_jobs(
                 self._asked.inputs, self._asked.output, overwrite=self._asked.overwrite
             )
-        asked, console = self._asked, Console(stderr=True)
+        asked, console = self._asked, plain_console(stderr=True)
         downloads = DownloadProgress(console, quiet=asked.quiet)
         on_load = partial(say_loading, console, asked.model, quiet=asked.quiet)
         restyler = Restyler(
@@ -92,8 +93,9 @@ class RestyleRun:
         try:
             outcome = restyler.restyle(job)
         except (SourceError, SinkError) as err:
-            if alone:
+            if alone or is_disk_full(err):
                 raise
+            self._failures.append((job, str(err)))
             self._codes.append(failed(err))
             return
         self._outcomes.append(outcome)
@@ -103,7 +105,7 @@ class RestyleRun:
         else:
             from stream.command.report import print_report
 
-            console = Console(stderr=self._asked.json == STDOUT)
+            console = plain_console(stderr=self._asked.json == STDOUT)
             print_report(console, outcome, full=self._asked.stats)
 
     def _verdict(self) -> ExitCode:
@@ -116,7 +118,7 @@ class RestyleRun:
 
     @contextmanager
     def _watch(self, job: Job, info: "VideoInfo") -> Iterator[Callable[[], None]]:
-        console = Console(stderr=True)
+        console = plain_console(stderr=True)
         name = Path(job.source).name
         with FrameProgress(console, name, info.frame_count, quiet=self._asked.quiet) as progress:
             yield progress.advance
@@ -125,8 +127,8 @@ class RestyleRun:
         """The report for programs, where it was asked for and there is something to say."""
         from stream.command.report import as_json
 
-        if self._asked.json is not None and self._outcomes:
-            tell_programs(self._asked.json, as_json(self._outcomes))
+        if self._asked.json is not None and (self._outcomes or self._failures):
+            tell_programs(self._asked.json, as_json(self._outcomes, self._failures))
 
 
 def _code(outcome: "Outcome") -> ExitCode:

@@ -76,6 +76,8 @@ class ControlServer:
             self._add(Client(stdin, None))
         if self._listener is not None:
             self._selector.register(self._listener, selectors.EVENT_READ)
+        if where.isdigit() and int(where) == 0:
+            logger.warning("Changes are taken at port %d of this machine.", self.port)
 
     @property
     def port(self) -> int:

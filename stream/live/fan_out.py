@@ -63,7 +63,7 @@ class Outlet:
             return
         self.sink.write(frame)
         self._stats.record(f"write {self.name}", self._clock.now_s() - start_s)
-        if self.sink.took_last:
+        if self.sink.took_last and not self.sink.counts_itself:
             self._stats.count_shown(self.name, frame.captured_at_s, start_s)
 
     def _hear(self, until_s: float) -> None:

@@ -212,6 +212,8 @@ class LiveStylizer:
     def _observe(self, start_s: float, *, has_painted: bool) -> None:
         now_s = self._clock.now_s()
         self._stats.record("paint", now_s - start_s)
+        if has_painted:
+            self._stats.count_painted(now_s)
         # a picture shown again tells nothing of the machine
         decision = self._governor.observe(now_s - start_s, now_s) if has_painted else None
         self._stats.effort, self._stats.effort_level = str(self.effort), self._governor.level

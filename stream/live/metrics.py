@@ -16,7 +16,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 from stream.errors import ControlError
-from stream.stats import Stats, Summary
+from stream.stats import REPEATED, Stats
+from stream.times import Summary
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -47,7 +48,10 @@ class StatsCollector:
         yield _count("frames_in", "Frames captured", stats.frames_in)
         yield _count("frames_out", "Frames shown", stats.frames_out)
         yield _count("frames_reused", "Frames whose paint was kept whole", stats.reused)
+        yield _count("frames_painted", "Pictures that the model painted", stats.frames_painted)
+        yield _count("frames_repeated", "Frames repeated for want of new", stats.count_of(REPEATED))
         yield _gauge("fps", "Frames shown a second, of late", stats.recent_fps())
+        yield _gauge("painted_fps", "Pictures painted a second", stats.recent_painted_fps())
         if stats.fps_target:
             yield _gauge("fps_target", "Frames a second to hold", stats.fps_target)
         yield _counts("frames_dropped", "Frames not shown", "cause", stats.dropped_by_cause)

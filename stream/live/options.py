@@ -1,6 +1,7 @@
 """LiveOptions: the options of a live session, and the checks that need no device."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,8 @@ ON_LOSS = ("hold", "card")
 GOVERNORS = ("off", "latency", "quality")
 MAX_AGE_MS = 150.0
 WINDOW = "window"
+PORT = re.compile(r"-?\d+")
+LAST_PORT = 65_535
 TRANSITION_S = 0.5
 LONGEST_TRANSITION_S = 60.0
 
@@ -107,3 +110,10 @@ class LiveOptions(EngineOptions):
         ):
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"got {name}={value:g}, expected more than 0")
+        control = self.control or ""
+        for name, value in (
+            ("control", int(control) if PORT.fullmatch(control) else None),
+            ("metrics_port", self.metrics_port),
+        ):
+            if value is not None and not 0 <= value <= LAST_PORT:
+                raise ValueError(f"got {name}={value}, expected a port, 0 to {LAST_PORT}")

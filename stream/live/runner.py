@@ -47,6 +47,7 @@ class LiveRunner:
         on_load: Called when the model is about to be loaded, in another thread.
         on_download: Called with the progress of downloads for it, in that thread.
         on_ready: Called when the first painted picture has gone out, in another thread.
+        on_tick: Called once a second while there is no window.
         on_trouble: Called with a sentence when something that was asked for is left out.
     """
 
@@ -57,12 +58,13 @@ class LiveRunner:
         on_load: Callable[[], None] = lambda: None,
         on_download: "OnDownload | None" = None,
         on_ready: Callable[[], None] = lambda: None,
+        on_tick: Callable[[], None] = lambda: None,
         on_trouble: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._options = options
         self._on_load = on_load
         self._on_download = on_download
-        self._on_ready = on_ready
+        self._on_ready, self._on_tick = on_ready, on_tick
         self._on_trouble = on_trouble
         self._clock = Clock()
         self._session: LiveSession | None = None
@@ -113,6 +115,7 @@ class LiveRunner:
             max_age_s=options.max_age / 1e3,
             duration_s=options.duration,
             on_ready=self._on_ready,
+            on_tick=self._on_tick,
         )
         self._session = session
         if microphone is not None:

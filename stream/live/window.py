@@ -50,8 +50,8 @@ def hud_lines(controls: Controls, stats: Stats) -> list[str]:
     amounts = f"strength {look.style.strength:.2f}  stability {look.stability:.2f}"
     lines = [
         f"{controls.style_name}  {amounts}",
-        f"{stats.recent_fps():.1f} fps  latency {latency['p50']:.0f} / {latency['p95']:.0f} ms"
-        f"  model {paint['p95']:.0f} ms",
+        f"{stats.recent_fps():.1f} fps, {stats.recent_painted_fps():.1f} painted"
+        f"  latency {latency['p50']:.0f} / {latency['p95']:.0f} ms  model {paint['p95']:.0f} ms",
     ]
     if stats.effort:
         lines.append(stats.effort)

@@ -15,7 +15,7 @@ import av
 from av.container import InputContainer
 
 from stream.errors import SourceError
-from stream.frame import Size
+from stream.media.picture_sizes import MOST_PIXELS
 from stream.media.playlists import PLAYLIST_SUFFIXES, playlist_options
 
 FORMATS = (
@@ -39,9 +39,6 @@ NETWORK_PROTOCOLS = (
     *("rtmp", "rtmps", "rtmpt", "rtmpts", "rtsp", "rtsps", "crypto"),
 )
 """How a stream, and what its playlist names, may be reached: by nothing of this machine."""
-
-MOST_PIXELS = 2**27
-"""Of one picture, 134 million: a little more than 16K video has. One takes 0.4 GB as RGB."""
 
 SELF_CONTAINED = {"pattern_type": "none", "enable_drefs": "0", "use_absolute_path": "0"}
 """Of FFmpeg's image2: the name is no pattern. Of its mov: the tracks are in the file."""
@@ -105,18 +102,3 @@ def names_others(path: Path) -> str | None:
             called = f"call it {path.stem}{suffix} if you trust it" if suffix else "give those"
             return f"{kind}, which names other files or addresses and is no video; {called}"
     return None
-
-
-def check_pixels(name: object, size: Size) -> None:
-    """
-    Raises:
-        SourceError: A picture of this size would take more memory than it should.
-    """
-    if size[0] * size[1] > MOST_PIXELS:
-        raise SourceError(too_large(f"{name} ({size[0]}x{size[1]})"))
-
-
-def too_large(name: object) -> str:
-    """That a picture has too many pixels, and what to do."""
-    most = MOST_PIXELS // 10**6
-    return f"{name} has more than {most} million pixels; make it smaller first."

@@ -45,6 +45,7 @@ class Sink(ABC):
 
     Attributes:
         hears: True where sound is welcome.
+        counts_itself: True where the sink counts in its statistics what has really gone out.
         took_last: Whether the last frame written went out; a sink that may drop one counts it.
         main_thread: True where only the main thread may write (a window).
         takes_preview: True where unpainted frames are welcome until the model is ready.
@@ -55,6 +56,7 @@ class Sink(ABC):
     """
 
     hears: bool = False
+    counts_itself: ClassVar[bool] = False
     took_last: bool = True
     main_thread: ClassVar[bool] = False
     takes_preview: ClassVar[bool] = False

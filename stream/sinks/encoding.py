@@ -173,8 +173,8 @@ def plan_encoding(suffix: str, encoding: VideoEncoding, *, alpha: bool = False) 
         alpha: The frames are transparent, which is kept where the codec can.
 
     Raises:
-        SinkError: No such container or codec, or they do not go together.
-        ValueError: A quality or preset that the codec does not have.
+        SinkError: No such container, or it does not hold the codec.
+        ValueError: No such codec, or a quality or preset that it does not have.
     """
     container = CONTAINERS.get(suffix.lower())
     if container is None:
@@ -218,10 +218,10 @@ def _check_codec(name: str) -> None:
     try:
         found = av.Codec(name, "w")
     except av.codec.codec.UnknownCodecError as err:
-        near = difflib.get_close_matches(name, CODECS, n=2, cutoff=0.6) or list(CODECS)
-        raise SinkError(f"There is no encoder {name!r}; try {', '.join(near)}.") from err
+        near = ", ".join(difflib.get_close_matches(name, CODECS, n=2, cutoff=0.6) or CODECS)
+        raise ValueError(f"got codec={name}, expected an encoder such as {near}") from err
     if found.type != "video":
-        raise SinkError(f"{name!r} does not encode video; try {', '.join(CODECS)}.")
+        raise ValueError(f"got codec={name}, expected an encoder of video: {', '.join(CODECS)}")
 
 
 def _check_pair(name: str, container: Container, suffix: str) -> None:

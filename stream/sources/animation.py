@@ -2,13 +2,14 @@
 
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream.errors import SourceError
 from stream.frame import Frame
-from stream.media.safe_opening import check_pixels, too_large
+from stream.media.picture_sizes import check_pixels, too_large
 from stream.sources.base import Source
 from stream.video_info import VideoInfo
 
@@ -65,30 +66,39 @@ class AnimationSource(Source):
     """
 
     def __init__(self, path: Path) -> None:
-        from PIL import Image
-
         self.notes: list[str] = []
         self.losses: list[str] = []
         self._path = path
+        self._image: Image.Image | None = None
+        self._frames: Iterator[Frame] = iter(())
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            image, lengths = self._open(path)
+            on_failure.pop_all()
+        total_s = Fraction(sum(lengths), 1000)
+        self.info = VideoInfo(
+            size=image.size,
+            time_base=TIME_BASE,
+            rate=(len(lengths) / total_s).limit_denominator(1001),
+            frame_count=len(lengths),
+            duration_s=float(total_s),
+            has_alpha=True,
+        )
+        self._frames = self._read(image, lengths)
+
+    def _open(self, path: Path) -> tuple["Image.Image", list[int]]:
+        """Read it through once: the file, and how long each picture is shown, in ms."""
+        from PIL import Image
+
         try:
-            self._image: Image.Image | None = Image.open(path, formats=("PNG", "WEBP"))
-            check_pixels(path, self._image.size)
-            count = int(getattr(self._image, "n_frames", 1))
-            lengths = [self._length(self._image, index) for index in range(count)]
+            image = self._image = Image.open(path, formats=("PNG", "WEBP"))
+            check_pixels(path, image.size)
+            count = int(getattr(image, "n_frames", 1))
+            return image, [self._length(image, index) for index in range(count)]
         except Image.DecompressionBombError as err:
             raise SourceError(too_large(path)) from err
         except UNREADABLE as err:
             raise SourceError(f"{path} is not an animation that can be read ({err}).") from err
-        total_s = Fraction(sum(lengths), 1000)
-        self.info = VideoInfo(
-            size=self._image.size,
-            time_base=TIME_BASE,
-            rate=(count / total_s).limit_denominator(1001),
-            frame_count=count,
-            duration_s=float(total_s),
-            has_alpha=True,
-        )
-        self._frames = self._read(self._image, lengths)
 
     def _length(self, image: "Image.Image", index: int) -> int:
         image.seek(index)

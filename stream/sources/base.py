@@ -21,6 +21,7 @@ class Source(ABC):
             that asked for it.
         can_wait: True where nothing is lost by reading later, so that a live session can load its
             model after the first frame and go on from there.
+        ends: True where the end of the frames is an end: a camera's or a live stream's is a loss.
         damaged: True once something of the input turned out to be lost; final at the end.
         losses: What that is, in sentences that are among the notes too.
         notes: Sentences about what was met on the way (damage, assumptions); grows while reading.
@@ -29,6 +30,7 @@ class Source(ABC):
     info: VideoInfo
     has_sound: bool = False
     can_wait: bool = False
+    ends: bool = False
     damaged: bool = False
     losses: Sequence[str] = ()
     notes: list[str]

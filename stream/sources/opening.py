@@ -9,7 +9,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from stream.errors import SourceError
-from stream.media.safe_opening import MOST_PIXELS, check_pixels, open_file, whitelist
+from stream.media.picture_sizes import MOST_PIXELS, check_pixels
+from stream.media.safe_opening import open_file, whitelist
 
 GENERATOR_DEFAULTS = {"size": "640x360", "rate": "24", "duration": "10"}
 """What a test pattern looks like unless its spec says otherwise; it always ends."""

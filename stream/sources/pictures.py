@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from stream.errors import SourceError
-from stream.media.safe_opening import check_pixels, too_large
+from stream.media.picture_sizes import check_pixels, too_large
 
 Pixels = NDArray[np.uint8]
 

@@ -27,6 +27,7 @@ from stream.media.orientation import Orientation
 from stream.media.timeline import Timeline
 from stream.media.tone_mapping import HDR_TRANSFERS
 from stream.sources.base import Source
+from stream.sources.completeness import loss_at_end
 from stream.sources.decoding import CODECS_WITH_HIDDEN_FRAMES, Damage, decoded_frames
 from stream.sources.deinterlacing import Deinterlacer
 from stream.sources.opening import best_video_stream, open_generator, open_video
@@ -44,7 +45,7 @@ DEFAULT_RATE = Fraction(25)
 """Frames a second where neither the container nor the codec says."""
 
 EARLY_END_S = 0.5
-"""An end this much before the promised one is worth a note."""
+"""An end this much before the promised one is a loss, where that is no exact promise."""
 
 
 class VideoSource(Source):
@@ -98,6 +99,8 @@ class VideoSource(Source):
             )
         self._converter = self._make_converter(first)
         self.info = self._describe(container, first, rate, time_base, path)
+        if path is not None:
+            self._lose(*loss_at_end(path, container.format.name))
         self._frames = self._timed(self._deinterlacer.process(chain([first], decoded)))
 
     def _make_converter(self, first: VideoFrame) -> RgbConverter:
@@ -216,7 +219,8 @@ class VideoSource(Source):
         end_s = float(self._end * self._timeline.time_base - self.info.start_s)
         shown_s = float((last.duration or 0) * last.time_base)
         stopped_s = last.time_s + shown_s - float(self.info.start_s)
-        if end_s - stopped_s > max(EARLY_END_S, 2 / float(self.info.rate or DEFAULT_RATE)):
+        early_s = 0.0 if self._ends_exactly else EARLY_END_S
+        if end_s - stopped_s > max(early_s, 2 / float(self.info.rate or DEFAULT_RATE)):
             self._lose(
                 f"The video stops at {stopped_s:.2f} s of the {end_s:.2f} s that its file promises."
             )

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from stream.clock import ManualClock
-from stream.stats import SAMPLES, Stats, percentiles_ms
+from stream.stats import Stats
+from stream.times import SAMPLES, percentiles_ms
 
 JSON_KEYS = {"fps", "frames_in", "frames_out", "dropped", "latency_ms", "stages", "notes"}
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from clips import Clip, decoded, write_clip
 from command import COMMAND, allaprima, restyle, wait_for_bytes
 from miniature import make_lcm, save
 
 from stream.command.exit_codes import ExitCode
+from stream.command.main import EXAMPLES, app
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
@@ -234,3 +237,16 @@ def start_endless(folder: Path, model: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_help_ends_with_examples_that_hold(command: str) -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    shown = " ".join(allaprima(command, "--help").stdout.split())
+    for example in EXAMPLES[command]:
+        assert example in shown
+        program, name, *words = shlex.split(example)
+        known = {option for one in commands[name].params for option in one.opts}
+        assert program == "allaprima"
+        assert {word for word in words if word.startswith("-")} <= known
+    assert set(commands) == set(EXAMPLES)

@@ -19,7 +19,8 @@ from PIL import Image
 
 from stream.command.exit_codes import ExitCode
 from stream.errors import SourceError
-from stream.media.safe_opening import FORMATS, MOST_PIXELS, STREAMED_FORMATS, open_file
+from stream.media.picture_sizes import MOST_PIXELS
+from stream.media.safe_opening import FORMATS, STREAMED_FORMATS, open_file
 from stream.sources import open_source
 from stream.sources.network import open_url
 from stream.sources.segments import Fetcher

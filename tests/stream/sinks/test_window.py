@@ -157,6 +157,17 @@ def test_hud_is_drawn_into_the_picture() -> None:
     assert (bgr[100:300] == 128).all()
 
 
+@pytest.mark.parametrize("width", [320, 400, 640, 1920])
+def test_hud_fits_the_picture(width: int) -> None:
+    stats = Stats()
+    stats.effort = "1 step, 192 px, 1 frame in 24"
+    stats.count_missed("rtmp://far/app/***", "no connection", 7)
+    height = width * 9 // 16
+    bgr = np.full((height, width, 3), 128, np.uint8)
+    draw_hud(bgr, [*hud_lines(make(), stats), key_line()])
+    assert (bgr[:, -4:] == 128).all()
+
+
 @pytest.mark.parametrize("raises", [True, False])
 def test_a_window_that_the_user_closes_ends_the_session_and_stays_closed(
     monkeypatch: pytest.MonkeyPatch, raises: bool
