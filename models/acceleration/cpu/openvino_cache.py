@@ -21,7 +21,6 @@ from dataclasses import asdict, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -29,6 +28,11 @@ from torch import Tensor, nn
 
 from models.acceleration.cache.digests import drop_without_digests, is_whole, write_digests
 from models.acceleration.cache.folder import FOLDER_VARIABLE, begin, cache_folder, prune, put
+from models.acceleration.cpu.kept_text import (
+    CachedTextEncoder,
+    CachedTokenizer,
+    write_tokenizer,
+)
 from models.acceleration.cpu.openvino import (
     OpenVinoCall,
     Precision,
@@ -213,7 +217,7 @@ def _write(engine: Engine, folder: Path, quantize: bool | None) -> None:
     inputs = [asked[name] for name in ("timestep", "prompt_embeds", "timestep_cond")]
     _save(predict.conditions, tuple(t for t in inputs if t is not None), folder, "conditions")
     _save(_LastState(text_encoder), (torch.zeros(1, limit, dtype=torch.int64),), folder, "text")
-    _write_tokenizer(tokenizer, limit, folder / TOKENIZER)
+    write_tokenizer(tokenizer, limit, folder / TOKENIZER)
     (folder / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
     write_digests(folder, [path.name for path in folder.iterdir()])
 
@@ -230,16 +234,6 @@ def _plain_fields(networks: Networks | StemNetworks) -> dict[str, Any]:
     plain = {name: value for name, value in values.items() if not callable(value)}
     plain.pop("stem", None)  # has calls of its own
     return plain
-
-
-def _write_tokenizer(tokenizer: Any, limit: int, path: Path) -> None:
-    from tokenizers import Tokenizer
-
-    kept = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    kept.no_truncation()
-    kept.no_padding()
-    told = {"tokenizer": json.loads(kept.to_str()), "limit": limit, "pad": tokenizer.pad_token_id}
-    path.write_text(json.dumps(told), encoding="utf-8")
 
 
 class _LastState(nn.Module):
@@ -383,40 +377,3 @@ def _body(engine: Engine) -> Callable[..., Tensor]:
 
     predict: Any = engine.networks.predict
     return UNetBody(predict.unet)
-
-
-class CachedTokenizer:
-    """What `PromptEncoder` uses of transformers' tokenizer, on the library beneath it."""
-
-    def __init__(self, path: Path) -> None:
-        from tokenizers import Tokenizer
-
-        told = json.loads(path.read_text(encoding="utf-8"))
-        self.model_max_length = int(told["limit"])
-        self._whole = Tokenizer.from_str(json.dumps(told["tokenizer"]))
-        self._cut = Tokenizer.from_str(json.dumps(told["tokenizer"]))
-        self._cut.enable_truncation(self.model_max_length)
-        self._cut.enable_padding(length=self.model_max_length, pad_id=told["pad"])
-
-    def __call__(self, text: str, *, truncation: bool, **_: object) -> SimpleNamespace:
-        """Token ids: a list, or, cut off and filled up, int64 (1, `model_max_length`)."""
-        if not truncation:
-            return SimpleNamespace(input_ids=self._whole.encode(text).ids)
-        encoded = self._cut.encode(text)
-        return SimpleNamespace(
-            input_ids=torch.tensor([encoded.ids]),
-            attention_mask=torch.tensor([encoded.attention_mask]),
-        )
-
-
-class CachedTextEncoder:
-    """What `PromptEncoder` uses of a text encoder: ids (1, T) to hidden states (1, T, W)."""
-
-    device = torch.device("cpu")
-
-    def __init__(self, run: Callable[..., tuple[Tensor, ...]], limit: int) -> None:
-        self._run = run
-        self.config = SimpleNamespace(max_position_embeddings=limit, use_attention_mask=False)
-
-    def __call__(self, ids: Tensor, **_: object) -> tuple[Tensor, ...]:
-        return self._run(ids)
