@@ -88,6 +88,9 @@ def test_camera_is_another_name_for_from() -> None:
         (["--duration", "-1"], "--duration -1"),
         (["--strength", "3"], "--strength 3"),
         (["--camera-size", "big"], "big"),
+        (["--control", "99999"], "--control 99999, expected a port"),
+        (["--metrics-port", "70000"], "--metrics-port 70000, expected a port"),
+        (["--to", "a.mp4", "--codec", "nonsense"], "--codec nonsense, expected an encoder"),
         (["--to", "null", "--to", "a.mp4", "--to", "a.mp4"], "--to a.mp4 twice"),
     ],
 )

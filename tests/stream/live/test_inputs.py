@@ -3,10 +3,13 @@
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from clips import Clip, write_clip
@@ -284,6 +287,32 @@ def test_a_file_that_is_sent_ahead_of_its_time_is_shown_when_it_is_due(served: s
     assert source.info.size == (96, 64)
     assert source.info.rate == Fraction(25)
     assert 20 <= len(frames) <= 25
+
+
+def test_a_stream_whose_pictures_come_after_its_sound_is_waited_for(tmp_path: Path) -> None:
+    """As RTMP servers send it to who joins: no picture in the first seconds of the stream."""
+    late = Clip(pts=tuple(range(3 * 90_000, 4 * 90_000, 3600)), audio="aac")
+    data = write_clip(tmp_path / "late.flv", late).read_bytes()
+    with av.open(str(tmp_path / "late.flv"), options={"analyzeduration": "1000000"}) as quick:
+        assert not quick.streams.video
+    listener, served = socket.create_server(("127.0.0.1", 0)), []
+
+    def serve() -> None:
+        with listener:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                served.append(connection)
+                with connection, suppress(OSError):
+                    connection.sendall(data)
+
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
+    url = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    with open_url(url, clock=ManualClock(), timeout_s=LIMIT_S) as source:
+        assert source.info.size == (96, 64)
+        assert len(list(source)) == 25
+    server.join(LIMIT_S)
+    assert len(served) == 2
 
 
 def test_a_path_that_is_not_there_is_said(served: str) -> None:

@@ -149,6 +149,8 @@ def test_pictures_arrive(peers: Callable[..., Peer]) -> None:
     sink.close()
     peer.thread.join(LIMIT_S)
     assert frames_in(bytes(peer.received)) >= 5
+    (counted,) = stats.sinks.values()
+    assert counted["frames"] == frames_in(bytes(peer.received))
     assert stats.events == {}
     assert sink.notes == []
 
@@ -206,6 +208,7 @@ def test_a_silent_far_side_blocks_nobody_and_is_tried_again(peers: Callable[...,
         sink.write(frame)
     (name,) = stats.sinks
     assert stats.sinks[name]["dropped"]["connecting"] >= 5
+    assert stats.sinks[name]["frames"] == 0
     assert not sink.took_last
     clock.advance(CONNECT_S + 1)
     sink.write(made_frames(1)[0])
