@@ -39,12 +39,16 @@ def _blocks(channels: int, count: int) -> list[nn.Module]:
 class AutoencoderPatch(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Image (B, 3, H, W) in [-1, 1] to latents (B, C, H/8, W/8) and back. H and W: multiples of 8.
 
+    What comes back may be larger than what went in (`output_scale`): a picture of twice the side
+    costs the last convolution more channels, and nothing before it.
+
     Args:
         latent_channels: C.
         block_out_channels: Channels at 1/4 and at 1/8 of the picture's size.
         encoder_layers, decoder_layers: Residual blocks at each of the two sizes.
         scaling_factor: What the engine multiplies latents by, so that they have unit variance.
         shift_factor: What it subtracts before that.
+        output_scale: Side of the decoded picture over the encoded one's.
     """
 
     config_name = "config.json"
@@ -58,13 +62,14 @@ class AutoencoderPatch(ModelMixin, ConfigMixin):  # type: ignore[misc]
         decoder_layers: int = 3,
         scaling_factor: float = 1.0,
         shift_factor: float = 0.0,
+        output_scale: int = 1,
     ) -> None:
         super().__init__()
         fine, coarse = block_out_channels
-        pixels = 3 * STEM**2
+        exit_block = STEM * output_scale
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(STEM),
-            nn.Conv2d(pixels, fine, 3, padding=1),
+            nn.Conv2d(3 * STEM**2, fine, 3, padding=1),
             *_blocks(fine, encoder_layers),
             nn.Conv2d(fine, coarse, 3, stride=2, padding=1),
             *_blocks(coarse, encoder_layers),
@@ -77,14 +82,19 @@ class AutoencoderPatch(ModelMixin, ConfigMixin):  # type: ignore[misc]
             nn.PixelShuffle(2),
             *_blocks(fine, decoder_layers),
             nn.SiLU(),
-            nn.Conv2d(fine, pixels, 3, padding=1),
-            nn.PixelShuffle(STEM),
+            nn.Conv2d(fine, 3 * exit_block**2, 3, padding=1),
+            nn.PixelShuffle(exit_block),
         )
 
     @property
     def spatial_factor(self) -> int:
-        """Pixels of the picture per latent, along each side."""
+        """Pixels of the encoded picture per latent, along each side."""
         return 2 * STEM
+
+    @property
+    def output_scale(self) -> int:
+        """Side of the decoded picture over the encoded one's."""
+        return int(self.config.output_scale)
 
     def encode(self, x: Tensor, return_dict: bool = True) -> AutoencoderTinyOutput:
         """Image (B, 3, H, W) in [-1, 1] -> `.latents` (B, C, H/8, W/8), not yet scaled."""
@@ -92,7 +102,7 @@ class AutoencoderPatch(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return AutoencoderTinyOutput(latents=latents) if return_dict else (latents,)
 
     def decode(self, z: Tensor, return_dict: bool = True) -> DecoderOutput:
-        """Latents (B, C, h, w), not scaled -> `.sample` (B, 3, 8h, 8w), about [-1, 1]."""
+        """Latents (B, C, h, w), not scaled -> `.sample` (B, 3, 8sh, 8sw), about [-1, 1]; s: `output_scale`."""
         sample = self.decoder(z)
         return DecoderOutput(sample=sample) if return_dict else (sample,)
 
