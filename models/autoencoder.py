@@ -102,7 +102,10 @@ class AutoencoderPatch(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return AutoencoderTinyOutput(latents=latents) if return_dict else (latents,)
 
     def decode(self, z: Tensor, return_dict: bool = True) -> DecoderOutput:
-        """Latents (B, C, h, w), not scaled -> `.sample` (B, 3, 8sh, 8sw), about [-1, 1]; s: `output_scale`."""
+        """Latents (B, C, h, w), not scaled -> `.sample` (B, 3, 8sh, 8sw), about [-1, 1].
+
+        s is `output_scale`.
+        """
         sample = self.decoder(z)
         return DecoderOutput(sample=sample) if return_dict else (sample,)
 

@@ -1,6 +1,6 @@
 """Stem: what a UNet is shown of the frame and its carried fields, finer than a latent cell.
 
-    image, field planes, style ──Stem──► features at 1/8 ──beside z_t and the frame's latents──► UNet
+    image, field planes, style ──Stem──► features at 1/8 ──beside z_t and frame latents──► UNet
 
 A UNet at 1/8 learns each place inside a cell of 8 px as a channel of its own, apart from all the
 others, and learns strokes slowly that way. The stem looks at a quarter of the frame's size, where

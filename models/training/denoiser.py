@@ -1,9 +1,13 @@
 """The UNet of the bundled model and how a training stage calls it.
 
-A true diffusers `UNet2DConditionModel`: noised latents and the frame's clean latents in (as
-instruct-pix2pix does, arXiv 2211.09800), velocity out. The prompt steers every residual block
-through scale and shift (conditional normalisation, which is what made one small network paint many
-looks in arXiv 1610.07629) and the middle through cross-attention.
+A true diffusers `UNet2DConditionModel`: noised latents, the frame's clean latents (as
+instruct-pix2pix has them, arXiv 2211.09800) and the stem's features in, the clean end out. The
+prompt steers every residual block through scale and shift (conditional normalisation, which is
+what made one small network paint many looks in arXiv 1610.07629) and the middle through
+cross-attention.
+
+It predicts x_0 itself, not the velocity: with v it would have to carry the noise of z_t through
+all its layers to the exit, only for the sampler to subtract it.
 
 The end of a trajectory depends on the strength that img2img was asked for, so the consistency
 function does too: f(z_t, t, t_first), with t_first the timestep at which the trajectory left the
@@ -17,6 +21,8 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from models.conditioning import sinusoidal_embedding
+from models.fields import KINDS, PLANES
+from models.stem import Stem
 from models.training.looks import alphas_cumprod
 from models.training.loop import autocast
 
@@ -27,16 +33,17 @@ STRENGTH_WIDTH = 64
 
 
 def make_unet(
-    latent_channels: int = 16,
-    block_out_channels: tuple[int, ...] = (96, 128),
+    latent_channels: int = 32,
+    stem_channels: int = 96,
+    block_out_channels: tuple[int, ...] = (64, 128),
     text_width: int = 128,
     layers_per_block: int = 1,
 ) -> UNet2DConditionModel:
-    """The UNet with fresh weights."""
+    """The UNet with fresh weights: z_t, the frame's latents and the stem's features in, x_0 out."""
     levels = len(block_out_channels)
-    unet = UNet2DConditionModel(
+    return UNet2DConditionModel(
         sample_size=32,
-        in_channels=2 * latent_channels,
+        in_channels=2 * latent_channels + stem_channels,
         out_channels=latent_channels,
         block_out_channels=block_out_channels,
         layers_per_block=layers_per_block,
@@ -52,8 +59,13 @@ def make_unet(
         addition_embed_type="text",
         addition_embed_type_num_heads=4,
     )
-    torch.nn.init.zeros_(unet.time_embedding.cond_proj.weight)  # the teacher never hears of it
-    return unet
+
+
+def make_stem(block_out_channels: tuple[int, int] = (64, 96), text_width: int = 128) -> Stem:
+    """The stem with fresh weights, for all kinds of marks that there are."""
+    return Stem(
+        planes=PLANES, block_out_channels=block_out_channels, text_width=text_width, marks=KINDS
+    )
 
 
 class Denoiser:
@@ -72,40 +84,30 @@ class Denoiser:
         alpha, sigma = self.alpha_sigma(t)
         return alpha * latents + sigma * noise
 
-    def velocity(
-        self,
-        unet: UNet2DConditionModel,
-        z: Tensor,
-        frame: Tensor,
-        t: Tensor,
-        states: Tensor,
-        t_first: Tensor | None = None,
-    ) -> Tensor:
-        """The network's v (arXiv 2202.00512, appendix D), float32; the teacher takes no t_first."""
-        inputs = torch.cat([z, frame], 1).contiguous(memory_format=torch.channels_last)
-        cond = None if t_first is None else sinusoidal_embedding(t_first, STRENGTH_WIDTH)
-        with autocast(z.device):
-            sample: Tensor = unet(
-                inputs, t, encoder_hidden_states=states, timestep_cond=cond
-            ).sample
-        return sample.float()
-
     def clean(
         self,
         unet: UNet2DConditionModel,
         z: Tensor,
         frame: Tensor,
+        features: Tensor,
         t: Tensor,
         states: Tensor,
         t_first: Tensor,
     ) -> Tensor:
-        """f(z_t, t, t_first) = c_skip z_t + c_out x0, x0 = alpha z_t - sigma v (2310.04378)."""
-        alpha, sigma = self.alpha_sigma(t)
-        x0 = alpha * z - sigma * self.velocity(unet, z, frame, t, states, t_first)
+        """f(z_t, t, t_first) = c_skip z_t + c_out x_0 (arXiv 2310.04378), float32."""
+        inputs = torch.cat([z, frame, features.float()], 1)
+        cond = sinusoidal_embedding(t_first, STRENGTH_WIDTH)
+        with autocast(z.device):
+            x0: Tensor = unet(
+                inputs.contiguous(memory_format=torch.channels_last),
+                t,
+                encoder_hidden_states=states,
+                timestep_cond=cond,
+            ).sample
         scaled = t.float().view(-1, 1, 1, 1) * TIMESTEP_SCALING
         c_skip = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
         c_out = scaled / (scaled**2 + SIGMA_DATA**2).sqrt()
-        return c_skip * z + c_out * x0
+        return c_skip * z + c_out * x0.float()
 
 
 def pseudo_huber(a: Tensor, b: Tensor, c: float = 0.05) -> Tensor:
