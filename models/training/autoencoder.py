@@ -1,31 +1,44 @@
-"""Stage `autoencoder`: photographs and paintings to latents and back.
+"""Stage `autoencoder`: photographs and paintings to latents and back, at twice the size.
 
-Loss: L1 on pixels, L1 on their differences (edges), and a little noise on the latents, so that the
-decoder forgives the small errors of a one-step prediction. Afterwards the latents are measured and
-the shift and scale that give them zero mean and unit variance go into the config.
+What is encoded is the picture at half its sides, which is what the model will be given; what is
+decoded is the whole picture. Loss: L1 on pixels and on their differences (edges), at two scales,
+and a little noise on the latents, so that the decoder forgives the small errors of a one-step
+prediction. Afterwards the latents are measured, and the shift and scale that give them zero mean
+and unit variance go into the config.
+
+It starts from an earlier autoencoder where one is given: what fits is taken over, channels that
+are new are drawn.
 """
 
-import logging
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.autoencoder import AutoencoderPatch
-from models.training.batches import Batches
-from models.training.loop import Plan, autocast, best_device, fit, generator
-from models.training.material.pairs import Pairs
+from models.training.batches import SCALE, Batches
+from models.training.loop import Plan, autocast, fit, generator
+from models.training.pairs import Pairs
 
-logger = logging.getLogger(__name__)
+WINDOW = 256
+"""Side of a decoded picture in pixels: the autoencoder is local, small windows teach it all."""
 
-WINDOW = 128
-"""Side of a training picture in pixels: the autoencoder is local, small windows teach it all."""
+BORDER = 16
+"""Pixels of a window's rim that are not compared: there the encoder sees zeros beyond."""
 
 LATENT_NOISE = 0.04
 """Standard deviation of the noise on the latents, in units of their own."""
 
-EDGE_WEIGHT = 1.0
+REFRESH_EVERY = 25
+"""Steps after which new pairs are looked for."""
+
+
+def make_autoencoder() -> AutoencoderPatch:
+    """The autoencoder with fresh weights."""
+    return AutoencoderPatch(
+        latent_channels=32, encoder_layers=1, decoder_layers=2, output_scale=SCALE
+    )
 
 
 def difference_loss(a: Tensor, b: Tensor) -> Tensor:
@@ -35,29 +48,49 @@ def difference_loss(a: Tensor, b: Tensor) -> Tensor:
     return dx + dy
 
 
-def train(pairs_folder: Path, folder: Path, plan: Plan) -> AutoencoderPatch:
-    """Train, measure the latents, save the diffusers folder `<folder>/vae`; returns the model."""
-    device = best_device()
+def picture_loss(a: Tensor, b: Tensor) -> Tensor:
+    """L1 on pixels, on edges at two scales, and on the mean colours of squares of 16 px."""
+    small_a, small_b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    edges = difference_loss(a, b) + difference_loss(small_a, small_b)
+    return F.l1_loss(a, b) + edges + F.avg_pool2d(a - b, 16).abs().mean()
+
+
+def inner(images: Tensor, border: int = BORDER) -> Tensor:
+    return images[..., border:-border, border:-border]
+
+
+def train(pairs: Path, folder: Path, plan: Plan, *, start: Path | None = None) -> AutoencoderPatch:
+    """Train, measure the latents, save the diffusers folder `<folder>/vae`; returns the model.
+
+    Args:
+        start: Folder of an earlier autoencoder to begin from.
+    """
     torch.manual_seed(plan.seed)
-    pairs = Pairs.open(pairs_folder, in_memory=plan.in_memory)
-    batches = Batches(pairs, plan.batch, device, plan.seed)
-    model = AutoencoderPatch().to(device, memory_format=torch.channels_last)
+    batches = Batches(Pairs(pairs), plan.batch, plan.seed)
+    model = make_autoencoder()
+    if start is not None:
+        adopt(model, AutoencoderPatch.from_pretrained(start))
+    model = model.to(memory_format=torch.channels_last)
 
     def loss(step: int) -> dict[str, Tensor]:
-        pictures = batches.pictures(step, window=WINDOW)
-        with autocast(device):
-            latents = model.encode(pictures).latents
-            noise = torch.randn(latents.shape, generator=generator(plan.seed, step)).to(device)
+        pictures = batches.pictures(step, WINDOW).contiguous(memory_format=torch.channels_last)
+        with autocast(pictures.device):
+            latents = model.encode(F.avg_pool2d(pictures, SCALE)).latents
+            noise = torch.randn(latents.shape, generator=generator(plan.seed, step))
             spread = latents.detach().float().std()
             restored = model.decode(latents + LATENT_NOISE * spread * noise).sample.float()
+        half = F.avg_pool2d(inner(restored), SCALE), F.avg_pool2d(inner(pictures), SCALE)
         return {
-            "pixels": F.l1_loss(restored, pictures),
-            "square": F.mse_loss(restored, pictures),
-            "edges": EDGE_WEIGHT * difference_loss(restored, pictures),
+            "picture": picture_loss(inner(restored), inner(pictures)),
+            "square": 4 * F.mse_loss(*half),
         }
 
-    average: AutoencoderPatch = fit(model, loss, plan, folder)  # type: ignore[assignment]
-    shift, scale = measure(average, batches, plan.steps)
+    def after_step(step: int) -> None:
+        if step % REFRESH_EVERY == 0:
+            batches.refresh()
+
+    average: AutoencoderPatch = fit(model, loss, plan, folder, after_step=after_step)  # type: ignore[assignment]
+    shift, scale = measure(average, batches, 0)
     average.register_to_config(shift_factor=shift, scaling_factor=scale)
     average.save_pretrained(folder / "vae")
     return average
@@ -66,7 +99,45 @@ def train(pairs_folder: Path, folder: Path, plan: Plan) -> AutoencoderPatch:
 @torch.no_grad()
 def measure(model: AutoencoderPatch, batches: Batches, step: int) -> tuple[float, float]:
     """(shift, scale) such that (latents - shift) * scale has zero mean and unit variance."""
-    latents = torch.cat(
-        [model.encode(batches.pictures(step + k, window=WINDOW)).latents for k in range(8)]
-    )
+    pictures = [batches.pictures(step + k, WINDOW) for k in range(8)]
+    latents = torch.cat([model.encode(F.avg_pool2d(p, SCALE)).latents for p in pictures])
     return round(latents.mean().item(), 5), round(1 / latents.std().item(), 5)
+
+
+@torch.no_grad()
+def adopt(model: AutoencoderPatch, earlier: AutoencoderPatch) -> None:
+    """Take over an earlier autoencoder's weights, as far as shapes fit.
+
+    Of several blocks in a row the first ones are taken, of wider layers the first channels are the
+    earlier ones'; in a larger exit each pixel of the earlier one becomes a square.
+    """
+    for own, other in ((model.encoder, earlier.encoder), (model.decoder, earlier.decoder)):
+        for mine, theirs in zip(*(_stages(part) for part in (own, other)), strict=True):
+            for layer, source in zip(mine, theirs, strict=False):
+                for name, value in layer.named_parameters():
+                    _fill(value, source.get_parameter(name))
+
+
+def _stages(part: nn.Module) -> list[list[nn.Module]]:
+    """The layers with weights: convolutions each alone, blocks in a row together."""
+    stages: list[list[nn.Module]] = [[]]
+    for layer in part.children():
+        if isinstance(layer, nn.Conv2d):
+            stages += [[layer], []]
+        elif any(True for _ in layer.parameters()):
+            stages[-1].append(layer)
+    return stages
+
+
+def _fill(value: Tensor, source: Tensor) -> None:
+    if value.shape[0] % source.shape[0] == 0 and value.shape[1:] == source.shape[1:]:
+        times = value.shape[0] // source.shape[0]
+        if times in (1, 4):  # 4: each pixel of a shuffle by 4 becomes 2x2 of a shuffle by 8
+            rows = torch.arange(value.shape[0])
+            if times == 4:
+                channel, place = rows // 64, rows % 64
+                rows = 16 * channel + 4 * (place // 8 // 2) + place % 8 // 2
+            value.copy_(source[rows])
+            return
+    area = tuple(slice(min(a, b)) for a, b in zip(value.shape, source.shape, strict=True))
+    value[area] = source[area]

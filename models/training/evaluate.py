@@ -1,148 +1,194 @@
 """Stage `evaluate`: the table of the model card, on pictures held out by photograph and by clip.
 
-Everything goes through the same engine that users call. The judge is `judge.py`'s.
+Three kinds of figures. Beside the teacher, under the same noise: how far strokes lie where the
+teacher's lie (band correlation), how strong they are (energy), whether the judge names the look.
+Of the model by itself: what it does to structure, how the empty prompt keeps the photograph. And
+the swap tests, which show that it is the UNet that paints: its latents taken from elsewhere, its
+fields withheld.
 """
 
 import json
 import logging
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from models.engine import Engine
-from models.loading import load_engine
-from models.style import Style
 from models.styles import STYLES
-from models.training.batches import image
+from models.training.batches import SCALE, halved, to_image
 from models.training.judge import Judge
-from models.training.material.pairs import Pairs
 from models.training.measures import (
-    band_correlation,
+    band_correlation_of,
     gradient_correlation,
-    paint,
-    pan,
     psnr,
     ssim,
+    stroke_energy,
 )
-from models.training.teachers.renderers import Picture
+from models.training.painter import Painter
+from models.training.pairs import Pairs, latent_noise
 
 logger = logging.getLogger(__name__)
 
-CPU = torch.device("cpu")
-AREA = np.s_[8:264, 8:264]
-"""The 256 px window of a stored crop."""
-
-STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-PANS = {
-    "static, sensor noise 2": (0.0, 2.0, 0),
-    "pan 0.4 px": (0.4, 0.0, 0),
-    "pan 3.3 px": (3.3, 0.0, 0),
-    "pan 12 px": (12.0, 0.0, 0),
-    "pan 12 px, noise moved by a cell": (12.0, 0.0, 1),
-}
-"""Pixels a frame, sensor noise of 255, latent cells that the noise moves."""
+STRENGTH = 0.6
+STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
+STEPS = (1, 2, 4)
 
 
-def evaluate(model: Path | str, runs: Path, *, pictures: int = 24) -> dict[str, float]:
-    """Measure the model on `pictures` held-out photographs in every look; returns the table."""
-    engine = load_engine(str(model), device="cpu", dtype=torch.float32)
-    pairs = Pairs.open(runs / "pairs" / "held_out")
-    judge = Judge.load(runs / "judge" / "judge.safetensors")
-    rows = pairs.rows[np.linspace(0, len(pairs.rows) - 1, pictures).round().astype(int)]
-    photos = [np.ascontiguousarray(pairs.photos[r][AREA]) for r in rows]
-    table = autoencoder_figures(
-        engine, photos, [pairs.targets[r, k % 18][AREA] for k, r in enumerate(rows)]
-    )
-    table |= style_figures(engine, judge, pairs, rows)
-    table |= strength_figures(engine, photos[::4])
-    table |= temporal_figures(engine, [pairs.photos[r] for r in rows[:5]])
-    for key, value in table.items():
-        logger.info("%-44s %.3f", key, value)
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A held-out crop: `frame` (1, 3, H, W), `photo` (1, 3, 2 H, 2 W), what was carried."""
+
+    index: int
+    frame: Tensor
+    photo: Tensor
+    carried: Tensor
+    looks: tuple[str, ...]
+
+
+def held_out(pairs: Pairs, count: int) -> list[Held]:
+    """`count` crops spread over all that there are."""
+    pairs.refresh()
+    rows = [row for row in pairs.rows if row.looks]
+    places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
+    crops = []
+    for row in (rows[place] for place in places):
+        photo = pairs.photo(row.index)
+        frame = to_image(halved(photo)[None])
+        noise = latent_noise(row.seed)
+        crops.append(Held(row.index, frame, to_image(photo[None]), noise, row.looks))
+    return crops
+
+
+def evaluate(
+    model: Path,
+    runs: Path,
+    *,
+    text: Path | None = None,
+    pictures: int = 24,
+    looks: Iterable[str] | None = None,
+    steps: tuple[int, ...] = STEPS,
+) -> dict[str, float]:
+    """Measure the model on `pictures` held-out crops in every look; returns the table.
+
+    Args:
+        model: Its folder.
+        text: Folder of text encoder and tokenizer, where they are not in `model`.
+        looks: Some of them; all by default.
+        steps: Numbers of steps that the judge sees.
+    """
+    painter = Painter.load(model, text)
+    pairs = Pairs(runs / "pairs" / "held_out")
+    crops = held_out(pairs, pictures)
+    path = runs / "judge" / "judge.safetensors"
+    judge = Judge.load(path) if path.is_file() else None
+    table = swap_figures(painter, crops)
+    rows = {}
+    for prompt in looks or [style.prompt for style in STYLES]:
+        own = [crop for crop in crops if prompt in crop.looks]
+        if own:
+            rows[prompt] = look_figures(painter, pairs, own, prompt, judge, steps)
+            logger.info("%-16s %s", prompt, {k: round(v, 3) for k, v in rows[prompt].items()})
+    for name in next(iter(rows.values()), {}):
+        table[name] = float(np.mean([row[name] for row in rows.values()]))
+        table |= {f"{name}, {prompt}": row[name] for prompt, row in rows.items()}
+    table |= strength_figures(painter, crops[:4])
     return table
 
 
-def autoencoder_figures(
-    engine: Engine, photos: list[Picture], paintings: list[Picture]
+@torch.no_grad()
+def look_figures(
+    painter: Painter,
+    pairs: Pairs,
+    crops: list[Held],
+    prompt: str,
+    judge: Judge | None,
+    steps: tuple[int, ...],
 ) -> dict[str, float]:
-    """PSNR and SSIM of encode-decode alone."""
-    figures = {}
-    for name, group in (("photographs", photos), ("paintings", paintings)):
-        images = [engine.to_image(np.ascontiguousarray(p)) for p in group]
-        pairs = [(engine.decode(engine.encode(i)), i) for i in images]
-        figures[f"autoencoder PSNR, {name} (dB)"] = float(np.mean([psnr(a, b) for a, b in pairs]))
-        figures[f"autoencoder SSIM, {name}"] = float(np.mean([ssim(a, b) for a, b in pairs]))
-    return figures
+    """One look beside its teacher, under the same noise."""
+    look = painter.look(prompt)
+    figures: dict[str, list[float]] = {}
 
+    def add(name: str, value: float) -> None:
+        figures.setdefault(name, []).append(value)
 
-def style_figures(engine: Engine, judge: Judge, pairs: Pairs, rows: np.ndarray) -> dict[str, float]:
-    """The judge's verdict, the distance to the teacher, and structure."""
-    right: dict[int, list[bool]] = {1: [], 2: [], 4: []}
-    distances, structures = [], []
-    photos = [np.ascontiguousarray(pairs.photos[r][AREA]) for r in rows]
-    frames = image(np.stack(photos), CPU)
-    for look, style_entry in enumerate(STYLES):
-        style = Style(style_entry.prompt, strength=0.6)
-        slots = [int(np.flatnonzero(pairs.looks[r] == look)[0]) for r in rows]
-        taught = image(
-            np.stack([pairs.targets[r, s][AREA] for r, s in zip(rows, slots, strict=True)]), CPU
+    for crop in crops:
+        taught = to_image(pairs.painting(crop.index, prompt)[None])
+        noise = painter.carrying(crop.carried, steps=max(steps))
+        for count in steps:
+            latents = painter.latents(crop.frame, look, noise[:count], strength=STRENGTH)
+            painted = painter.decode(latents)
+            if judge is not None:
+                add(f"judge, {count} step(s)", named(judge, painted, prompt))
+            if count == 1:
+                add("band correlation", band_correlation_of(painted, taught))
+                add("stroke energy", stroke_energy(painted, taught))
+                add("PSNR to the teacher", psnr(painted, taught))
+                distance = (painted - taught).abs().mean() / (crop.photo - taught).abs().mean()
+                add("distance / photograph's", distance.item())
+        withheld = painter.latents(
+            crop.frame, look, noise[:1], strength=STRENGTH, planes=painter.no_planes(crop.frame)
         )
-        for steps, verdicts in right.items():
-            painted = paint(engine, replace(style, num_inference_steps=steps), photos)
-            verdicts += (judge(painted.clamp(-1, 1)).argmax(1) == look + 1).tolist()
-            if steps == 1:
-                distances.append(_relative_distance(painted, taught, frames))
-        half = paint(engine, replace(style, strength=0.5), photos)
-        structures.append(gradient_correlation(half, frames))
-        logger.info("%s: distance %.2f structure %.2f judge %.2f", style.prompt, distances[-1],
-                    structures[-1], np.mean(right[1][-len(rows) :]))  # fmt: skip
-    figures = {f"judge, {n} step(s), strength 0.6": float(np.mean(v)) for n, v in right.items()}
-    figures["distance to the teacher / photograph's"] = float(np.mean(distances))
-    figures["gradient correlation, strength 0.5"] = float(np.mean(structures))
-    figures["gradient correlation, worst look"] = float(np.min(structures))
-    return figures
+        add("band correlation, no fields", band_correlation_of(painter.decode(withheld), taught))
+        add("band correlation, photograph", band_correlation_of(crop.photo, taught))
+        half = painter.decode(painter.latents(crop.frame, look, noise[:1], strength=0.5))
+        add("structure at 0.5", gradient_correlation(half, crop.photo, 4.0))
+    return {name: float(np.mean(values)) for name, values in figures.items()}
 
 
-def _relative_distance(painted: Tensor, taught: Tensor, frames: Tensor) -> float:
-    return float((painted.clamp(-1, 1) - taught).abs().mean() / (frames - taught).abs().mean())
+def named(judge: Judge, painted: Tensor, prompt: str) -> float:
+    """1 where the judge names the look, else 0."""
+    index = [style.prompt for style in STYLES].index(prompt)
+    return float(int(judge(painted).argmax(1)) == 1 + index)
 
 
-def strength_figures(engine: Engine, photos: list[Picture]) -> dict[str, float]:
-    """Mean distance from the frame at rising strength, over all looks (of 255)."""
-    frames = image(np.stack(photos), CPU)
+@torch.no_grad()
+def swap_figures(painter: Painter, crops: list[Held]) -> dict[str, float]:
+    """What the decoder makes of latents that the UNet did not paint, and of mixtures."""
+    figures: dict[str, list[float]] = {}
+    prompts = [style.prompt for style in STYLES]
+    for index, crop in enumerate(crops):
+        own = painter.decode(painter.encode(crop.frame))
+        small = F.avg_pool2d(own, SCALE)
+        noise = painter.carrying(crop.carried)
+        first, second = (
+            painter.latents(crop.frame, painter.look(prompts[k % len(prompts)]), noise)
+            for k in (index, index + 7)
+        )
+        blend = (painter.decode(first) + painter.decode(second)) / 2
+        plain = painter.decode(painter.latents(crop.frame, painter.look(""), noise))
+        values = {
+            "photograph's latents, PSNR at the frame's size": psnr(small, crop.frame),
+            "photograph's latents, SSIM at the frame's size": ssim(small, crop.frame),
+            "photograph's latents, PSNR": psnr(own, crop.photo),
+            "empty prompt, PSNR at the frame's size": psnr(F.avg_pool2d(plain, SCALE), crop.frame),
+            "half and half of two looks' latents, PSNR": psnr(
+                painter.decode((first + second) / 2), blend
+            ),
+        }
+        for name, value in values.items():
+            figures.setdefault(name, []).append(value)
+    return {name: float(np.mean(values)) for name, values in figures.items()}
+
+
+@torch.no_grad()
+def strength_figures(painter: Painter, crops: list[Held]) -> dict[str, float]:
+    """Mean distance from the photograph at rising strength, over some looks (of 255)."""
     figures = {}
     for strength in STRENGTHS:
         distances = [
-            (paint(engine, Style(s.prompt, strength=strength), photos).clamp(-1, 1) - frames)
-            .abs().mean().item() * 127.5
-            for s in STYLES[::3]
+            (painter.paint(crop.frame, s.prompt, painter.carrying(crop.carried), strength=strength)
+             - crop.photo).abs().mean().item() * 127.5
+            for crop in crops
+            for s in STYLES[::5]
         ]  # fmt: skip
-        figures[f"distance from the frame, strength {strength}"] = float(np.mean(distances))
+        figures[f"distance from the photograph, strength {strength}"] = float(np.mean(distances))
     return figures
-
-
-def temporal_figures(engine: Engine, pictures: list[Picture]) -> dict[str, float]:
-    """Stroke-band correlation between consecutive frames along known motion, five x four."""
-    figures = {}
-    looks = ("oil painting", "watercolor", "van gogh", "anime")
-    for name, (dx, noise, cells) in PANS.items():
-        values = [
-            band_correlation(painted_pan(engine, Style(look), pan(picture, dx, noise), cells), dx)
-            for picture in pictures
-            for look in looks
-        ]
-        figures[f"stroke correlation, {name}"] = float(np.mean(values))
-    return figures
-
-
-def painted_pan(engine: Engine, style: Style, frames: list[Picture], cells: int = 0) -> Tensor:
-    """Two frames at strength 0.6, the second's fixed noise moved by whole latent cells."""
-    style = replace(style, strength=0.6)
-    noise = engine.noise(style, (frames[0].shape[1], frames[0].shape[0]))
-    return paint(engine, style, frames, [noise, torch.roll(noise, -cells, dims=-1)])
 
 
 def save_table(table: dict[str, float], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({k: round(v, 4) for k, v in table.items()}, indent=2) + "\n")

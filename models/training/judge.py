@@ -12,12 +12,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models.styles import STYLES
-from models.training.batches import Batches, image
-from models.training.loop import Plan, autocast, best_device, fit, generator
-from models.training.material.pairs import Pairs
+from models.training.batches import ORDER, Batches, to_image
+from models.training.loop import Plan, autocast, fit, generator
 from models.training.measures import gaussian
+from models.training.pairs import Pairs
 
-WINDOW = 128
+WINDOW = 192
+"""Side of a window in pixels of the painting."""
+
+PLAIN_EVERY = 8
+"""For so many paintings there is one photograph."""
+
 CLASSES = 1 + len(STYLES)
 WIDTHS = (48, 64, 96, 128)
 
@@ -68,20 +73,17 @@ class Judge(nn.Module):
 
 def train(runs: Path, plan: Plan) -> Judge:
     """Train on the training pairs; saved as `<runs>/judge/judge.safetensors`."""
-    device = best_device()
     torch.manual_seed(plan.seed)
-    pairs = Pairs.open(runs / "pairs" / "train", in_memory=plan.in_memory)
-    batches = Batches(pairs, plan.batch, device, plan.seed + 77)
-    judge = Judge().to(device)
+    batches = Batches(Pairs(runs / "pairs" / "train"), plan.batch, plan.seed + 77)
+    judge = Judge().to(memory_format=torch.channels_last)
 
     def loss(step: int) -> dict[str, Tensor]:
-        batch = batches.paired(step, window=WINDOW)
-        images = torch.cat([batch.first, batch.second, batch.photos[::4]])
-        images = roughened(images, generator(plan.seed + 3, step))
-        plain = torch.zeros(len(batch.photos[::4]), dtype=torch.int64, device=device)
-        classes = torch.cat([batch.looks[:, 0] + 1, batch.looks[:, 1] + 1, plain])
-        with autocast(device):
-            logits = judge(images)
+        photos, paintings, classes = batches.windows(step, WINDOW)
+        plain = photos[::PLAIN_EVERY]
+        images = roughened(torch.cat([paintings, plain]), generator(plan.seed + 3, step))
+        classes = torch.cat([classes, classes.new_zeros(len(plain))])
+        with autocast(images.device):
+            logits = judge(images.contiguous(memory_format=torch.channels_last))
         return {"looks": F.cross_entropy(logits.float(), classes)}
 
     average = fit(judge, loss, plan, runs / "judge")
@@ -105,8 +107,8 @@ def held_out_accuracy(judge: Judge, pairs: Pairs) -> float:
     """Share of the teachers' own held-out pictures that the judge names rightly."""
     right = total = 0
     for row in pairs.rows:
-        images = image(pairs.targets[row][:, 8:264, 8:264], torch.device("cpu"))
-        guess = judge(images).argmax(1)
-        right += int((guess == torch.from_numpy(pairs.looks[row].astype("int64")) + 1).sum())
-        total += len(guess)
+        for look in row.looks:
+            image = to_image(pairs.painting(row.index, look)[None])
+            right += int(judge(image).argmax(1)) == 1 + ORDER[look]
+            total += 1
     return right / total

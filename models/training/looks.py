@@ -32,21 +32,13 @@ SHARE_T = (0.0, 199.0, 399.0, 599.0, 899.0, 999.0)
 SHARE_W = (0.0, 0.32, 0.72, 1.0, 1.06, 1.08)
 """`share(t)`, piecewise linear: all of the painting at strength 0.6, a little more beyond."""
 
-SELF_CONDITIONING = 0.3
-"""Share of what the first step made in the frame that the later ones see (idea: arXiv 2208.04202).
-
-Of sampling alone: in training every step sees the frame. A later step, which is to end where the
-step before did, loses a little of it under the noise; with some of it in place of the photograph,
-it goes a little further instead. The card has what was measured.
-"""
-
 SCHEDULER = {
     "_class_name": "LCMScheduler",
     "num_train_timesteps": TIMESTEPS,
     "beta_start": BETA_START,
     "beta_end": BETA_END,
     "beta_schedule": "scaled_linear",
-    "prediction_type": "v_prediction",
+    "prediction_type": "sample",
     "original_inference_steps": 50,
     "timestep_scaling": 10.0,
     "clip_sample": False,
@@ -55,7 +47,6 @@ SCHEDULER = {
     "rescale_betas_zero_snr": False,
     "timestep_spacing": "leading",
     "thresholding": False,
-    "self_conditioning": SELF_CONDITIONING,
 }
 """scheduler_config.json of the bundled model."""
 

@@ -27,7 +27,9 @@ class Plan:
     """How long and how fast.
 
     Attributes:
-        steps: Optimiser steps.
+        steps: Optimiser steps at most.
+        minutes: Of training; where given, the learning rate falls with the time and not with the
+            steps, and the last step is the one at which it is over.
         batch: Samples a step.
         learning_rate: Peak of the cosine.
         warmup_steps: Linear rise to the peak.
@@ -40,6 +42,7 @@ class Plan:
 
     steps: int
     batch: int = 16
+    minutes: float | None = None
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     ema_decay: float = 0.998
@@ -66,11 +69,13 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=is_quick)
 
 
-def rate_factor(step: int, plan: Plan) -> float:
+def rate_factor(step: int, plan: Plan, elapsed_s: float = 0.0) -> float:
     """Linear warm-up, then half a cosine to 2 % of the peak."""
     if step < plan.warmup_steps:
         return (step + 1) / plan.warmup_steps
     progress = (step - plan.warmup_steps) / max(1, plan.steps - plan.warmup_steps)
+    if plan.minutes is not None:
+        progress = elapsed_s / (60 * plan.minutes)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
@@ -100,26 +105,37 @@ def fit(
     folder: Path,
     *,
     after_step: Callable[[int], None] | None = None,
+    on_checkpoint: Callable[[nn.Module], None] | None = None,
+    shares: dict[str, float] | None = None,
 ) -> nn.Module:
-    """Train `module` in place; returns its moving average. Resumes from the folder's checkpoint."""
+    """Train `module` in place; returns its moving average. Resumes from the folder's checkpoint.
+
+    Args:
+        after_step: Called with the step's number.
+        on_checkpoint: Called with the moving average when it was saved.
+        shares: Beginnings of parameters' names, and the share of the learning rate that they get.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     average = averaged(module)
     optimizer = torch.optim.AdamW(
-        module.parameters(), plan.learning_rate, (0.9, 0.99), weight_decay=plan.weight_decay
-    )
-    start = _resume(folder, module, average, optimizer)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: rate_factor(start + s, plan))
+        _groups(module, plan.learning_rate, shares or {}), plan.learning_rate, (0.9, 0.99),
+        weight_decay=plan.weight_decay, fused=True,
+    )  # fmt: skip
+    start, spent_s = _resume(folder, module, average, optimizer)
+    began = clock = time.perf_counter()
     sums: dict[str, float] = {}
-    clock = time.perf_counter()
     module.train()
     for step in range(start, plan.steps):
+        elapsed_s = spent_s + time.perf_counter() - began
+        is_last = step + 1 == plan.steps or is_over(plan, elapsed_s)
+        for group in optimizer.param_groups:
+            group["lr"] = plan.learning_rate * group["share"] * rate_factor(step, plan, elapsed_s)
         losses = loss(step)
         total = torch.stack(list(losses.values())).sum()
         optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
-        scheduler.step()
         update_average(average, module, min(plan.ema_decay, (1 + step) / (10 + step)))
         if after_step is not None:
             after_step(step)
@@ -130,9 +146,32 @@ def fit(
             rate = LOG_EVERY * plan.batch / (now - clock)
             _log(folder, step + 1, {k: v / LOG_EVERY for k, v in sums.items()}, rate)
             sums, clock = {}, now
-        if (step + 1) % plan.checkpoint_every == 0 or step + 1 == plan.steps:
-            _save(folder, step + 1, module, average, optimizer)
+        if (step + 1) % plan.checkpoint_every == 0 or is_last:
+            _save(folder, step + 1, elapsed_s, module, average, optimizer)
+            if on_checkpoint is not None:
+                on_checkpoint(average)
+        if is_last:
+            break
     return average
+
+
+def is_over(plan: Plan, elapsed_s: float) -> bool:
+    """Whether the plan's minutes are spent."""
+    return plan.minutes is not None and elapsed_s >= 60 * plan.minutes
+
+
+def _groups(
+    module: nn.Module, learning_rate: float, shares: dict[str, float]
+) -> list[dict[str, object]]:
+    """One group of parameters for each share of the learning rate."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        share = next((v for start, v in shares.items() if name.startswith(start)), 1.0)
+        groups.setdefault(share, []).append(parameter)
+    return [
+        {"params": parameters, "share": share, "lr": share * learning_rate}
+        for share, parameters in groups.items()
+    ]
 
 
 def _log(folder: Path, step: int, losses: dict[str, float], samples_per_s: float) -> None:
@@ -144,10 +183,16 @@ def _log(folder: Path, step: int, losses: dict[str, float], samples_per_s: float
 
 
 def _save(
-    folder: Path, step: int, module: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path,
+    step: int,
+    spent_s: float,
+    module: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
 ) -> None:
     state = {
         "step": step,
+        "spent_s": spent_s,
         "module": module.state_dict(),
         "average": average.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -159,17 +204,16 @@ def _save(
 
 def _resume(
     folder: Path, module: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> int:
+) -> tuple[int, float]:
+    """The step to go on with, and the seconds of training that were spent on those before."""
     path = folder / "checkpoint.pt"
     if not path.exists():
-        return 0
+        return 0, 0.0
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["module"].keys() != module.state_dict().keys():
         raise ValueError(f"{path} is of a run that trained other parts; move it away")
     module.load_state_dict(state["module"])
     average.load_state_dict(state["average"])
     optimizer.load_state_dict(state["optimizer"])
-    for group in optimizer.param_groups:  # the scheduler takes the peak from here
-        group["lr"] = group["initial_lr"] = optimizer.defaults["lr"]
     logger.info("%s goes on at step %d", folder.name, state["step"])
-    return int(state["step"])
+    return int(state["step"]), float(state.get("spent_s", 0.0))

@@ -78,6 +78,18 @@ def band(plane: Tensor) -> Tensor:
     return gaussian(plane, 0.7) - gaussian(plane, 4.0)
 
 
+def band_correlation_of(painted: Tensor, taught: Tensor) -> float:
+    """Correlation of two pictures' stroke bands, (1, 3, H, W) each, without the rim."""
+    inner = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    x, y = (band(luma(image))[inner].flatten() for image in (painted, taught))
+    return _correlation(x, y).item()
+
+
+def stroke_energy(painted: Tensor, taught: Tensor) -> float:
+    """Deviation of a picture's stroke band over that of the teacher's."""
+    return (band(luma(painted)).std() / band(luma(taught)).std().clamp(min=1e-6)).item()
+
+
 def paint(
     engine: Engine, style: Style, pictures: list[Picture], noises: list[Tensor] | None = None
 ) -> Tensor:

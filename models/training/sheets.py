@@ -1,20 +1,27 @@
-"""Stage `sheets`: what the model paints, as compressed pictures for the readme and the card."""
+"""Stage `sheets`: what a model paints beside what its teachers painted, as one picture."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from models.engine import Engine
-from models.loading import load_engine
-from models.style import Style
-from models.styles import STYLES
-from models.training.measures import paint
-from models.training.teachers.renderers import Picture
+from models.training.evaluate import Held, held_out
+from models.training.painter import Painter
+from models.training.pairs import Pairs
+
+Picture = NDArray[np.uint8]
 
 LABEL_HEIGHT = 18
-JPEG_QUALITY = 82
-STRENGTHS = (0.2, 0.35, 0.5, 0.6, 0.8, 0.95)
+JPEG_QUALITY = 88
+
+
+def to_picture(image: Tensor) -> Picture:
+    """Image (1, 3, H, W) in [-1, 1] -> uint8 RGB (H, W, 3)."""
+    pixels = ((image[0].clamp(-1, 1) + 1) * 127.5).round().byte()
+    return np.asarray(pixels.permute(1, 2, 0).numpy(), np.uint8)
 
 
 def cell(picture: Picture, label: str, side: int) -> Picture:
@@ -25,43 +32,31 @@ def cell(picture: Picture, label: str, side: int) -> Picture:
     return np.concatenate([bar, small]).astype(np.uint8)
 
 
-def painted(engine: Engine, style: Style, picture: Picture) -> Picture:
-    return np.asarray(engine.to_data(paint(engine, style, [picture])), np.uint8)
-
-
-def look_sheet(
-    engine: Engine, pictures: list[Picture], side: int = 160, columns: int = 7
-) -> Picture:
-    """The photograph and all looks of each picture, at strength 0.6 in one step."""
-    bands = []
-    for picture in pictures:
-        cells = [cell(picture, "input", side)]
-        cells += [
-            cell(painted(engine, Style(s.prompt, strength=0.6), picture), s.prompt, side)
-            for s in STYLES
-        ]
-        cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
-        rows = [np.concatenate(cells[k : k + columns], 1) for k in range(0, len(cells), columns)]
-        bands.append(np.concatenate(rows))
-    return np.concatenate(bands)
-
-
-def strength_sheet(
-    engine: Engine, picture: Picture, prompts: tuple[str, ...], side: int = 160
-) -> Picture:
-    """One row a prompt: rising strength, then two and four steps at 0.6."""
-    rows = []
-    for prompt in prompts:
-        cells = [
-            cell(painted(engine, Style(prompt, strength=s), picture), f"{prompt} {s}", side)
-            for s in STRENGTHS
-        ]
-        cells += [
-            cell(painted(engine, Style(prompt, 0.6, n), picture), f"{n} steps", side)
-            for n in (2, 4)
-        ]
-        rows.append(np.concatenate(cells, 1))
+def grid(cells: list[Picture], columns: int) -> Picture:
+    """Cells of one size in rows, the last one filled with white."""
+    cells = cells + [np.full_like(cells[0], 255)] * (-len(cells) % columns)
+    rows = [np.concatenate(cells[k : k + columns], 1) for k in range(0, len(cells), columns)]
     return np.concatenate(rows)
+
+
+@torch.no_grad()
+def compared(
+    painter: Painter, pairs: Pairs, crop: Held, looks: list[str], side: int, columns: int
+) -> Picture:
+    """A crop in some looks: rows of the student's pictures, each over its teacher's."""
+    noise = painter.carrying(crop.carried)
+    ours = [cell(to_picture(crop.photo), "photograph", side)]
+    theirs = [np.full_like(ours[0], 255)]
+    for look in looks:
+        painted = painter.paint(crop.frame, look, noise)
+        ours.append(cell(to_picture(painted), look, side))
+        known = look in crop.looks
+        taught = pairs.painting(crop.index, look) if known else np.full((8, 8, 3), 255, np.uint8)
+        theirs.append(cell(taught, "teacher" if known else "", side))
+    bands = []
+    for k in range(0, len(ours), columns):
+        bands += [grid(part[k : k + columns], columns) for part in (ours, theirs)]
+    return np.concatenate(bands)
 
 
 def save(sheet: Picture, path: Path) -> None:
@@ -70,9 +65,18 @@ def save(sheet: Picture, path: Path) -> None:
     cv2.imwrite(str(path), bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
-def make_sheets(model: Path | str, pictures: list[Picture], folder: Path) -> None:
-    """looks.jpg and strength.jpg from square pictures of 256 px."""
-    engine = load_engine(str(model), device="cpu")
-    save(look_sheet(engine, pictures), folder / "looks.jpg")
-    prompts = ("oil painting", "watercolor", "neon")
-    save(strength_sheet(engine, pictures[0], prompts), folder / "strength.jpg")
+def make_sheet(
+    model: Path,
+    runs: Path,
+    path: Path,
+    looks: list[str],
+    *,
+    text: Path | None = None,
+    pictures: int = 6,
+    side: int = 200,
+    columns: int = 9,
+) -> None:
+    """Held-out crops in some looks, student over teacher."""
+    painter, pairs = Painter.load(model, text), Pairs(runs / "pairs" / "held_out")
+    crops = held_out(pairs, pictures)
+    save(np.concatenate([compared(painter, pairs, c, looks, side, columns) for c in crops]), path)

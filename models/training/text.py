@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from models.fields import KINDS, MARKS
 from models.styles import STYLES
 from models.training.loop import Plan, fit
 
@@ -59,6 +60,9 @@ PLAIN = (
 
 PROMPTS_PER_CLASS = 64
 """Of the bank that the diffusion stages draw from."""
+
+MEAN_WEIGHT, MARKS_WEIGHT = 0.5, 3.0
+"""Of the losses on the mean of all states, beside the one on the state at the end."""
 
 SIMILAR = 0.5
 """Cosine in the sentence encoder above which a word takes over a look."""
@@ -205,17 +209,34 @@ def _as_clip(model: dict[str, object], alphabet: list[str], folder: Path) -> CLI
 
 
 class LookReader(nn.Module):
-    """The text encoder with a linear head on the state at the end of the text."""
+    """The text encoder with linear heads: on the state at the end of the text, and on all states.
+
+    `marks`, on the mean of all states, says how much of each kind of marks a prompt wants; it
+    becomes the stem's (`models.stem`).
+    """
 
     def __init__(self, encoder: CLIPTextModel) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = nn.Linear(encoder.config.hidden_size, CLASSES)
+        self.mean_head = nn.Linear(encoder.config.hidden_size, CLASSES)
+        self.marks = nn.Linear(encoder.config.hidden_size, len(KINDS))
 
-    def forward(self, ids: Tensor) -> Tensor:
-        pooled = self.encoder(ids).pooler_output
-        logits: Tensor = self.head(pooled)
-        return logits
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Token ids (B, 16) -> logits from the end and from the mean, and marks (B, kinds)."""
+        states = self.encoder(ids)
+        mean = states.last_hidden_state.mean(1)
+        return self.head(states.pooler_output), self.mean_head(mean), self.marks(mean)
+
+
+def kinds_of_classes() -> Tensor:
+    """float32 (CLASSES, kinds): 1 where a class is painted with such marks."""
+    table = torch.zeros(CLASSES, len(KINDS))
+    for index, style in enumerate(STYLES):
+        kind = MARKS.get(style.prompt, "none")
+        if kind in KINDS:
+            table[1 + index, KINDS.index(kind)] = 1
+    return table
 
 
 def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
@@ -249,20 +270,23 @@ def train(folder: Path, plan: Plan, sentence_encoder: Path | None = None) -> Loo
         pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     reader = LookReader(CLIPTextModel(config))
+    kinds = kinds_of_classes()
 
     def loss(step: int) -> dict[str, Tensor]:
         draw = np.random.default_rng((plan.seed, step))
         sentences = [sentence(draw, words) for _ in range(plan.batch)]
-        logits = reader(tokenize(tokenizer, [s.text for s in sentences]))
+        wanted = torch.from_numpy(np.stack([s.weights for s in sentences]))
+        logits, mean_logits, marks = reader(tokenize(tokenizer, [s.text for s in sentences]))
         return {
-            "looks": F.cross_entropy(
-                logits, torch.from_numpy(np.stack([s.weights for s in sentences]))
-            )
+            "looks": F.cross_entropy(logits, wanted),
+            "mean": MEAN_WEIGHT * F.cross_entropy(mean_logits, wanted),
+            "marks": MARKS_WEIGHT * F.mse_loss(marks, wanted @ kinds),
         }
 
     average = fit(reader, loss, plan, folder)
     assert isinstance(average, LookReader)
     average.encoder.save_pretrained(folder / "text_encoder")
+    torch.save(average.marks.state_dict(), folder / "marks.pt")
     _report(average, tokenizer, np.random.default_rng(plan.seed + 1))
     save_bank(folder, plan.seed)
     return average
@@ -278,11 +302,14 @@ def save_bank(folder: Path, seed: int = 0) -> None:
 @torch.no_grad()
 def _report(reader: LookReader, tokenizer: CLIPTokenizer, random: np.random.Generator) -> None:
     sentences = [sentence(random) for _ in range(1000)]
-    guess = torch.cat(
-        [
-            reader(tokenize(tokenizer, [s.text for s in sentences[k : k + 100]]))
-            for k in range(0, 1000, 100)
-        ]
-    ).argmax(1)
+    parts = [
+        reader(tokenize(tokenizer, [s.text for s in sentences[k : k + 100]]))
+        for k in range(0, 1000, 100)
+    ]
+    logits, _, marks = (torch.cat(column) for column in zip(*parts, strict=True))
+    guess = logits.argmax(1)
     right = np.mean([s.weights[int(g)] > 0.4 for s, g in zip(sentences, guess, strict=True)])
     logger.info("names a look that was asked for in %.1f %% of 1000 fresh prompts", 100 * right)
+    wanted = torch.from_numpy(np.stack([s.weights for s in sentences])) @ kinds_of_classes()
+    near = ((marks - wanted).abs().amax(1) < 0.2).float().mean().item()
+    logger.info("and the marks that it wants, within 0.2, in %.1f %%", 100 * near)

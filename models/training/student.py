@@ -1,0 +1,241 @@
+"""Stage `student`: one step from the photograph to the painting, by regression.
+
+The teachers paint with noise carried along the picture (`models.fields`), and the student is shown
+the same carried noise. So each stroke is determined, and the painting can be regressed onto: no
+critic has to invent strokes, no mean of all possible strokes remains.
+
+The clean end of every trajectory is known, because the painting of each photograph is. f(z_t, t) is
+trained straight onto m(w) of `looks.py`, from where img2img really starts (the noised photograph)
+and from where its later steps stand: what the student itself made in the steps before, noised
+again, at the very timesteps that sampling in two, three or four steps takes.
+
+Losses: L1, edges at two scales and mean colours of squares on the decoded picture, which has twice
+the frame's sides; pseudo-Huber on latents, against the encoded painting. The decoder learns along,
+for it meets latents that no encoder made, and goes on restoring photographs and paintings from
+their own: it is never told a look, so whatever is painted is in the latents.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
+
+from models.autoencoder import AutoencoderPatch
+from models.stem import Stem
+from models.training.autoencoder import inner, picture_loss
+from models.training.batches import SCALE, Batch, Batches, to_latent_noise
+from models.training.denoiser import Denoiser, make_stem, make_unet, pseudo_huber
+from models.training.looks import GRID, PromptBank, share, to_images, to_latents
+from models.training.loop import Plan, autocast, fit, generator
+from models.training.pairs import Pairs
+
+SMALLEST_PLACE = 3
+"""In the grid, of the first step: four steps have room from there."""
+
+FULL_PLACE = 29
+"""The place from which on the look is whole (strength 0.6)."""
+
+FULL_SHARE = 0.6
+"""Of the rows start there or beyond; the rest anywhere below."""
+
+BORDER = 24
+"""Pixels of a decoded window's rim that are not compared: the networks see zeros beyond."""
+
+LATENT_WEIGHT = 0.3
+RESTORED_WEIGHT = 0.5
+
+KNOWN_ROWS = 1
+"""Photographs, and as many paintings, that the decoder restores from their own latents."""
+
+REFRESH_EVERY = 25
+"""Steps after which new pairs are looked for."""
+
+RATES = {"decoder": 0.5}
+"""Shares of the learning rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What is called for a prediction; any of them may be compiled."""
+
+    unet: UNet2DConditionModel
+    stem: Stem
+    autoencoder: AutoencoderPatch
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a prediction hangs on beside the noised latents; all of B rows.
+
+    Attributes:
+        frame: The frame's latents.
+        features: The stem's.
+        states: The prompts'.
+        first: int64 (B,), the place in the grid of the first step.
+        noise: The carried noise, which the first step sees; later ones see another.
+    """
+
+    frame: Tensor
+    features: Tensor
+    states: Tensor
+    first: Tensor
+    noise: Tensor
+
+    def rows(self, rows: slice) -> "Given":
+        return Given(*(getattr(self, name)[rows] for name in self.__slots__))
+
+
+class Student:
+    """The loss of one step."""
+
+    def __init__(
+        self, networks: Networks, batches: Batches, bank: PromptBank, plan: Plan, window: int
+    ) -> None:
+        self._networks, self._batches, self._bank = networks, batches, bank
+        self._plan, self._window = plan, window
+        self._denoiser = Denoiser(torch.device("cpu"))
+        self._grid = torch.tensor(GRID)
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        random = generator(self._plan.seed + 2, step)
+        batch = self._batches.draw(step, self._window)
+        networks, autoencoder = self._networks, self._networks.autoencoder
+        states = self._states(batch, random)
+        with autocast(batch.frame.device):
+            features = networks.stem(
+                channels_last(batch.frame), batch.planes, networks.stem.style(states)
+            )
+        frame, painting = torch.chunk(
+            to_latents(
+                autoencoder,
+                channels_last(torch.cat([batch.frame, F.avg_pool2d(batch.painting, SCALE)])),
+            ),
+            2,
+        )
+        noise = to_latent_noise(batch.noise, frame.shape[1], random)
+        given = Given(frame, features, states, self._first(random), noise)
+        x = self._step(*self._origin(given, random), given, random)
+        w = share(self._grid[given.first]).view(-1, 1, 1, 1)
+        wanted = frame + w * (painting - frame)
+        picture = torch.lerp(batch.photo, batch.painting, w).clamp(-1, 1)
+        known = torch.cat([frame[:KNOWN_ROWS], painting[-KNOWN_ROWS:]])
+        same = torch.cat([batch.photo[:KNOWN_ROWS], batch.painting[-KNOWN_ROWS:]])
+        decoded, restored = torch.split(
+            to_images(autoencoder, channels_last(torch.cat([x, known]))), [len(x), len(known)]
+        )
+        return {
+            "latents": LATENT_WEIGHT * pseudo_huber(inner(x, 2), inner(wanted, 2)).mean(),
+            "picture": picture_loss(inner(decoded, BORDER), inner(picture, BORDER)),
+            "restored": RESTORED_WEIGHT
+            * picture_loss(inner(restored, BORDER), inner(same, BORDER)),
+        }
+
+    def after_step(self, step: int) -> None:
+        if step % REFRESH_EVERY == 0:
+            self._batches.refresh()
+
+    def _states(self, batch: Batch, random: torch.Generator) -> Tensor:
+        """Prompts of the rows' looks, mixed by their shares: float32 (B, tokens, width)."""
+        first, second = (self._bank.draw(batch.looks[:, k], random) for k in (0, 1))
+        return torch.lerp(second, first, batch.share.view(-1, 1, 1))
+
+    def _first(self, random: torch.Generator) -> Tensor:
+        """Each row's place in the grid at its first step: int64 (B,)."""
+        size = (self._plan.batch,)
+        full = torch.randint(FULL_PLACE, len(GRID), size, generator=random)
+        part = torch.randint(SMALLEST_PLACE, FULL_PLACE, size, generator=random)
+        return torch.where(torch.rand(size, generator=random) < FULL_SHARE, full, part)
+
+    @torch.no_grad()
+    def _origin(self, given: Given, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Where each row stands: the latents that are noised, and the place in the grid.
+
+        Three of four rows start from the photograph; the others stand at the second step of two to
+        four, or later, on what the student made in the steps before.
+        """
+        origin, place = given.frame.clone(), given.first.clone()
+        rows = slice(3, None, 4)
+        some = given.rows(rows)
+        if len(some.first) == 0:  # a batch of two or three
+            return origin, place
+        count = torch.tensor((2, 3, 4))[torch.randint(3, some.first.shape, generator=random)]
+        drawn = torch.rand(some.first.shape, generator=random)
+        done = 1 + (drawn * (count - 1)).long()  # how many steps were taken before
+        made = some.frame
+        for taken in range(int(done.max())):
+            at = place_of(some.first, torch.full_like(count, taken), count)
+            nearer = self._step(made, at, some, random)
+            made = torch.where((taken < done).view(-1, 1, 1, 1), nearer, made)
+        origin[rows], place[rows] = made, place_of(some.first, done, count)
+        return origin, place
+
+    def _step(self, origin: Tensor, place: Tensor, given: Given, random: torch.Generator) -> Tensor:
+        """What one step of the student makes of some latents, float32 (B, C, h, w)."""
+        t, t_first = self._grid[place], self._grid[given.first]
+        other = torch.randn(origin.shape, generator=random)
+        noise = torch.where((place == given.first).view(-1, 1, 1, 1), given.noise, other)
+        z = self._denoiser.noised(origin, noise, t)
+        return self._denoiser.clean(
+            self._networks.unet, z, given.frame, given.features, t, given.states, t_first
+        )
+
+
+def place_of(first: Tensor, step: Tensor, count: Tensor) -> Tensor:
+    """The place in the grid of step number `step` of `count`, as `lcm_timesteps` spaces them."""
+    return first - step * (first + 1) // count
+
+
+def channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def train(
+    runs: Path,
+    plan: Plan,
+    *,
+    window: int = 144,
+    start: Path | None = None,
+    compiled: bool = False,
+) -> None:
+    """Train in `<runs>/student`; the moving averages are saved there as `unet`, `stem`, `vae`.
+
+    Args:
+        window: Side of a training picture in pixels of the frame, a multiple of 16.
+        start: A model folder whose UNet and stem give the first weights; drawn by default.
+        compiled: Compile the UNet's and the decoder's kernels first.
+    """
+    torch.manual_seed(plan.seed)
+    folder = runs / "student"
+    autoencoder = AutoencoderPatch.from_pretrained(runs / "autoencoder" / "vae")
+    autoencoder = autoencoder.to(memory_format=torch.channels_last).requires_grad_(False)
+    unet = make_unet() if start is None else UNet2DConditionModel.from_pretrained(start / "unet")
+    stem = make_stem() if start is None else Stem.from_pretrained(start / "stem")
+    if start is None:
+        stem.mark_head.load_state_dict(torch.load(runs / "text" / "marks.pt", weights_only=True))
+    stem.mark_head.requires_grad_(False)
+    unet, stem = (network.to(memory_format=torch.channels_last) for network in (unet, stem))
+    unet.set_attn_processor(AttnProcessor())  # on few tokens a fifth quicker than fused kernels
+    batches = Batches(Pairs(runs / "pairs" / "train"), plan.batch, plan.seed)
+    bank = PromptBank.load(runs / "text" / "bank.safetensors")
+    called = torch.compile(unet, dynamic=False) if compiled else unet
+    loss = Student(Networks(called, stem, autoencoder), batches, bank, plan, window)
+    parts = nn.ModuleDict(
+        {"unet": unet, "stem": stem, "decoder": autoencoder.decoder.requires_grad_(True)}
+    )
+
+    def keep(average: nn.Module) -> None:
+        assert isinstance(average, nn.ModuleDict)
+        for name in ("unet", "stem"):
+            part = average[name]
+            assert isinstance(part, UNet2DConditionModel | Stem)
+            part.save_pretrained(folder / name)
+        saved = AutoencoderPatch.from_config(autoencoder.config)
+        saved.encoder.load_state_dict(autoencoder.encoder.state_dict())
+        saved.decoder.load_state_dict(average["decoder"].state_dict())
+        saved.save_pretrained(folder / "vae")
+
+    fit(parts, loss, plan, folder, after_step=loss.after_step, on_checkpoint=keep, shares=RATES)
