@@ -62,9 +62,10 @@ def test_planes_move_with_picture_and_noise(kind: str) -> None:
     inner = (slice(None), slice(None), slice(16, -16))
     moved, kept = before[(*inner, slice(17, -16))], after[(*inner, slice(16, -17))]
     for plane in range(2 if kind == "none" else PLANES):
-        assert correlation(moved[:, plane], kept[:, plane]) > 0.93, plane
+        least = 0.93 if plane < 3 else 0.8  # a wedge of a facet is won or lost as a whole
+        assert correlation(moved[:, plane], kept[:, plane]) > least, plane
         stays = before[(*inner, slice(16, -17))][:, plane]
-        assert correlation(stays, kept[:, plane]) < 0.9
+        assert correlation(stays, kept[:, plane]) < 0.7
 
 
 @pytest.mark.parametrize("kind", ("none", *KINDS))
