@@ -65,7 +65,7 @@ def test_planes_move_with_picture_and_noise(kind: str) -> None:
         least = 0.93 if plane < 3 else 0.8  # a wedge of a facet is won or lost as a whole
         assert correlation(moved[:, plane], kept[:, plane]) > least, plane
         stays = before[(*inner, slice(16, -17))][:, plane]
-        assert correlation(stays, kept[:, plane]) < 0.7
+        assert correlation(stays, kept[:, plane]) < 0.9
 
 
 @pytest.mark.parametrize("kind", ("none", *KINDS))

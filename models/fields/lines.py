@@ -18,8 +18,9 @@ class Line:
         places: (1, 2, h, w), x and y of each pixel, in pixels.
         tangent: (B, 2, h, w), unit vectors.
         scale: (1, 2, 1, 1), `scale_of` the planes.
-        ahead, behind: (B, 2, h, w), the unit vectors found after `BEND` pixels either way, signed
+        ahead, behind: (B, 2, h, w), the unit vectors found after `bend` pixels either way, signed
             so that they lead on.
+        bend: Pixels.
     """
 
     places: Tensor
@@ -27,30 +28,27 @@ class Line:
     scale: Tensor
     ahead: Tensor
     behind: Tensor
+    bend: float
 
     @classmethod
-    def through(cls, tangent: Tensor) -> "Line":
+    def through(cls, tangent: Tensor, bend: float = BEND) -> "Line":
         height, width = tangent.shape[2:]
         x = torch.arange(width, device=tangent.device, dtype=tangent.dtype)
         y = torch.arange(height, device=tangent.device, dtype=tangent.dtype)
         rows = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
         places = rows[None]
         scale = scale_of(tangent)
-        ahead = _aligned(at(tangent, places + BEND * tangent, scale, "nearest"), tangent)
-        behind = _aligned(at(tangent, places - BEND * tangent, scale, "nearest"), -tangent)
-        return cls(places, tangent, scale, ahead, behind)
+        ahead = _aligned(at(tangent, places + bend * tangent, scale, "nearest"), tangent)
+        behind = _aligned(at(tangent, places - bend * tangent, scale, "nearest"), -tangent)
+        return cls(places, tangent, scale, ahead, behind, bend)
 
     def read(self, planes: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:
         """`planes` at `places`; see `at`."""
         return at(planes, places, self.scale, mode)
 
-    def straight(self, step: float) -> tuple[Tensor, Tensor]:
-        """The places `step` pixels along the tangent, either way."""
-        return self.places + step * self.tangent, self.places - step * self.tangent
-
     def curved(self, step: float) -> tuple[Tensor, Tensor]:
-        """The same along the line, which bends half way."""
-        near = min(step / 2, BEND)
+        """The places `step` pixels along the line either way; it bends after half the way."""
+        near = min(step / 2, self.bend)
         far = step - near
         return (
             self.places + near * self.tangent + far * self.ahead,
