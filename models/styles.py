@@ -33,8 +33,8 @@ STYLES: tuple[BundledStyle, ...] = (
     BundledStyle(
         "ink drawing",
         "black lines and fields on white",
-        ("ink", "pen and ink", "black ink", "india ink", "sumi-e", "brush and ink", "line art",
-         "lineart", "calligraphy", "linocut", "black and white drawing"),
+        ("ink", "pen and ink", "black ink", "india ink", "line art", "lineart",
+         "black and white drawing", "pen drawing", "cross hatching", "engraving", "etching"),
     ),
     BundledStyle(
         "charcoal",
@@ -63,8 +63,8 @@ STYLES: tuple[BundledStyle, ...] = (
     BundledStyle(
         "stained glass",
         "glowing panes between dark lead",
-        ("stained glass window", "cathedral window", "leaded glass", "glass painting", "mosaic",
-         "tiffany glass", "byzantine mosaic"),
+        ("stained glass window", "cathedral window", "leaded glass", "glass painting",
+         "tiffany glass", "church window"),
     ),
     BundledStyle(
         "anime",
@@ -126,5 +126,53 @@ STYLES: tuple[BundledStyle, ...] = (
         "chalky pale tones",
         ("pastel", "soft pastel", "chalk drawing", "chalk", "crayon", "pastel colors", "degas",
          "pale colors", "dreamy pastel"),
+    ),
+    BundledStyle(
+        "linocut",
+        "white gouges in black ink, cut along the form",
+        ("lino print", "linoleum print", "block print", "wood engraving", "scratchboard",
+         "black block print", "carved print", "relief print"),
+    ),
+    BundledStyle(
+        "pointillism",
+        "round dots of pure colour on cream",
+        ("pointillist", "seurat", "signac", "dots of paint", "divisionism", "stippling",
+         "painted dots", "neo impressionism"),
+    ),
+    BundledStyle(
+        "mosaic",
+        "small square stones laid along the form",
+        ("tile mosaic", "roman mosaic", "byzantine mosaic", "tesserae", "mosaic tiles",
+         "ceramic tiles", "stone mosaic"),
+    ),
+    BundledStyle(
+        "low poly",
+        "flat facets of one colour each",
+        ("lowpoly", "polygon art", "polygons", "triangles", "low poly art", "faceted",
+         "origami", "geometric facets"),
+    ),
+    BundledStyle(
+        "ink wash",
+        "grey washes and few brush lines on rice paper",
+        ("sumi-e", "ink wash painting", "chinese ink painting", "brush and ink", "calligraphy",
+         "rice paper", "shui mo", "zen painting"),
+    ),
+    BundledStyle(
+        "blueprint",
+        "white lines and hatching on blue paper",
+        ("cyanotype drawing", "technical drawing", "architect plan", "schematic", "blue print",
+         "engineering drawing", "white lines on blue"),
+    ),
+    BundledStyle(
+        "pixel art",
+        "large square pixels of few colours",
+        ("8 bit", "8-bit", "16 bit", "pixelated", "pixels", "retro game", "video game sprite",
+         "arcade game"),
+    ),
+    BundledStyle(
+        "cross-stitch",
+        "rows of crossed threads on cloth",
+        ("cross stitch", "embroidery", "needlework", "stitched", "tapestry", "knitted",
+         "woven wool", "yarn"),
     ),
 )  # fmt: skip
