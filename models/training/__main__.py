@@ -1,8 +1,8 @@
 """`python -m models.training STAGE --runs FOLDER`: how models/bundled was made, stage by stage.
 
-    fetch -> pairs -> text -> autoencoder -> teacher -> distil -> judge -> export -> calibrate
-    -> evaluate
+    fetch -> paintings -> text -> autoencoder -> student -> judge -> export -> calibrate -> evaluate
 
+`sheets` shows what a student paints beside its teachers, at any time of its training.
 `adopt` puts the parts of a finished model (--model) where the stages look for them, to go on from.
 `average` makes one model (--model) of several (--part).
 `lcm-lora` stands apart: it distils a LoRA from a full-size teacher by the same loop.
@@ -21,18 +21,17 @@ if TYPE_CHECKING:
 STAGES = (
     "lcm-lora",
     "fetch",
-    "pairs",
+    "paintings",
     "adopt",
     "text",
     "autoencoder",
-    "teacher",
-    "distil",
+    "student",
     "judge",
     "export",
     "average",
     "calibrate",
     "evaluate",
-    "compare",
+    "sheets",
 )
 
 
@@ -44,22 +43,23 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--batch", type=int, help="samples a step")
     arguments.add_argument("--learning-rate", type=float)
     arguments.add_argument("--window", type=int, help="side of a training picture in pixels")
-    arguments.add_argument("--crops", type=int, default=4800, help="training crops to make")
-    arguments.add_argument("--objective", choices=("paired", "lcd"), default="paired")
-    arguments.add_argument("--no-critic", action="store_true", help="`distil` without a critic")
-    arguments.add_argument("--keep-decoder", action="store_true", help="`distil` the UNet alone")
-    arguments.add_argument("--compile", action="store_true", help="`distil` on compiled kernels")
     arguments.add_argument(
-        "--start", type=Path, help="UNet folder that `teacher` or `distil` starts from"
+        "--minutes", type=float, help="of training, in place of --steps (`autoencoder`, `student`)"
+    )
+    arguments.add_argument("--crops", type=int, default=400, help="training crops to paint")
+    arguments.add_argument("--look", action="append", help="`paintings` or `sheets` in this look")
+    arguments.add_argument("--compile", action="store_true", help="`student` on compiled kernels")
+    arguments.add_argument(
+        "--start", type=Path, help="model folder that `autoencoder` or `student` starts from"
     )
     arguments.add_argument("--model", type=Path, default=Path("models/bundled"))
+    arguments.add_argument("--count", type=int, default=24, help="held-out crops to measure")
     arguments.add_argument("--teacher", help="lcm-lora: diffusers folder or hub id to distil")
     arguments.add_argument("--pictures", type=Path, help="lcm-lora: folder of captioned pictures")
     arguments.add_argument(
         "--part", action="append", default=[], metavar="FOLDER=WEIGHT",
         help="average: a model that goes into --model (repeat it)",
     )  # fmt: skip
-    arguments.add_argument("--in-memory", action="store_true", help="read all pairs into memory")
     arguments.add_argument("--threads", type=int, help="CPU threads")
     arguments.add_argument("--seed", type=int, default=0)
     return arguments
@@ -91,12 +91,8 @@ def run(options: argparse.Namespace) -> None:
         from models.training.material.packages import PACKAGES, SENTENCE_ENCODER, fetch_all
 
         fetch_all(runs / "packages", (*PACKAGES, SENTENCE_ENCODER))
-    elif options.stage == "pairs":
-        from models.training.material.pairs import make_pairs
-
-        packages, pairs = runs / "packages", runs / "pairs"
-        make_pairs(packages, pairs / "held_out", count=120, per_crop=18, held_out=True)
-        make_pairs(packages, pairs / "train", count=options.crops, per_crop=8, held_out=False)
+    elif options.stage == "paintings":
+        _paintings(options)
     elif options.stage == "adopt":
         from models.training.export import adopt
 
@@ -109,14 +105,24 @@ def run(options: argparse.Namespace) -> None:
         from models.training.calibrate import calibrate
 
         calibrate(options.model, runs)
-    elif options.stage in ("export", "evaluate", "compare"):
+    elif options.stage in ("export", "evaluate", "sheets"):
         _finish(options)
     else:
         _train(options)
 
 
+def _paintings(options: argparse.Namespace) -> None:
+    from models.training.material.paintings import make_paintings
+    from models.training.teachers import PAINTERS
+
+    packages, folder = options.runs / "packages", options.runs / "paintings"
+    looks = options.look or tuple(PAINTERS)
+    make_paintings(packages, folder / "held_out", count=40, held_out=True, looks=looks)
+    make_paintings(packages, folder / "train", count=options.crops, held_out=False, looks=looks)
+
+
 def _train(options: argparse.Namespace) -> None:
-    from models.training import autoencoder, consistency, diffusion, judge, lcm_lora, text
+    from models.training import autoencoder, judge, lcm_lora, student, text
 
     runs: Path = options.runs
     if options.stage == "lcm-lora":
@@ -126,37 +132,38 @@ def _train(options: argparse.Namespace) -> None:
         )  # fmt: skip
         logging.getLogger(__name__).info("%s", path)
     elif options.stage == "text":
-        text.train(runs / "text", plan(options, 3000, 64, 2e-3), text.sentence_encoder(runs))
+        text.train(runs / "text", plan(options, 2200, 64, 2e-3), text.sentence_encoder(runs))
     elif options.stage == "autoencoder":
         autoencoder.train(
-            runs / "pairs" / "train", runs / "autoencoder", plan(options, 2500, 32, 8e-4)
-        )
-    elif options.stage == "teacher":
-        diffusion.train(
-            runs, plan(options, 1500, 16, 1e-3), window=options.window or 192, start=options.start
-        )
-    elif options.stage == "distil":
-        consistency.train(
-            runs, plan(options, 6000, 16, 8e-4), objective=options.objective,
-            window=options.window or 192, start=options.start, with_critic=not options.no_critic,
-            compiled=options.compile, keep_decoder=options.keep_decoder,
+            runs / "paintings" / "train", runs / "autoencoder", plan(options, 1000, 12, 1.2e-3),
+            start=options.start and options.start / "vae",
+        )  # fmt: skip
+    elif options.stage == "student":
+        student.train(
+            runs, plan(options, 10_000, 8, 1.5e-3), window=options.window or 160,
+            start=options.start, compiled=options.compile,
         )  # fmt: skip
     else:
-        judge.train(runs, plan(options, 6000, 24, 1.5e-3))
+        judge.train(runs, plan(options, 2000, 24, 1.5e-3))
 
 
 def _finish(options: argparse.Namespace) -> None:
-    from models.training.compare import compare
+    from models.styles import STYLES
     from models.training.evaluate import evaluate, save_table
     from models.training.export import export
+    from models.training.sheets import make_sheet
 
+    runs: Path = options.runs
     if options.stage == "export":
-        size = export(options.runs, options.model, unet=options.objective)
+        size = export(runs, options.model)
         logging.getLogger(__name__).info("%s: %.2f MB", options.model, size / 1e6)
+    elif options.stage == "evaluate":
+        table = evaluate(options.model, runs, pictures=options.count)
+        save_table(table, runs / "evaluate" / "table.json")
     else:
-        measure = evaluate if options.stage == "evaluate" else compare
-        table = measure(options.model, options.runs)
-        save_table(table, options.runs / options.stage / "table.json")
+        looks = options.look or [style.prompt for style in STYLES]
+        make_sheet(runs / "student", runs, runs / "sheets" / "held_out.jpg", looks,
+                   text=runs / "text")  # fmt: skip
 
 
 def plan(options: argparse.Namespace, steps: int, batch: int, learning_rate: float) -> "Plan":
@@ -167,8 +174,8 @@ def plan(options: argparse.Namespace, steps: int, batch: int, learning_rate: flo
         steps=options.steps or steps,
         batch=options.batch or batch,
         learning_rate=options.learning_rate or learning_rate,
+        minutes=options.minutes,
         seed=options.seed,
-        in_memory=options.in_memory,
     )
 
 

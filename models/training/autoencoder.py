@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from models.autoencoder import AutoencoderPatch
 from models.training.batches import SCALE, Batches
 from models.training.loop import Plan, autocast, fit, generator
-from models.training.pairs import Pairs
+from models.training.material.paintings import Paintings
 
 WINDOW = 256
 """Side of a decoded picture in pixels: the autoencoder is local, small windows teach it all."""
@@ -41,18 +41,17 @@ def make_autoencoder() -> AutoencoderPatch:
     )
 
 
-def difference_loss(a: Tensor, b: Tensor) -> Tensor:
-    """L1 between the horizontal and vertical pixel differences of two images."""
-    dx = F.l1_loss(a[..., 1:] - a[..., :-1], b[..., 1:] - b[..., :-1])
-    dy = F.l1_loss(a[..., 1:, :] - a[..., :-1, :], b[..., 1:, :] - b[..., :-1, :])
-    return dx + dy
+def edges(apart: Tensor) -> Tensor:
+    """Mean size of the horizontal and of the vertical differences of an image, summed."""
+    dx, dy = apart[..., 1:] - apart[..., :-1], apart[..., 1:, :] - apart[..., :-1, :]
+    return dx.abs().mean() + dy.abs().mean()
 
 
 def picture_loss(a: Tensor, b: Tensor) -> Tensor:
     """L1 on pixels, on edges at two scales, and on the mean colours of squares of 16 px."""
-    small_a, small_b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-    edges = difference_loss(a, b) + difference_loss(small_a, small_b)
-    return F.l1_loss(a, b) + edges + F.avg_pool2d(a - b, 16).abs().mean()
+    apart = a - b
+    tint = F.avg_pool2d(apart, 16).abs().mean()
+    return apart.abs().mean() + edges(apart) + edges(F.avg_pool2d(apart, 2)) + tint
 
 
 def inner(images: Tensor, border: int = BORDER) -> Tensor:
@@ -66,7 +65,7 @@ def train(pairs: Path, folder: Path, plan: Plan, *, start: Path | None = None) -
         start: Folder of an earlier autoencoder to begin from.
     """
     torch.manual_seed(plan.seed)
-    batches = Batches(Pairs(pairs), plan.batch, plan.seed)
+    batches = Batches(Paintings(pairs), plan.batch, plan.seed)
     model = make_autoencoder()
     if start is not None:
         adopt(model, AutoencoderPatch.from_pretrained(start))

@@ -4,10 +4,11 @@
 
 Fields are those of the whole frame, as the engine computes them and as the teacher saw them;
 windows are cut from them afterwards, at even pixels: the noise at any part of a latent cell.
-Pairs may still be being made: `Batches.refresh` takes in what is there by now.
+Paintings may still be being made: `Batches.refresh` takes in what is there by now.
 """
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import cv2
@@ -19,7 +20,8 @@ from torch import Tensor
 
 from models.fields import KINDS, MARKS, PLANES, CarriedFields, noise_plane
 from models.styles import STYLES
-from models.training.pairs import Pairs, latent_noise
+from models.training.material.paintings import Paintings
+from models.training.teachers import latent_noise
 
 Picture = NDArray[np.uint8]
 
@@ -74,7 +76,7 @@ class Crop:
 class Crops:
     """Crops by index, each read and its fields worked out once."""
 
-    def __init__(self, pairs: Pairs) -> None:
+    def __init__(self, pairs: Paintings) -> None:
         self._pairs = pairs
         self._crops: dict[int, Crop] = {}
         self._seeds: dict[int, int] = {}
@@ -124,7 +126,7 @@ class Batches:
     """
 
     def __init__(
-        self, pairs: Pairs, size: int, seed: int, *, plain: float = 0.1, mixed: float = 0.12
+        self, pairs: Paintings, size: int, seed: int, *, plain: float = 0.1, mixed: float = 0.12
     ) -> None:
         self._pairs, self._size, self._seed = pairs, size, seed
         self._plain, self._mixed = plain, mixed
@@ -148,7 +150,7 @@ class Batches:
     def draw(self, step: int, window: int) -> Batch:
         """The batch of this step: windows of `window` px of the frame, a multiple of 16."""
         random = np.random.default_rng((self._seed, step))
-        rows = [self._row(random, window) for _ in range(self._size)]
+        rows = [self._there(random, window) for _ in range(self._size)]
         columns = list(zip(*rows, strict=True))
         frame, photo, painting = (to_image(np.stack(column)) for column in columns[:3])
         first, second = (to_image(np.stack(c)) for c in (columns[2], columns[3]))
@@ -158,6 +160,12 @@ class Batches:
             frame, photo, torch.stack(columns[4]), torch.stack(columns[5]), painting,
             torch.tensor(columns[6]), share,
         )  # fmt: skip
+
+    def _there(self, random: np.random.Generator, window: int) -> tuple[object, ...]:
+        """A row whose paintings are there: some may have been taken away since `refresh`."""
+        while True:
+            with suppress(FileNotFoundError):
+                return self._row(random, window)
 
     def _row(self, random: np.random.Generator, window: int) -> tuple[object, ...]:
         look, index = self._drawn(random)

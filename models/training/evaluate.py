@@ -21,6 +21,7 @@ from torch import Tensor
 from models.styles import STYLES
 from models.training.batches import SCALE, halved, to_image
 from models.training.judge import Judge
+from models.training.material.paintings import Paintings
 from models.training.measures import (
     band_correlation_of,
     gradient_correlation,
@@ -29,7 +30,7 @@ from models.training.measures import (
     stroke_energy,
 )
 from models.training.painter import Painter
-from models.training.pairs import Pairs, latent_noise
+from models.training.teachers import latent_noise
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Held:
     looks: tuple[str, ...]
 
 
-def held_out(pairs: Pairs, count: int) -> list[Held]:
+def held_out(pairs: Paintings, count: int) -> list[Held]:
     """`count` crops spread over all that there are."""
     pairs.refresh()
     rows = [row for row in pairs.rows if row.looks]
@@ -81,7 +82,7 @@ def evaluate(
         steps: Numbers of steps that the judge sees.
     """
     painter = Painter.load(model, text)
-    pairs = Pairs(runs / "pairs" / "held_out")
+    pairs = Paintings(runs / "paintings" / "held_out")
     crops = held_out(pairs, pictures)
     path = runs / "judge" / "judge.safetensors"
     judge = Judge.load(path) if path.is_file() else None
@@ -102,7 +103,7 @@ def evaluate(
 @torch.no_grad()
 def look_figures(
     painter: Painter,
-    pairs: Pairs,
+    pairs: Paintings,
     crops: list[Held],
     prompt: str,
     judge: Judge | None,

@@ -11,16 +11,18 @@ from transformers import CLIPTextModel
 
 from models.acceleration.cpu.quantization import RANGES_NAME
 from models.autoencoder import AutoencoderPatch
+from models.stem import Stem
 from models.training.looks import SCHEDULER
 from models.training.material.packages import PACKAGES, SENTENCE_ENCODER
 
-LARGEST_BYTES = 12_000_000
+LARGEST_BYTES = 16_000_000
 PATH_KEY = "_name_or_path"
 
 MODEL_INDEX = {
     "_class_name": "LatentConsistencyModelImg2ImgPipeline",
     "_diffusers_version": diffusers.__version__,
     "scheduler": ["diffusers", "LCMScheduler"],
+    "stem": ["models.stem", "Stem"],
     "text_encoder": ["transformers", "CLIPTextModel"],
     "tokenizer": ["transformers", "CLIPTokenizer"],
     "unet": ["diffusers", "UNet2DConditionModel"],
@@ -31,18 +33,18 @@ MODEL_INDEX = {
 }
 
 
-def export(runs: Path, folder: Path, *, unet: str = "paired") -> int:
+def export(runs: Path, folder: Path) -> int:
     """Write the model folder; returns its size in bytes (weights and configs).
 
     Raises:
         ValueError: It came out larger than `LARGEST_BYTES`.
     """
     half = torch.float16
-    own_vae = runs / unet / "vae"  # a student whose decoder learned along
-    vae = own_vae if own_vae.is_dir() else runs / "autoencoder" / "vae"
+    student = runs / "student"
     networks = {
-        "unet": UNet2DConditionModel.from_pretrained(runs / unet / "unet", torch_dtype=half),
-        "vae": AutoencoderPatch.from_pretrained(vae, torch_dtype=half),
+        "unet": UNet2DConditionModel.from_pretrained(student / "unet", torch_dtype=half),
+        "stem": Stem.from_pretrained(student / "stem", torch_dtype=half),
+        "vae": AutoencoderPatch.from_pretrained(student / "vae", torch_dtype=half),
         "text_encoder": CLIPTextModel.from_pretrained(runs / "text/text_encoder", dtype=half),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,8 +66,8 @@ def export(runs: Path, folder: Path, *, unet: str = "paired") -> int:
 def adopt(folder: Path, runs: Path) -> None:
     """The reverse of `export`: a finished model's parts where the stages look for them.
 
-    Autoencoder, text encoder and tokenizer become those of `runs`; `distil --start <folder>/unet`
-    then goes on from the model's UNet.
+    Autoencoder, text encoder and tokenizer become those of `runs`; `student --start <folder>` then
+    goes on from the model's UNet and stem.
     """
     from models.training.text import save_bank
 
@@ -102,7 +104,7 @@ def attribution(runs: Path) -> str:
         "Photographs used for training:",
         "",
     ]
-    credits_ = json.loads((runs / "pairs" / "train" / "pictures.json").read_text())
+    credits_ = json.loads((runs / "paintings" / "train" / "pictures.json").read_text())
     lines += [
         f"- {name}" + (f" ({credit})" if credit else "")
         for name, credit in credits_.items()

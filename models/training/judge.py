@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from models.styles import STYLES
 from models.training.batches import ORDER, Batches, to_image
 from models.training.loop import Plan, autocast, fit, generator
+from models.training.material.paintings import Paintings
 from models.training.measures import gaussian
-from models.training.pairs import Pairs
 
 WINDOW = 192
 """Side of a window in pixels of the painting."""
@@ -74,7 +74,7 @@ class Judge(nn.Module):
 def train(runs: Path, plan: Plan) -> Judge:
     """Train on the training pairs; saved as `<runs>/judge/judge.safetensors`."""
     torch.manual_seed(plan.seed)
-    batches = Batches(Pairs(runs / "pairs" / "train"), plan.batch, plan.seed + 77)
+    batches = Batches(Paintings(runs / "paintings" / "train"), plan.batch, plan.seed + 77)
     judge = Judge().to(memory_format=torch.channels_last)
 
     def loss(step: int) -> dict[str, Tensor]:
@@ -103,7 +103,7 @@ def roughened(images: Tensor, random: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def held_out_accuracy(judge: Judge, pairs: Pairs) -> float:
+def held_out_accuracy(judge: Judge, pairs: Paintings) -> float:
     """Share of the teachers' own held-out pictures that the judge names rightly."""
     right = total = 0
     for row in pairs.rows:

@@ -64,8 +64,8 @@ def share(t: Tensor) -> Tensor:
 
 
 def to_latents(autoencoder: AutoencoderPatch, images: Tensor) -> Tensor:
-    """Image (B, 3, H, W) -> normalised latents (B, C, H/8, W/8), float32."""
-    with torch.no_grad(), autocast(images.device):
+    """Image (B, 3, H, W) -> normalised latents (B, C, H/8, W/8), float32; differentiable."""
+    with autocast(images.device):
         latents = autoencoder.encode(images).latents
     config = autoencoder.config
     normalised: Tensor = (latents.float() - config.shift_factor) * config.scaling_factor

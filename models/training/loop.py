@@ -37,7 +37,6 @@ class Plan:
         weight_decay: AdamW's.
         checkpoint_every: Steps between two checkpoints.
         seed: Of everything random.
-        in_memory: Read all pairs into memory first.
     """
 
     steps: int
@@ -49,7 +48,6 @@ class Plan:
     weight_decay: float = 1e-3
     checkpoint_every: int = 500
     seed: int = 0
-    in_memory: bool = False
 
 
 LOG_EVERY = 50

@@ -136,6 +136,7 @@ class Painter:
             x = consistency(prediction, z, step, schedule)
         return x
 
+    @torch.no_grad()
     def encode(self, image: Tensor) -> Tensor:
         """Image -> latents as the UNet sees them."""
         return to_latents(self.autoencoder, image)

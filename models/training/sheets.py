@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.training.evaluate import Held, held_out
+from models.training.material.paintings import Paintings
 from models.training.painter import Painter
-from models.training.pairs import Pairs
 
 Picture = NDArray[np.uint8]
 
@@ -41,7 +41,7 @@ def grid(cells: list[Picture], columns: int) -> Picture:
 
 @torch.no_grad()
 def compared(
-    painter: Painter, pairs: Pairs, crop: Held, looks: list[str], side: int, columns: int
+    painter: Painter, pairs: Paintings, crop: Held, looks: list[str], side: int, columns: int
 ) -> Picture:
     """A crop in some looks: rows of the student's pictures, each over its teacher's."""
     noise = painter.carrying(crop.carried)
@@ -77,6 +77,6 @@ def make_sheet(
     columns: int = 9,
 ) -> None:
     """Held-out crops in some looks, student over teacher."""
-    painter, pairs = Painter.load(model, text), Pairs(runs / "pairs" / "held_out")
+    painter, pairs = Painter.load(model, text), Paintings(runs / "paintings" / "held_out")
     crops = held_out(pairs, pictures)
     save(np.concatenate([compared(painter, pairs, c, looks, side, columns) for c in crops]), path)

@@ -9,10 +9,11 @@ trained straight onto m(w) of `looks.py`, from where img2img really starts (the 
 and from where its later steps stand: what the student itself made in the steps before, noised
 again, at the very timesteps that sampling in two, three or four steps takes.
 
-Losses: L1, edges at two scales and mean colours of squares on the decoded picture, which has twice
-the frame's sides; pseudo-Huber on latents, against the encoded painting. The decoder learns along,
-for it meets latents that no encoder made, and goes on restoring photographs and paintings from
-their own: it is never told a look, so whatever is painted is in the latents.
+Losses: pseudo-Huber on latents, against the encoded painting; L1, edges at two scales and mean
+colours of squares on the decoded picture, which has twice the frame's sides, of half of the rows.
+The decoder learns along, for it meets latents that no encoder made, and the whole autoencoder goes
+on restoring photographs and paintings from their own: it is never told a look, so whatever is
+painted is in the latents.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from models.training.batches import SCALE, Batch, Batches, to_latent_noise
 from models.training.denoiser import Denoiser, make_stem, make_unet, pseudo_huber
 from models.training.looks import GRID, PromptBank, share, to_images, to_latents
 from models.training.loop import Plan, autocast, fit, generator
-from models.training.pairs import Pairs
+from models.training.material.paintings import Paintings
 
 SMALLEST_PLACE = 3
 """In the grid, of the first step: four steps have room from there."""
@@ -42,25 +43,31 @@ FULL_PLACE = 29
 FULL_SHARE = 0.6
 """Of the rows start there or beyond; the rest anywhere below."""
 
+LATER_EVERY = 4
+"""Steps of training of which one has rows that stand at later steps."""
+
 BORDER = 24
 """Pixels of a decoded window's rim that are not compared: the networks see zeros beyond."""
 
-LATENT_WEIGHT = 0.3
-RESTORED_WEIGHT = 0.5
+LATENT_WEIGHT = 1.0
+RESTORED_WEIGHT = 1.0
 
-KNOWN_ROWS = 1
+KNOWN_ROWS = 2
 """Photographs, and as many paintings, that the decoder restores from their own latents."""
 
 REFRESH_EVERY = 25
 """Steps after which new pairs are looked for."""
 
-RATES = {"decoder": 0.5}
+RATES = {"autoencoder.encoder": 0.3, "autoencoder.decoder": 0.6}
 """Shares of the learning rate."""
+
+FOLDERS = {"autoencoder": "vae"}
+"""Where a part is saved, if not by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What is called for a prediction; any of them may be compiled."""
+    """What is called for a prediction."""
 
     unet: UNet2DConditionModel
     stem: Stem
@@ -109,27 +116,28 @@ class Student:
             features = networks.stem(
                 channels_last(batch.frame), batch.planes, networks.stem.style(states)
             )
-        frame, painting = torch.chunk(
-            to_latents(
-                autoencoder,
-                channels_last(torch.cat([batch.frame, F.avg_pool2d(batch.painting, SCALE)])),
-            ),
-            2,
-        )
+        small = channels_last(torch.cat([batch.frame, F.avg_pool2d(batch.painting, SCALE)]))
+        with torch.no_grad():
+            frame, painting = to_latents(autoencoder, small).chunk(2)
         noise = to_latent_noise(batch.noise, frame.shape[1], random)
         given = Given(frame, features, states, self._first(random), noise)
-        x = self._step(*self._origin(given, random), given, random)
+        stands = given.frame, given.first
+        if step % LATER_EVERY == 0:
+            stands = self._origin(given, random)
+        x = self._step(*stands, given, random)
         w = share(self._grid[given.first]).view(-1, 1, 1, 1)
         wanted = frame + w * (painting - frame)
         picture = torch.lerp(batch.photo, batch.painting, w).clamp(-1, 1)
-        known = torch.cat([frame[:KNOWN_ROWS], painting[-KNOWN_ROWS:]])
         same = torch.cat([batch.photo[:KNOWN_ROWS], batch.painting[-KNOWN_ROWS:]])
+        known = to_latents(autoencoder, channels_last(F.avg_pool2d(same, SCALE)))
+        rows = slice((len(x) + 1) // 2)  # the decoder costs as much as the UNet
         decoded, restored = torch.split(
-            to_images(autoencoder, channels_last(torch.cat([x, known]))), [len(x), len(known)]
+            to_images(autoencoder, channels_last(torch.cat([x[rows], known]))),
+            [rows.stop, len(known)],
         )
         return {
             "latents": LATENT_WEIGHT * pseudo_huber(inner(x, 2), inner(wanted, 2)).mean(),
-            "picture": picture_loss(inner(decoded, BORDER), inner(picture, BORDER)),
+            "picture": picture_loss(inner(decoded, BORDER), inner(picture[rows], BORDER)),
             "restored": RESTORED_WEIGHT
             * picture_loss(inner(restored, BORDER), inner(same, BORDER)),
         }
@@ -154,14 +162,12 @@ class Student:
     def _origin(self, given: Given, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Where each row stands: the latents that are noised, and the place in the grid.
 
-        Three of four rows start from the photograph; the others stand at the second step of two to
+        Every other row starts from the photograph; the others stand at the second step of two to
         four, or later, on what the student made in the steps before.
         """
         origin, place = given.frame.clone(), given.first.clone()
-        rows = slice(3, None, 4)
+        rows = slice(1, None, 2)
         some = given.rows(rows)
-        if len(some.first) == 0:  # a batch of two or three
-            return origin, place
         count = torch.tensor((2, 3, 4))[torch.randint(3, some.first.shape, generator=random)]
         drawn = torch.rand(some.first.shape, generator=random)
         done = 1 + (drawn * (count - 1)).long()  # how many steps were taken before
@@ -197,7 +203,7 @@ def train(
     runs: Path,
     plan: Plan,
     *,
-    window: int = 144,
+    window: int = 160,
     start: Path | None = None,
     compiled: bool = False,
 ) -> None:
@@ -206,36 +212,31 @@ def train(
     Args:
         window: Side of a training picture in pixels of the frame, a multiple of 16.
         start: A model folder whose UNet and stem give the first weights; drawn by default.
-        compiled: Compile the UNet's and the decoder's kernels first.
+        compiled: Compile the networks' kernels first: minutes at the start, then quicker steps.
     """
     torch.manual_seed(plan.seed)
     folder = runs / "student"
     autoencoder = AutoencoderPatch.from_pretrained(runs / "autoencoder" / "vae")
-    autoencoder = autoencoder.to(memory_format=torch.channels_last).requires_grad_(False)
+    autoencoder = autoencoder.to(memory_format=torch.channels_last)
     unet = make_unet() if start is None else UNet2DConditionModel.from_pretrained(start / "unet")
     stem = make_stem() if start is None else Stem.from_pretrained(start / "stem")
-    if start is None:
+    if start is None:  # a prompt says which marks it wants; learned with the text encoder
         stem.mark_head.load_state_dict(torch.load(runs / "text" / "marks.pt", weights_only=True))
     stem.mark_head.requires_grad_(False)
     unet, stem = (network.to(memory_format=torch.channels_last) for network in (unet, stem))
     unet.set_attn_processor(AttnProcessor())  # on few tokens a fifth quicker than fused kernels
-    batches = Batches(Pairs(runs / "pairs" / "train"), plan.batch, plan.seed)
+    batches = Batches(Paintings(runs / "paintings" / "train"), plan.batch, plan.seed)
     bank = PromptBank.load(runs / "text" / "bank.safetensors")
-    called = torch.compile(unet, dynamic=False) if compiled else unet
-    loss = Student(Networks(called, stem, autoencoder), batches, bank, plan, window)
-    parts = nn.ModuleDict(
-        {"unet": unet, "stem": stem, "decoder": autoencoder.decoder.requires_grad_(True)}
-    )
+    if compiled:
+        for network in (unet, stem, autoencoder.encoder, autoencoder.decoder):
+            network.compile(dynamic=False)
+    loss = Student(Networks(unet, stem, autoencoder), batches, bank, plan, window)
+    parts = nn.ModuleDict({"unet": unet, "stem": stem, "autoencoder": autoencoder})
 
     def keep(average: nn.Module) -> None:
         assert isinstance(average, nn.ModuleDict)
-        for name in ("unet", "stem"):
-            part = average[name]
-            assert isinstance(part, UNet2DConditionModel | Stem)
-            part.save_pretrained(folder / name)
-        saved = AutoencoderPatch.from_config(autoencoder.config)
-        saved.encoder.load_state_dict(autoencoder.encoder.state_dict())
-        saved.decoder.load_state_dict(average["decoder"].state_dict())
-        saved.save_pretrained(folder / "vae")
+        for name, part in average.items():
+            assert isinstance(part, UNet2DConditionModel | Stem | AutoencoderPatch)
+            part.save_pretrained(folder / FOLDERS.get(name, name))
 
     fit(parts, loss, plan, folder, after_step=loss.after_step, on_checkpoint=keep, shares=RATES)
