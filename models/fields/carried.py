@@ -24,7 +24,7 @@ from models.fields.flow import blur, gaussian, tangents
 from models.fields.hatching import hatching
 from models.fields.lines import BEND, Line
 from models.fields.marks import KINDS
-from models.fields.panes import Cells, facets, panes, tiles
+from models.fields.panes import Cells, dots, facets, panes, tiles
 
 PLANES: Final = 4
 """Planes of `CarriedFields`: a_fine, a_broad, C, H."""
@@ -125,7 +125,7 @@ def cells_of(kind: str, half: Tensor, noise: Tensor, line: Line) -> Cells:
     """The cells of a kind other than hatching."""
     if kind == "tiles":
         return tiles(half, noise, line)
-    return facets(half, noise) if kind == "facets" else panes(half, noise)
+    return {"panes": panes, "facets": facets, "dots": dots}[kind](half, noise)
 
 
 def noise_plane(latent_noise: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ STAGES = (
     "lcm-lora",
     "fetch",
     "pairs",
+    "paintings",
     "adopt",
     "text",
     "autoencoder",
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
         "--part", action="append", default=[], metavar="FOLDER=WEIGHT",
         help="average: a model that goes into --model (repeat it)",
     )  # fmt: skip
+    arguments.add_argument("--look", action="append", help="paintings: in this look (repeat it)")
     arguments.add_argument("--in-memory", action="store_true", help="read all pairs into memory")
     arguments.add_argument("--threads", type=int, help="CPU threads")
     arguments.add_argument("--seed", type=int, default=0)
@@ -97,6 +99,8 @@ def run(options: argparse.Namespace) -> None:
         packages, pairs = runs / "packages", runs / "pairs"
         make_pairs(packages, pairs / "held_out", count=120, per_crop=18, held_out=True)
         make_pairs(packages, pairs / "train", count=options.crops, per_crop=8, held_out=False)
+    elif options.stage == "paintings":
+        _paintings(options)
     elif options.stage == "adopt":
         from models.training.export import adopt
 
@@ -113,6 +117,17 @@ def run(options: argparse.Namespace) -> None:
         _finish(options)
     else:
         _train(options)
+
+
+def _paintings(options: argparse.Namespace) -> None:
+    from models.training.material.paintings import make_paintings
+    from models.training.material.pictures import collect
+    from models.training.teachers import PAINTERS
+
+    pictures, folder = collect(options.runs / "packages"), options.runs / "paintings"
+    looks = options.look or tuple(PAINTERS)
+    make_paintings(pictures, folder / "held_out", count=40, held_out=True, looks=looks)
+    make_paintings(pictures, folder / "train", count=options.crops, held_out=False, looks=looks)
 
 
 def _train(options: argparse.Namespace) -> None:
