@@ -6,9 +6,9 @@ pixel and no lattice shows. A place belongs to the seed that is nearest in posit
 so borders are smooth curves, and the distance to one is (d_j - d_1) / |grad (d_j - d_1)| with the
 gradient known in closed form.
 
-Peaks are at least as far apart as the side of a block, so a block holds one seed at most. The nearest
-seeds are looked for block by block (jump flooding, Rong and Tan 2006) and compared pixel by pixel
-with the winners of the nine blocks around: only shifts, no gather.
+Peaks are at least as far apart as the side of a block, so a block holds one seed at most. The
+nearest seeds are looked for block by block (jump flooding, Rong and Tan 2006) and compared pixel
+by pixel with the winners of the nine blocks around: only shifts, no gather.
 """
 
 from dataclasses import dataclass

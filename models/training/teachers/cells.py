@@ -44,7 +44,7 @@ def cell_means(plane: Plane, labels: np.ndarray, count: int) -> Plane:
     mean = np.stack(
         [np.bincount(labels.ravel(), small[..., c].ravel(), count) / share for c in range(3)], -1
     )
-    return mean.astype(np.float32)[labels]
+    return np.asarray(mean[labels], np.float32)
 
 
 def spread_out(sketch: Sketch, means: Plane, labels: np.ndarray) -> Plane:
@@ -100,9 +100,10 @@ def stained_glass(sketch: Sketch) -> Plane:
     round_ = np.sqrt(np.maximum(3.4 - distance, 0))
     dx = cv2.Scharr(blur(round_, 0.8), cv2.CV_32F, 1, 0)
     dy = cv2.Scharr(blur(round_, 0.8), cv2.CV_32F, 0, 1)
-    metal = np.array([0.075, 0.075, 0.09], np.float32) + np.clip(-(dx + dy) * 0.010, -0.03, 0.16)[
-        ..., None
-    ]
+    metal = (
+        np.array([0.075, 0.075, 0.09], np.float32)
+        + np.clip(-(dx + dy) * 0.010, -0.03, 0.16)[..., None]
+    )
     return mix(np.asarray(glass, np.float32), np.asarray(metal + 0.09 * glow, np.float32), lead)
 
 

@@ -17,7 +17,7 @@ def hatch(sketch: Sketch) -> tuple[Plane, Plane]:
 
 def folded(share: Plane) -> Plane:
     """Twice as many lines of half the width; uniform as before."""
-    return np.abs(2 * share - 1)
+    return np.asarray(np.abs(2 * share - 1))
 
 
 def pencil_sketch(sketch: Sketch) -> Plane:

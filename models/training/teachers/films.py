@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from models.training.teachers.color import Plane, blur, graded, inks, luma, mix, ramp, rgb_of, smoothstep
+from models.training.teachers.color import (
+    Plane,
+    blur,
+    graded,
+    inks,
+    luma,
+    mix,
+    ramp,
+    rgb_of,
+    smoothstep,
+)
 from models.training.teachers.sketch import Sketch
 
 
@@ -44,7 +54,9 @@ def vintage_film(sketch: Sketch) -> Plane:
     picture = picture + sketch.grain[..., None] * np.float32(0.032)
     dust = smoothstep(3.0, 3.4, sketch.fine.height)[..., None]
     hair = smoothstep(2.9, 3.3, sketch.broad.height) * smoothstep(0.4, 0.1, sketch.detail)
-    picture = mix(np.asarray(picture, np.float32), np.ones_like(picture), dust[..., 0] * np.float32(0.4))
+    picture = mix(
+        np.asarray(picture, np.float32), np.ones_like(picture), dust[..., 0] * np.float32(0.4)
+    )
     return mix(picture, np.zeros_like(picture), hair * np.float32(0.25))
 
 

@@ -38,7 +38,7 @@ def pixel_art(sketch: Sketch) -> Plane:
     small = oklab(cells_of(rgb_of(lab)))
     light = small[..., 0]
     rows, columns = np.indices(light.shape)
-    dither = (((rows + columns) % 2) - 0.5).astype(np.float32)
+    dither = np.asarray((rows + columns) % 2 - 0.5, np.float32)
     level = np.round((light + 0.030 * dither) / 0.11) * 0.11
     ab = np.round((small[..., 1:] + 0.006 * dither[..., None]) / 0.030) * 0.030
     kernel = np.ones((3, 3), np.uint8)
@@ -46,7 +46,7 @@ def pixel_art(sketch: Sketch) -> Plane:
     level = np.where(dark, level * 0.45, level)
     picture = blocks(rgb_of(np.dstack([level, ab]).astype(np.float32)))
     rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
-    gap = ((rows % CELL == 0) | (columns % CELL == 0)).astype(np.float32)
+    gap = np.asarray((rows % CELL == 0) | (columns % CELL == 0), np.float32)
     return np.asarray(picture * (1 - 0.10 * gap[..., None]), np.float32)
 
 

@@ -29,7 +29,7 @@ def screen(shape: tuple[int, ...], period: float = 16.0) -> Plane:
     place = np.mgrid[:128, :128] / 128 * period
     sample = 2 - np.cos((place[0] + place[1]) * turn) - np.cos((place[0] - place[1]) * turn)
     table = np.quantile(sample / 4, np.linspace(0, 1, 65))
-    return np.interp(value, table, np.linspace(0, 1, 65)).astype(np.float32)
+    return np.asarray(np.interp(value, table, np.linspace(0, 1, 65)), np.float32)
 
 
 def dots(share: Plane, threshold: Plane, soft: float = 0.10) -> Plane:
@@ -50,7 +50,7 @@ def outline(sketch: Sketch, weight: float = 1.0) -> Plane:
     bold = sketch.lines(luma(sketch.flat(5)), 2.4 * weight, 60, 0.010, (2.0, 4.0, 6.0))
     fine = sketch.lines(luma(sketch.calm), 1.3, 70, 0.009)
     face = sketch.lines(sketch.even(luma(sketch.flat(4)), 28, 0.06), 1.7, 60, 0.024)
-    return np.maximum.reduce([bold, fine, np.float32(0.9) * face])
+    return np.asarray(np.maximum.reduce([bold, fine, np.float32(0.9) * face]))
 
 
 def pop_art(sketch: Sketch) -> Plane:
@@ -121,7 +121,7 @@ def ukiyo_e(sketch: Sketch) -> Plane:
     share = share * share * share
     flat = (share / share.sum(2, keepdims=True)) @ PIGMENTS
     flat = flat * (0.90 + 0.18 * blur(tone, 22)[..., None])
-    along, across = sketch.marks("hatching")
+    _, across = sketch.marks("hatching")
     wood = sketch.enlarged(across)
     flat = flat * (1 - np.float32(0.055) * smoothstep(-0.4, 1.6, wood)[..., None])
     line = sketch.lines(luma(sketch.flat(5)), 1.9, 60, 0.007, (2.0, 4.0, 6.0, 6.0))

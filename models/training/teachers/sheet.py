@@ -1,4 +1,6 @@
-"""`python -m models.training.teachers.sheet PICTURE... -o sheet.jpg`: every look, to be judged by eye.
+"""Every look of some pictures on one sheet, to be judged by eye.
+
+    python -m models.training.teachers.sheet PICTURE... -o sheet.jpg
 
 A row a look: its name, then each picture painted. The first row is the pictures.
 """

@@ -53,8 +53,12 @@ def brushed(
         hairs: Bristles a stroke.
     """
     broad, fine = sketch.broad, sketch.fine
-    under = tinted(broad.color(blur(source, broad_blur)), broad, 0.040 * tint, 0.010 * tint, 0.024 * tint)
-    over = tinted(fine.color(blur(source, fine_blur)), fine, 0.026 * tint, 0.006 * tint, 0.014 * tint)
+    under = tinted(
+        broad.color(blur(source, broad_blur)), broad, 0.040 * tint, 0.010 * tint, 0.024 * tint
+    )
+    over = tinted(
+        fine.color(blur(source, fine_blur)), fine, 0.026 * tint, 0.006 * tint, 0.014 * tint
+    )
     off = blur(np.abs(under - blur(source, 1.4)).sum(2), 2.0)
     fine_share = np.maximum(smoothstep(*miss, off), smoothstep(0.25, 0.85, sketch.detail))
     painted = mix(under, over, fine_share)
@@ -138,7 +142,9 @@ def fauvism(sketch: Sketch) -> Plane:
     )
     own = lab_of(lab[..., 0], lab[..., 1:] * 3.2)
     source = rgb_of(own * np.float32(0.45) + wild * np.float32(0.55))
-    return brushed(sketch, source, tint=1.5, broad_blur=5, miss=(0.18, 0.36), keep=(0.16, 0.34), hairs=6)
+    return brushed(
+        sketch, source, tint=1.5, broad_blur=5, miss=(0.18, 0.36), keep=(0.16, 0.34), hairs=6
+    )
 
 
 def pastel_drawing(sketch: Sketch) -> Plane:
