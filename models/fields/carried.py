@@ -8,8 +8,8 @@ largest bump wins, so every place belongs to the stroke on top. Strokes get side
 and a rounded profile.
 
 The maximum over a long line is built from short ones: m1(x) = max of n(x), n(x ± s), m2(x) = max
-of m1(x), m1(x ± 2 s along the line), and once more with 4 s: ± 7 s in six readings. All of it is convolution, interpolation and
-comparison: it can be traced, compiled and captured.
+of m1(x), m1(x ± 2 s along the line), and once more with 4 s: ± 7 s in six readings. All of it is
+convolution, interpolation and comparison: it can be traced, compiled and captured.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from models.fields.flow import blur, gaussian, tangents
 from models.fields.hatching import hatching
 from models.fields.lines import BEND, Line
 from models.fields.marks import KINDS
-from models.fields.panes import Cells, facets, panes, tiles
+from models.fields.panes import Cells, dots, facets, panes, tiles
 
 PLANES: Final = 4
 """Planes of `CarriedFields`: a_fine, a_broad, C, H."""
@@ -125,7 +125,7 @@ def cells_of(kind: str, half: Tensor, noise: Tensor, line: Line) -> Cells:
     """The cells of a kind other than hatching."""
     if kind == "tiles":
         return tiles(half, noise, line)
-    return facets(half, noise) if kind == "facets" else panes(half, noise)
+    return {"panes": panes, "facets": facets, "dots": dots}[kind](half, noise)
 
 
 def noise_plane(latent_noise: Tensor) -> Tensor:
@@ -167,9 +167,7 @@ def maximum(
     return (value - size.mean) / size.spread, source
 
 
-def enlarged(
-    image: Tensor, noise: Tensor, size: Stroke, factor: int = 4
-) -> tuple[Tensor, Tensor]:
+def enlarged(image: Tensor, noise: Tensor, size: Stroke, factor: int = 4) -> tuple[Tensor, Tensor]:
     """A stroke plane on a grid `factor` times finer, and the sources in its pixels.
 
     The same strokes with crisp sides: noise and flow are enlarged smoothly and carried anew. For
@@ -185,10 +183,12 @@ def enlarged(
 
 def enlarged_line(image: Tensor, factor: int = 4) -> Line:
     """The flow lines of the picture on the finer grid of `enlarged`."""
-    x, y = tangents(halved(image)).split(1, 1)
+    tangent = tangents(halved(image))
+    x, y = tangent[:, :1], tangent[:, 1:]
     double = torch.cat([x * x - y * y, 2 * x * y], 1)
     double = F.interpolate(double, scale_factor=factor, mode="bilinear", align_corners=False)
-    cosine, sine = (double / (double.square().sum(1, keepdim=True) + 1e-12).sqrt()).split(1, 1)
+    double = double / (double.square().sum(1, keepdim=True) + 1e-12).sqrt()
+    cosine, sine = double[:, :1], double[:, 1:]
     x = ((1 + cosine).clamp(min=0) / 2).sqrt()
     y = ((1 - cosine).clamp(min=0) / 2).sqrt() * torch.where(sine < 0, -1.0, 1.0)
     return Line.through(torch.cat([x, y], 1), BEND * factor)

@@ -9,7 +9,7 @@ tiles     small squares turned along the flow
 
 from typing import Final
 
-KINDS: Final = ("hatching", "panes", "facets", "tiles")
+KINDS: Final = ("hatching", "panes", "facets", "tiles", "dots")
 """Every kind that has planes."""
 
 MARKS: Final[dict[str, str]] = {
@@ -24,7 +24,7 @@ MARKS: Final[dict[str, str]] = {
     "anime": "none",
     "neon": "none",
     "vintage film": "none",
-    "film noir": "none",
+    "film noir": "hatching",
     "comic book": "none",
     "cyberpunk": "none",
     "van gogh": "hatching",
@@ -32,7 +32,7 @@ MARKS: Final[dict[str, str]] = {
     "fauvism": "none",
     "pastel drawing": "hatching",
     "linocut": "hatching",
-    "pointillism": "tiles",
+    "pointillism": "dots",
     "mosaic": "tiles",
     "low poly": "facets",
     "ink wash": "none",

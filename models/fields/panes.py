@@ -6,9 +6,9 @@ pixel and no lattice shows. A place belongs to the seed that is nearest in posit
 so borders are smooth curves, and the distance to one is (d_j - d_1) / |grad (d_j - d_1)| with the
 gradient known in closed form.
 
-Peaks are at least `GAP` pixels apart, so a block of that side holds one seed at most. The nearest
-seeds are looked for block by block (jump flooding, Rong and Tan 2006) and compared pixel by pixel
-with the winners of the nine blocks around: only shifts, no gather.
+Peaks are at least as far apart as the side of a block, so a block holds one seed at most. The
+nearest seeds are looked for block by block (jump flooding, Rong and Tan 2006) and compared pixel
+by pixel with the winners of the nine blocks around: only shifts, no gather.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from models.fields.flow import blur, gaussian, gradients
 from models.fields.lines import Line
 
 GAP = 3
-"""Half-resolution pixels: the side of a block."""
+"""Half-resolution pixels: the side of a block of panes; tiles and dots have blocks of 2."""
 
 LIGHT = (-0.6, -0.8)
 """Where the light of facets comes from."""
@@ -63,7 +63,7 @@ def panes(half: Tensor, noise: Tensor) -> Cells:
 
 def facets(half: Tensor, noise: Tensor) -> Cells:
     """Panes cut into wedges, one to each neighbour; H is the light on the wedge, as on a roof."""
-    color, seeds = _adaptive(half, noise)
+    color, seeds = _adaptive(half, noise, 2.2, 11, 5)
     first, distance, neighbor = _assign(color, seeds, Metric(PANE_PULL))
     way = neighbor[:, :2] - first[:, :2]
     lit = (way[:, :1] * LIGHT[0] + way[:, 1:] * LIGHT[1]) / (
@@ -74,11 +74,22 @@ def facets(half: Tensor, noise: Tensor) -> Cells:
 
 
 def tiles(half: Tensor, noise: Tensor, line: Line) -> Cells:
-    """Small squares turned along the flow."""
+    """Squares turned along the flow, smaller ones where there is detail."""
     color = _color(half, 1.0)
-    seeds = _seeds(noise, color, _peaks(noise, 1.0, 5))
-    first, distance, _ = _assign(color, seeds, Metric(TILE_PULL, line.tangent))
+    chosen = _peaks(noise, 1.0, 5) | (_peaks(noise, 0.7, 3) & (_detail(half) > DETAIL))
+    value = torch.where(chosen, blur(noise, gaussian(0.7)) + 10, 0.0)
+    chosen = chosen & (value >= F.max_pool2d(value, 3, 1, 1))
+    seeds = _seeds(noise, color, chosen, 2)
+    first, distance, _ = _assign(color, seeds, Metric(TILE_PULL, line.tangent), 2)
     return Cells(_planes(distance * 1.4, first[:, 5:]), first[:, :2])
+
+
+def dots(half: Tensor, noise: Tensor) -> Cells:
+    """Small round cells, all of about one size."""
+    color = _color(half, 1.0)
+    seeds = _seeds(noise, color, _peaks(noise, 0.7, 3), 2)
+    first, distance, _ = _assign(color, seeds, Metric(TILE_PULL), 2)
+    return Cells(_planes(distance * 2, first[:, 5:]), first[:, :2])
 
 
 PANE_PULL = 0.0011
@@ -110,17 +121,26 @@ def _peaks(noise: Tensor, sigma: float, window: int) -> Tensor:
     return value >= F.max_pool2d(value, window, 1, window // 2)
 
 
-def _adaptive(half: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    color = _color(half, 1.3)
+def _detail(half: Tensor) -> Tensor:
+    """How much the picture changes around a place."""
     dx, dy = gradients(blur(half, gaussian(0.8)))
-    detail = blur((dx * dx + dy * dy).sum(1, keepdim=True).sqrt(), gaussian(2.5))
-    chosen = _peaks(noise, 2.2, 11) | (_peaks(noise, 1.0, 5) & (detail > DETAIL))
+    return blur((dx * dx + dy * dy).sum(1, keepdim=True).sqrt(), gaussian(2.5))
+
+
+def _adaptive(
+    half: Tensor, noise: Tensor, sigma: float = 2.2, wide: int = 11, narrow: int = 5
+) -> tuple[Tensor, Tensor]:
+    """Colour, and seeds in wide windows, in narrow ones where there is detail."""
+    color = _color(half, 1.3)
+    chosen = _peaks(noise, sigma, wide) | (
+        _peaks(noise, 0.2 * narrow, narrow) & (_detail(half) > DETAIL)
+    )
     # A small peak beside a large one would make a splinter: the larger smoothed value stays.
     value = torch.where(chosen, blur(noise, gaussian(1.0)) + 10, 0.0)
     return color, _seeds(noise, color, chosen & (value >= F.max_pool2d(value, 5, 1, 2)))
 
 
-def _seeds(noise: Tensor, color: Tensor, chosen: Tensor) -> Tensor:
+def _seeds(noise: Tensor, color: Tensor, chosen: Tensor, gap: int = GAP) -> Tensor:
     """The seeds by block, (B, 6, rows, columns): x, y, colour, number.
 
     Where there is none all are `FAR`.
@@ -133,7 +153,7 @@ def _seeds(noise: Tensor, color: Tensor, chosen: Tensor) -> Tensor:
     number = torch.sigmoid(1.702 * ahead)
     planes = torch.cat([x.expand_as(noise), y.expand_as(noise), color, number], 1)
     held = torch.where(chosen, planes, -FAR)
-    blocks = F.max_pool2d(held, GAP, GAP, ceil_mode=True)
+    blocks = F.max_pool2d(held, gap, gap, ceil_mode=True)
     return torch.where(blocks[:, :1] < 0, FAR, blocks)
 
 
@@ -148,17 +168,17 @@ def _shifted(planes: Tensor, down: int, right: int) -> Tensor:
 AROUND = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
 
 
-def _flood(color: Tensor, seeds: Tensor, pull: float) -> Tensor:
+def _flood(color: Tensor, seeds: Tensor, pull: float, gap: int) -> Tensor:
     """For each block the seed that is nearest to its middle."""
     rows, columns = seeds.shape[2:]
     x = torch.arange(columns, device=seeds.device, dtype=seeds.dtype).view(1, 1, 1, -1)
     y = torch.arange(rows, device=seeds.device, dtype=seeds.dtype).view(1, 1, -1, 1)
-    middle = (GAP - 1) / 2
-    own = F.avg_pool2d(color, GAP, GAP, ceil_mode=True, count_include_pad=False)
+    middle = (gap - 1) / 2
+    own = F.avg_pool2d(color, gap, gap, ceil_mode=True, count_include_pad=False)
 
     def distance(candidate: Tensor) -> Tensor:
-        dx = candidate[:, :1] - (x * GAP + middle)
-        dy = candidate[:, 1:2] - (y * GAP + middle)
+        dx = candidate[:, :1] - (x * gap + middle)
+        dy = candidate[:, 1:2] - (y * gap + middle)
         return pull * (dx * dx + dy * dy) + (candidate[:, 2:5] - own).square().sum(1, keepdim=True)
 
     best, least = seeds, distance(seeds)
@@ -172,15 +192,17 @@ def _flood(color: Tensor, seeds: Tensor, pull: float) -> Tensor:
     return best
 
 
-def _assign(color: Tensor, seeds: Tensor, metric: Metric) -> tuple[Tensor, Tensor, Tensor]:
+def _assign(
+    color: Tensor, seeds: Tensor, metric: Metric, gap: int = GAP
+) -> tuple[Tensor, Tensor, Tensor]:
     """Each pixel's seed, its distance to the border and the seed beyond the border.
 
     (B, 6, h, w), (B, 1, h, w) and (B, 6, h, w).
     """
     height, width = color.shape[2:]
-    best = _flood(color, seeds, metric.pull)
+    best = _flood(color, seeds, metric.pull, gap)
     candidates = [
-        F.interpolate(_shifted(best, *step), scale_factor=GAP, mode="nearest")[
+        F.interpolate(_shifted(best, *step), scale_factor=gap, mode="nearest")[
             :, :, :height, :width
         ]
         for step in [(0, 0), *AROUND]

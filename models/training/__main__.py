@@ -113,12 +113,13 @@ def run(options: argparse.Namespace) -> None:
 
 def _paintings(options: argparse.Namespace) -> None:
     from models.training.material.paintings import make_paintings
+    from models.training.material.pictures import collect
     from models.training.teachers import PAINTERS
 
-    packages, folder = options.runs / "packages", options.runs / "paintings"
+    pictures, folder = collect(options.runs / "packages"), options.runs / "paintings"
     looks = options.look or tuple(PAINTERS)
-    make_paintings(packages, folder / "held_out", count=40, held_out=True, looks=looks)
-    make_paintings(packages, folder / "train", count=options.crops, held_out=False, looks=looks)
+    make_paintings(pictures, folder / "held_out", count=40, held_out=True, looks=looks)
+    make_paintings(pictures, folder / "train", count=options.crops, held_out=False, looks=looks)
 
 
 def _train(options: argparse.Namespace) -> None:

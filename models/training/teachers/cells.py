@@ -10,12 +10,17 @@ from models.training.teachers.color import (
     inks,
     lab_of,
     mix,
-    oklab,
     relief,
     rgb_of,
     smoothstep,
 )
 from models.training.teachers.sketch import Sketch
+
+CREAM = np.array([1.0, 0.0, 0.06], np.float32)
+"""Of the ground of pointillism, in Oklab."""
+
+DOT = 7.0
+"""Radius of a dot of pointillism in pixels of the painting."""
 
 HALF_PIXEL = 4
 """Pixels of the painting a side of a half-resolution pixel."""
@@ -39,7 +44,7 @@ def cell_means(plane: Plane, labels: np.ndarray, count: int) -> Plane:
     mean = np.stack(
         [np.bincount(labels.ravel(), small[..., c].ravel(), count) / share for c in range(3)], -1
     )
-    return mean.astype(np.float32)[labels]
+    return np.asarray(mean[labels], np.float32)
 
 
 def spread_out(sketch: Sketch, means: Plane, labels: np.ndarray) -> Plane:
@@ -95,9 +100,10 @@ def stained_glass(sketch: Sketch) -> Plane:
     round_ = np.sqrt(np.maximum(3.4 - distance, 0))
     dx = cv2.Scharr(blur(round_, 0.8), cv2.CV_32F, 1, 0)
     dy = cv2.Scharr(blur(round_, 0.8), cv2.CV_32F, 0, 1)
-    metal = np.array([0.075, 0.075, 0.09], np.float32) + np.clip(-(dx + dy) * 0.010, -0.03, 0.16)[
-        ..., None
-    ]
+    metal = (
+        np.array([0.075, 0.075, 0.09], np.float32)
+        + np.clip(-(dx + dy) * 0.010, -0.03, 0.16)[..., None]
+    )
     return mix(np.asarray(glass, np.float32), np.asarray(metal + 0.09 * glow, np.float32), lead)
 
 
@@ -122,32 +128,30 @@ def mosaic(sketch: Sketch) -> Plane:
 
 def low_poly(sketch: Sketch) -> Plane:
     """Flat triangles, each of one colour, lit by the way it faces."""
-    lab = graded(sketch.flat_lab(5), 1.5, 1.22, 0.6, local=0.45, sigma=30)
+    lab = graded(sketch.flat_lab(5), 1.3, 1.2, 0.6, local=0.45, sigma=30)
     labels, count = labels_of(sketch.seeds("facets"))
     _, lit = sketch.marks("facets")
     mean = cell_means(lab, labels, count)
-    mean[..., 0] += 0.038 * lit
-    picture = spread_out(sketch, rgb_of(mean), labels)
-    return np.asarray(picture, np.float32)
+    calm = 1 - np.float32(0.6) * cv2.resize(sketch.detail, lit.shape[::-1])
+    mean[..., 0] += 0.055 * lit * calm
+    return spread_out(sketch, rgb_of(mean), labels)
 
 
 def pointillism(sketch: Sketch) -> Plane:
-    """Round dots of pure broken colour on cream, two sizes."""
-    lab = graded(sketch.flat_lab(4), 1.7, 1.08, 0.64, local=0.5, sigma=22)
-    labels, count = labels_of(sketch.seeds("tiles"))
-    _, number = sketch.marks("tiles")
+    """Round dots of pure broken colour over a ground of softer ones."""
+    lab = graded(sketch.flat_lab(4), 1.45, 1.10, 0.64, local=0.6, sigma=22)
+    labels, count = labels_of(sketch.seeds("dots"))
+    _, number = sketch.marks("dots")
     dot = cell_means(lab, labels, count)
-    shift = np.stack([0.045 * number, 0.055 * np.cos(2.7 * number), 0.065 * np.sin(2.7 * number)], -1)
-    dot = sketch.enlarged(rgb_of(dot + shift.astype(np.float32)), smooth=False)
-    distance = border(sketch, "tiles")
-    inside = smoothstep(1.6, 3.4, distance)
-    fine = sketch.fine
-    small = oklab(fine.color(blur(sketch.graded(4, saturation=1.6, local=0.5), 1.2)))
-    under = mix(
-        np.broadcast_to(inks("f3ead4")[0], dot.shape).astype(np.float32),
-        rgb_of(small),
-        np.float32(0.35) + np.float32(0.45) * sketch.detail,
+    tints = (0.045 * number, 0.050 * np.cos(2.7 * number), 0.060 * np.sin(2.7 * number))
+    calm = 1 - np.float32(0.5) * cv2.resize(sketch.detail, number.shape[::-1])
+    dot = dot + (np.stack(tints, -1) * calm[..., None]).astype(np.float32)
+    seeds = (sketch.enlarged(v, smooth=False) * HALF_PIXEL for v in sketch.seeds("dots"))
+    rows, columns = np.mgrid[: sketch.luma.shape[0], : sketch.luma.shape[1]].astype(np.float32)
+    right, down = (
+        place + np.float32(HALF_PIXEL / 2 - 0.5) - grid
+        for place, grid in zip(seeds, (columns, rows), strict=True)
     )
-    height = np.minimum(distance, 6.0) * 0.5
-    picture = mix(under, dot, inside * (1 - np.float32(0.25) * sketch.detail))
-    return relief(picture, blur(np.asarray(height, np.float32), 1.0), 0.4, gloss=0.06)
+    inside = smoothstep(DOT + 0.8, DOT - 0.8, np.sqrt(right * right + down * down))
+    ground = blur(lab, 2.5) * np.array([0.74, 0.7, 0.7], np.float32) + np.float32(0.25) * CREAM
+    return mix(rgb_of(ground), sketch.enlarged(rgb_of(dot), smooth=False), inside)

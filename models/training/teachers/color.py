@@ -1,10 +1,12 @@
 """Colour: Oklab (Ottosson 2020), ramps of pigments, grading. float32, RGB in [0, 1]."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Plane = NDArray[np.float32]
+Plane = NDArray[Any]
 """float32 (H, W) or (H, W, 3)."""
 
 Picture = NDArray[np.uint8]
@@ -55,12 +57,8 @@ def _mapped(plane: Plane, table: Plane) -> Plane:
 def oklab(rgb: Plane) -> Plane:
     """RGB -> L in [0, 1], a, b."""
     lms = cv2.transform(_mapped(rgb, DECODED), TO_LMS)
-    return np.asarray(cv2.transform(cube_root(lms), TO_LAB), np.float32)
-
-
-def cube_root(plane: Plane) -> Plane:
-    """Of values that are not negative."""
-    return np.asarray(cv2.pow(np.maximum(plane, 0), 1 / 3), np.float32)
+    root = cv2.pow(np.maximum(lms, 0), 1 / 3)
+    return np.asarray(cv2.transform(root, TO_LAB), np.float32)
 
 
 def rgb_of(lab: Plane) -> Plane:
@@ -102,9 +100,7 @@ def blur(plane: Plane, sigma: float) -> Plane:
         )
     factor = 4 if sigma >= 12 else 2
     height, width = plane.shape[:2]
-    small = cv2.resize(
-        plane, (width // factor, height // factor), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(plane, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), sigma / factor, borderType=cv2.BORDER_REFLECT)
     return np.asarray(
         cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
@@ -127,7 +123,7 @@ def uint8(rgb: Plane) -> Picture:
     """Rounded; a grey plane becomes three channels."""
     if rgb.ndim == 2:
         rgb = np.repeat(rgb[..., None], 3, 2)
-    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(rgb, 0, 1) * 255), np.uint8)
 
 
 def graded(

@@ -17,7 +17,7 @@ def hatch(sketch: Sketch) -> tuple[Plane, Plane]:
 
 def folded(share: Plane) -> Plane:
     """Twice as many lines of half the width; uniform as before."""
-    return np.abs(2 * share - 1)
+    return np.asarray(np.abs(2 * share - 1))
 
 
 def pencil_sketch(sketch: Sketch) -> Plane:
@@ -43,7 +43,7 @@ def pencil_sketch(sketch: Sketch) -> Plane:
 
 def charcoal(sketch: Sketch) -> Plane:
     """Charcoal on the hills of grey paper, smudges, white chalk in the lights."""
-    tone = sketch.tone(6, 0.85, 40, 0.35)
+    tone = sketch.tone(5, 0.85, 40, 0.55)
     along, across = hatch(sketch)
     hairs = (0.8 * folded(along) + along + 1.2 * folded(across)) / 3 - 0.5
     tooth = np.float32(0.5) * sketch.grain
@@ -84,8 +84,8 @@ def ink_drawing(sketch: Sketch) -> Plane:
     tone = sketch.tone(4, 0.8, 36, 0.45)
     dark = 1 - np.clip((tone - 0.06) / 0.74, 0, 1)
     along, across = hatch(sketch)
-    first = smoothstep(-0.06, 0.06, (dark - 0.30) * 0.85 - along)
-    second = smoothstep(-0.06, 0.06, (dark - 0.52) * 0.95 - across)
+    first = smoothstep(-0.10, 0.10, (dark - 0.26) * 0.95 - folded(along))
+    second = smoothstep(-0.10, 0.10, (dark - 0.48) * 0.95 - folded(across))
     plane = luma(sketch.calm)
     fine = sketch.lines(plane, 1.1, 80, 0.005)
     bold = sketch.lines(luma(sketch.flat(5)), 2.1, 60, 0.010, (2.0, 4.0, 5.0))
@@ -151,8 +151,8 @@ def ramp_of(phase: Plane) -> Plane:
 
 def film_noir(sketch: Sketch) -> Plane:
     """Hard light and deep shadow, glow, streaks of rain before the dark, silver grain."""
-    tone = sketch.tone(3, 0.8, 44, 0.55)
-    x = np.clip((tone - 0.5) * 2.0 + 0.45, 0, 1)
+    tone = sketch.tone(3, 0.9, 44, 0.65)
+    x = np.clip((tone - 0.5) * 2.0 + 0.48, 0, 1)
     x = x * x * (3 - 2 * x)
     glow = blur(np.maximum(x - 0.62, 0), 8) * 1.3 + blur(np.maximum(x - 0.7, 0), 24) * 0.8
     _, across = hatch(sketch)

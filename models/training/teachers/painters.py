@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from models.training.teachers import cells, drawings, prints, strokes, washes
+from models.training.teachers import cells, drawings, films, grids, prints, strokes, washes
 from models.training.teachers.color import Picture, Plane, uint8
 from models.training.teachers.sketch import Sketch
 
@@ -28,6 +28,11 @@ PAINTERS: dict[str, Callable[[Sketch], Plane]] = {
     "ink drawing": drawings.ink_drawing,
     "ink wash": washes.ink_wash,
     "blueprint": drawings.blueprint,
+    "pastel drawing": strokes.pastel_drawing,
+    "cyberpunk": films.cyberpunk,
+    "vintage film": films.vintage_film,
+    "pixel art": grids.pixel_art,
+    "cross-stitch": grids.cross_stitch,
 }
 """Canonical prompt -> painter; what it returns is RGB in [0, 1] or a grey plane."""
 

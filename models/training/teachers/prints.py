@@ -1,5 +1,6 @@
 """Flat inks and outlines: pop art, comic book, ukiyo-e, anime."""
 
+import cv2
 import numpy as np
 
 from models.training.teachers.color import (
@@ -28,7 +29,7 @@ def screen(shape: tuple[int, ...], period: float = 16.0) -> Plane:
     place = np.mgrid[:128, :128] / 128 * period
     sample = 2 - np.cos((place[0] + place[1]) * turn) - np.cos((place[0] - place[1]) * turn)
     table = np.quantile(sample / 4, np.linspace(0, 1, 65))
-    return np.interp(value, table, np.linspace(0, 1, 65)).astype(np.float32)
+    return np.asarray(np.interp(value, table, np.linspace(0, 1, 65)), np.float32)
 
 
 def dots(share: Plane, threshold: Plane, soft: float = 0.10) -> Plane:
@@ -49,7 +50,7 @@ def outline(sketch: Sketch, weight: float = 1.0) -> Plane:
     bold = sketch.lines(luma(sketch.flat(5)), 2.4 * weight, 60, 0.010, (2.0, 4.0, 6.0))
     fine = sketch.lines(luma(sketch.calm), 1.3, 70, 0.009)
     face = sketch.lines(sketch.even(luma(sketch.flat(4)), 28, 0.06), 1.7, 60, 0.024)
-    return np.maximum.reduce([bold, fine, np.float32(0.9) * face])
+    return np.asarray(np.maximum.reduce([bold, fine, np.float32(0.9) * face]))
 
 
 def pop_art(sketch: Sketch) -> Plane:
@@ -100,8 +101,8 @@ def comic_book(sketch: Sketch) -> Plane:
 
 
 PIGMENTS = inks(
-    "1f2a44", "2f4f78", "5d87a6", "9fb9ae", "8aa06a", "d8c58f", "efe3c2", "c9573a", "e39a6b",
-    "6b4a3a", "e9c9a6",
+    "1f2a44", "2f4f78", "5d87a6", "a9c0b8", "6f8a5c", "dccb9c", "f1e7cb", "c9573a", "e0a67c",
+    "6b4a3a", "edd0ae",
 )  # fmt: skip
 
 
@@ -109,15 +110,18 @@ def ukiyo_e(sketch: Sketch) -> Plane:
     """Eleven pigments laid flat, graded slowly, wood grain, key-block lines."""
     tone = sketch.tone(6, 0.6, 40, 0.3)
     lab = sketch.flat_lab(6, 2)
-    key = lab_of(0.25 + 0.74 * tone, lab[..., 1:] * 1.5)
+    key = lab_of(0.24 + 0.76 * tone, lab[..., 1:] * 1.2)
     plates = oklab(PIGMENTS[None])[0]
     weights = np.array([1.0, 3.2, 3.2], np.float32)
+    key = key[::2, ::2]
     away = np.stack([((key - p) ** 2) @ weights for p in plates], -1)
     share = np.exp(-(away - away.min(2, keepdims=True)) / np.float32(0.0022))
-    share = np.dstack([blur(share[..., i], 1.6) for i in range(len(plates))]) ** 5
+    share = np.dstack([blur(share[..., i], 1.2) for i in range(len(plates))])
+    share = np.dstack([cv2.resize(share[..., i], tone.shape[::-1]) for i in range(len(plates))])
+    share = share * share * share
     flat = (share / share.sum(2, keepdims=True)) @ PIGMENTS
     flat = flat * (0.90 + 0.18 * blur(tone, 22)[..., None])
-    along, across = sketch.marks("hatching")
+    _, across = sketch.marks("hatching")
     wood = sketch.enlarged(across)
     flat = flat * (1 - np.float32(0.055) * smoothstep(-0.4, 1.6, wood)[..., None])
     line = sketch.lines(luma(sketch.flat(5)), 1.9, 60, 0.007, (2.0, 4.0, 6.0, 6.0))
@@ -130,11 +134,11 @@ def ukiyo_e(sketch: Sketch) -> Plane:
 
 def anime(sketch: Sketch) -> Plane:
     """Cel shading: flat base, two violet shadow steps, coloured outlines, bloom."""
-    lab = graded(sketch.flat_lab(6, 2), 1.55, 1.0, 0.7)
+    lab = graded(sketch.flat_lab(6, 2), 1.28, 1.0, 0.7)
     base = blur(lab[..., 0], 2.0)
     local = base - blur(base, 26)
-    half = 1 - smoothstep(-0.028, -0.012, local)
-    deep = 1 - smoothstep(-0.115, -0.100, local)
+    half = 1 - smoothstep(-0.044, -0.030, local)
+    deep = 1 - smoothstep(-0.135, -0.120, local)
     shine = smoothstep(0.075, 0.088, local) * smoothstep(0.68, 0.78, base)
     area = steps(np.clip((base - 0.06) / 0.92, 0, 1), 5, 0.10)
     light = 0.34 + 0.68 * (0.66 * area + 0.34 * blur(base, 6)) - 0.075 * half - 0.11 * deep

@@ -112,7 +112,9 @@ class Sketch:
         made = self.kept(("lab", radius, rounds), lambda: oklab(self.flat(radius, rounds)))
         return np.asarray(made)
 
-    def tone(self, radius: int = 6, local: float = 0.6, sigma: float = 36, pull: float = 0.4) -> Plane:
+    def tone(
+        self, radius: int = 6, local: float = 0.6, sigma: float = 36, pull: float = 0.4
+    ) -> Plane:
         """Luma in [0, 1] with the exposure of the neighbourhood drawn towards the middle."""
         plane = luma(self.flat(radius))
         around = blur(plane, sigma)
@@ -195,8 +197,8 @@ class Sketch:
         """The noise in wide patches (sigma 40 px), unit spread: turbulence of a wash."""
         small = self._noise[0, 0].numpy()
         plane = blur(small, 5.0) * np.float32(5.0 * 3.545)
-        plane = plane + blur(small, 2.5) * np.float32(2.5 * 3.545 * 0.6)
-        return self.enlarged(plane / np.float32(1.25))
+        finer = blur(small, 2.5) * np.float32(2.5 * 3.545 * 0.6)
+        return self.enlarged((plane + finer) / np.float32(1.25))
 
     # Lines
 

@@ -53,8 +53,12 @@ def brushed(
         hairs: Bristles a stroke.
     """
     broad, fine = sketch.broad, sketch.fine
-    under = tinted(broad.color(blur(source, broad_blur)), broad, 0.040 * tint, 0.010 * tint, 0.024 * tint)
-    over = tinted(fine.color(blur(source, fine_blur)), fine, 0.026 * tint, 0.006 * tint, 0.014 * tint)
+    under = tinted(
+        broad.color(blur(source, broad_blur)), broad, 0.040 * tint, 0.010 * tint, 0.024 * tint
+    )
+    over = tinted(
+        fine.color(blur(source, fine_blur)), fine, 0.026 * tint, 0.006 * tint, 0.014 * tint
+    )
     off = blur(np.abs(under - blur(source, 1.4)).sum(2), 2.0)
     fine_share = np.maximum(smoothstep(*miss, off), smoothstep(0.25, 0.85, sketch.detail))
     painted = mix(under, over, fine_share)
@@ -138,4 +142,23 @@ def fauvism(sketch: Sketch) -> Plane:
     )
     own = lab_of(lab[..., 0], lab[..., 1:] * 3.2)
     source = rgb_of(own * np.float32(0.45) + wild * np.float32(0.55))
-    return brushed(sketch, source, tint=1.5, broad_blur=5, miss=(0.18, 0.36), keep=(0.16, 0.34), hairs=6)
+    return brushed(
+        sketch, source, tint=1.5, broad_blur=5, miss=(0.18, 0.36), keep=(0.16, 0.34), hairs=6
+    )
+
+
+def pastel_drawing(sketch: Sketch) -> Plane:
+    """Chalk over dark warm paper: strokes of broken tint that its tooth lets through."""
+    lab = graded(sketch.flat_lab(4), 1.5, 0.92, 0.70, warm=0.04, local=0.6, sigma=25)
+    lab[..., 0] = 0.24 + 0.78 * lab[..., 0]
+    source = rgb_of(lab)
+    fine = sketch.fine
+    chalk = fine.color(blur(source, 1.6))
+    chalk = rgb_of(oklab(chalk) + broken(fine, 0.045, 0.030, 0.040))
+    chalk = mix(chalk, source, smoothstep(0.10, 0.24, blur(np.abs(chalk - source).sum(2), 1.6)))
+    along, across = sketch.marks("hatching")
+    hairs = [np.abs(sketch.enlarged(v)) for v in (across, along)]
+    tooth = smoothstep(1.25, 0.05, 0.7 * hairs[0] + 0.5 * hairs[1] + 0.16 * sketch.grain)
+    tooth = tooth * (0.46 - 0.26 * sketch.detail)
+    paper = inks("6a5b4e")[0] * (1 + np.float32(0.05) * sketch.grain[..., None])
+    return mix(chalk, np.asarray(paper, np.float32), tooth)

@@ -46,7 +46,7 @@ def watercolor(sketch: Sketch) -> Plane:
     rim = np.maximum(0, blur(light, 3.6) - blur(light, 1.0) - 0.008) * 14
     clouds, tooth = sketch.clouds, sketch.grain
     density = 1 + 1.3 * np.clip(rim, 0, 1.2) + 0.15 * clouds + 0.045 * tooth
-    edge = np.exp(-((clouds - 0.7) / 0.10) ** 2)  # blooms: thin lines along a level of the clouds
+    edge = np.exp(-(((clouds - 0.7) / 0.10) ** 2))  # blooms: thin lines along a level of the clouds
     density = np.clip(density + 0.22 * edge, 0.1, 3.0)[..., None]
     paint = paint * (1 - (1 - paint) * (density - 1))
     lights = blur(wavy(sketch, luma(glaze), 6.0), 1.2) + 0.03 * clouds + 0.025 * tooth
@@ -69,7 +69,12 @@ def ink_wash(sketch: Sketch) -> Plane:
     clouds, tooth = sketch.clouds, sketch.grain
     soft = blur(wavy(sketch, np.asarray(tone, np.float32), 9.0), 1.4) + 0.018 * clouds
     light = np.ones_like(soft)
-    for level, amount, width in ((0.80, 0.14, 0.06), (0.60, 0.24, 0.05), (0.40, 0.38, 0.04), (0.22, 0.62, 0.04)):
+    for level, amount, width in (
+        (0.80, 0.14, 0.06),
+        (0.60, 0.24, 0.05),
+        (0.40, 0.38, 0.04),
+        (0.22, 0.62, 0.04),
+    ):
         wash = 1 - smoothstep(level - width, level + width, soft)
         rim = np.clip((wash - blur(wash, 4.0)) * 1.1, 0, 1)
         wash = np.clip(wash * (0.84 + 0.16 * clouds) + 0.45 * rim, 0, 1)
