@@ -98,7 +98,8 @@ DETAIL = 0.030
 
 
 def _planes(distance: Tensor, number: Tensor) -> Tensor:
-    return torch.cat([distance.clamp(0, LIMIT) - 1.2, (number - 0.5) * 12**0.5], 1)
+    lone = number.clamp(0, 1)  # far from every seed it is `FAR`
+    return torch.cat([distance.clamp(0, LIMIT) - 1.2, (lone - 0.5) * 12**0.5], 1)
 
 
 def _color(half: Tensor, sigma: float) -> Tensor:
