@@ -102,8 +102,11 @@ def paint(
     conditioning, schedule = engine.encode_prompt(style), engine.schedule(style)
     painted = []
     for picture, noise in zip(pictures, noises, strict=True):
-        latents = engine.encode(engine.to_image(picture))
-        latents = engine.denoise(latents, noise, conditioning, schedule)
+        image = engine.to_image(picture)
+        features = engine.features(image, noise, conditioning)
+        latents = engine.denoise(
+            engine.encode(image), noise, conditioning, schedule, features=features
+        )
         painted.append(engine.decode(latents).clone())
     return torch.cat(painted).float().cpu()
 
