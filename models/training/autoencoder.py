@@ -24,9 +24,6 @@ from models.training.material.paintings import Paintings
 WINDOW = 256
 """Side of a decoded picture in pixels: the autoencoder is local, small windows teach it all."""
 
-BORDER = 16
-"""Pixels of a window's rim that are not compared: there the encoder sees zeros beyond."""
-
 LATENT_NOISE = 0.04
 """Standard deviation of the noise on the latents, in units of their own."""
 
@@ -54,10 +51,6 @@ def picture_loss(a: Tensor, b: Tensor) -> Tensor:
     return apart.abs().mean() + edges(apart) + edges(F.avg_pool2d(apart, 2)) + tint
 
 
-def inner(images: Tensor, border: int = BORDER) -> Tensor:
-    return images[..., border:-border, border:-border]
-
-
 def train(pairs: Path, folder: Path, plan: Plan, *, start: Path | None = None) -> AutoencoderPatch:
     """Train, measure the latents, save the diffusers folder `<folder>/vae`; returns the model.
 
@@ -78,9 +71,9 @@ def train(pairs: Path, folder: Path, plan: Plan, *, start: Path | None = None) -
             noise = torch.randn(latents.shape, generator=generator(plan.seed, step))
             spread = latents.detach().float().std()
             restored = model.decode(latents + LATENT_NOISE * spread * noise).sample.float()
-        half = F.avg_pool2d(inner(restored), SCALE), F.avg_pool2d(inner(pictures), SCALE)
+        half = F.avg_pool2d(restored, SCALE), F.avg_pool2d(pictures, SCALE)
         return {
-            "picture": picture_loss(inner(restored), inner(pictures)),
+            "picture": picture_loss(restored, pictures),
             "square": 4 * F.mse_loss(*half),
         }
 

@@ -33,7 +33,7 @@ EXACT = re.compile(
     r"unet\.conv_in$|unet\.down_blocks\.0\.resnets\.|unet\.up_blocks\.1\.|unet\.conv_out$"
     r"|conv_shortcut$|stem\.conv_in$|stem\.down$|vae\.encoder\.\d+$|vae\.decoder\.(0|8|10)$"
 )
-"""Names of convolutions that are left out: the outermost, whose errors nothing after them evens out.
+"""Names of convolutions that are left out: the outermost, whose errors nothing later evens out.
 All in 8 bits save a tenth of the time more, at three times the error (root mean square 1.9 levels
 against 0.6; bfloat16 alone has 0.5)."""
 

@@ -11,6 +11,7 @@ again, at the very timesteps that sampling in two, three or four steps takes.
 
 Losses: pseudo-Huber on latents, against the encoded painting; L1, edges at two scales and mean
 colours of squares on the decoded picture, which has twice the frame's sides, of half of the rows.
+A window's rim counts like the rest: the networks see zeros beyond it, as at a picture's own rim.
 The decoder learns along, for it meets latents that no encoder made, and the whole autoencoder goes
 on restoring photographs and paintings from their own: it is never told a look, so whatever is
 painted is in the latents.
@@ -27,7 +28,7 @@ from torch import Tensor, nn
 
 from models.autoencoder import AutoencoderPatch
 from models.stem import Stem
-from models.training.autoencoder import inner, picture_loss
+from models.training.autoencoder import picture_loss
 from models.training.batches import SCALE, Batch, Batches, to_latent_noise
 from models.training.denoiser import Denoiser, make_stem, make_unet, pseudo_huber
 from models.training.looks import GRID, PromptBank, share, to_images, to_latents
@@ -45,9 +46,6 @@ FULL_SHARE = 0.6
 
 LATER_EVERY = 4
 """Steps of training of which one has rows that stand at later steps."""
-
-BORDER = 24
-"""Pixels of a decoded window's rim that are not compared: the networks see zeros beyond."""
 
 LATENT_WEIGHT = 1.0
 RESTORED_WEIGHT = 1.0
@@ -136,10 +134,9 @@ class Student:
             [rows.stop, len(known)],
         )
         return {
-            "latents": LATENT_WEIGHT * pseudo_huber(inner(x, 2), inner(wanted, 2)).mean(),
-            "picture": picture_loss(inner(decoded, BORDER), inner(picture[rows], BORDER)),
-            "restored": RESTORED_WEIGHT
-            * picture_loss(inner(restored, BORDER), inner(same, BORDER)),
+            "latents": LATENT_WEIGHT * pseudo_huber(x, wanted).mean(),
+            "picture": picture_loss(decoded, picture[rows]),
+            "restored": RESTORED_WEIGHT * picture_loss(restored, same),
         }
 
     def after_step(self, step: int) -> None:
