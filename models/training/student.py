@@ -12,9 +12,9 @@ again, at the very timesteps that sampling in two, three or four steps takes.
 Losses: pseudo-Huber on latents, against the encoded painting; L1, edges at two scales and mean
 colours of squares on the decoded picture, which has twice the frame's sides, of half of the rows.
 A window's rim counts like the rest: the networks see zeros beyond it, as at a picture's own rim.
-The decoder learns along, for it meets latents that no encoder made, and the whole autoencoder goes
-on restoring photographs and paintings from their own: it is never told a look, so whatever is
-painted is in the latents.
+The whole autoencoder goes on restoring photographs and paintings from their own latents; at the end
+of a training (`adapts`) the decoder learns from the student's as well, which no encoder made. It is
+never told a look, so whatever is painted is in the latents.
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from models.autoencoder import AutoencoderPatch
 from models.stem import Stem
@@ -50,13 +51,19 @@ LATER_EVERY = 4
 LATENT_WEIGHT = 1.0
 RESTORED_WEIGHT = 1.0
 
-KNOWN_ROWS = 2
+KNOWN_NOISE = 0.06
+"""Standard deviation of noise on latents that are restored: the decoder shall forgive errors."""
+
+DECODED_ROWS = 6
+"""Of a batch are decoded: the decoder costs as much as the UNet."""
+
+KNOWN_ROWS = 3
 """Photographs, and as many paintings, that the decoder restores from their own latents."""
 
 REFRESH_EVERY = 25
 """Steps after which new pairs are looked for."""
 
-RATES = {"autoencoder.encoder": 0.3, "autoencoder.decoder": 0.6}
+RATES = {"autoencoder": 0.5}
 """Shares of the learning rate."""
 
 FOLDERS = {"autoencoder": "vae"}
@@ -98,10 +105,17 @@ class Student:
     """The loss of one step."""
 
     def __init__(
-        self, networks: Networks, batches: Batches, bank: PromptBank, plan: Plan, window: int
+        self,
+        networks: Networks,
+        batches: Batches,
+        bank: PromptBank,
+        plan: Plan,
+        window: int,
+        *,
+        adapts: bool,
     ) -> None:
         self._networks, self._batches, self._bank = networks, batches, bank
-        self._plan, self._window = plan, window
+        self._plan, self._window, self._adapts = plan, window, adapts
         self._denoiser = Denoiser(torch.device("cpu"))
         self._grid = torch.tensor(GRID)
 
@@ -128,16 +142,27 @@ class Student:
         picture = torch.lerp(batch.photo, batch.painting, w).clamp(-1, 1)
         same = torch.cat([batch.photo[:KNOWN_ROWS], batch.painting[-KNOWN_ROWS:]])
         known = to_latents(autoencoder, channels_last(F.avg_pool2d(same, SCALE)))
-        rows = slice((len(x) + 1) // 2)  # the decoder costs as much as the UNet
-        decoded, restored = torch.split(
-            to_images(autoencoder, channels_last(torch.cat([x[rows], known]))),
-            [rows.stop, len(known)],
-        )
+        known = known + KNOWN_NOISE * torch.randn(known.shape, generator=random)
+        rows = slice(DECODED_ROWS)
+        restored = to_images(autoencoder, channels_last(known))
+        decoded = self._decoded(channels_last(x[rows]))
         return {
             "latents": LATENT_WEIGHT * pseudo_huber(x, wanted).mean(),
             "picture": picture_loss(decoded, picture[rows]),
             "restored": RESTORED_WEIGHT * picture_loss(restored, same),
         }
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        """The picture of the student's latents; the decoder learns from it only if it adapts."""
+        autoencoder = self._networks.autoencoder
+        if self._adapts:
+            return to_images(autoencoder, latents)
+        config, decoder = autoencoder.config, autoencoder.decoder
+        held = {name: value.detach() for name, value in decoder.named_parameters()}
+        with autocast(latents.device):
+            own = latents / config.scaling_factor + config.shift_factor
+            sample: Tensor = functional_call(decoder, held, (own,))
+        return sample.float()
 
     def after_step(self, step: int) -> None:
         if step % REFRESH_EVERY == 0:
@@ -203,12 +228,15 @@ def train(
     window: int = 160,
     start: Path | None = None,
     compiled: bool = False,
+    adapts: bool = False,
 ) -> None:
     """Train in `<runs>/student`; the moving averages are saved there as `unet`, `stem`, `vae`.
 
     Args:
         window: Side of a training picture in pixels of the frame, a multiple of 16.
         start: A model folder whose UNet and stem give the first weights; drawn by default.
+        adapts: Whether the decoder also learns from the student's latents: for the last part of a
+            training, when those are near the ones that it knows.
         compiled: Compile the networks' kernels first: minutes at the start, then quicker steps.
     """
     torch.manual_seed(plan.seed)
@@ -227,7 +255,8 @@ def train(
     if compiled:
         for network in (unet, stem, autoencoder.encoder, autoencoder.decoder):
             network.compile(dynamic=False)
-    loss = Student(Networks(unet, stem, autoencoder), batches, bank, plan, window)
+    networks = Networks(unet, stem, autoencoder)
+    loss = Student(networks, batches, bank, plan, window, adapts=adapts)
     parts = nn.ModuleDict({"unet": unet, "stem": stem, "autoencoder": autoencoder})
 
     def keep(average: nn.Module) -> None:
