@@ -212,6 +212,9 @@ def _resume(
         raise ValueError(f"{path} is of a run that trained other parts; move it away")
     module.load_state_dict(state["module"])
     average.load_state_dict(state["average"])
+    rates = [group["share"] for group in optimizer.param_groups]
     optimizer.load_state_dict(state["optimizer"])
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["share"] = rate  # this run's, not the earlier one's
     logger.info("%s goes on at step %d", folder.name, state["step"])
     return int(state["step"]), float(state.get("spent_s", 0.0))

@@ -63,7 +63,7 @@ KNOWN_ROWS = 3
 REFRESH_EVERY = 25
 """Steps after which new pairs are looked for."""
 
-RATES = {"autoencoder": 0.5}
+RATES = {"autoencoder.encoder": 0.5, "autoencoder.decoder": 0.6}
 """Shares of the learning rate."""
 
 FOLDERS = {"autoencoder": "vae"}
