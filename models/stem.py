@@ -54,6 +54,8 @@ class Stem(ModelMixin, ConfigMixin):  # type: ignore[misc]
         layers: Residual blocks at each of the two sizes.
         text_width: Width of the prompt's states.
         marks: Names of the kinds of marks that a prompt can ask for (`models.fields`).
+        adds_frame: Whether the UNet predicts what is to be added to the frame's latents, so that
+            x_0 is their sum: what a look leaves as it is then needs no learning.
     """
 
     config_name = "config.json"
@@ -66,6 +68,7 @@ class Stem(ModelMixin, ConfigMixin):  # type: ignore[misc]
         layers: tuple[int, int] = (1, 1),
         text_width: int = 128,
         marks: tuple[str, ...] = (),
+        adds_frame: bool = True,
     ) -> None:
         super().__init__()
         fine, coarse = block_out_channels

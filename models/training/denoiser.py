@@ -6,8 +6,9 @@ prompt steers every residual block through scale and shift (conditional normalis
 what made one small network paint many looks in arXiv 1610.07629) and the middle through
 cross-attention.
 
-It predicts x_0 itself, not the velocity: with v it would have to carry the noise of z_t through
-all its layers to the exit, only for the sampler to subtract it.
+It predicts x_0, as what is to be added to the frame's latents: with velocity it would have to carry
+the noise of z_t through all its layers to the exit, only for the sampler to subtract it, and
+without the frame all that a look leaves as it is.
 
 The end of a trajectory depends on the strength that img2img was asked for, so the consistency
 function does too: f(z_t, t, t_first), with t_first the timestep at which the trajectory left the
@@ -41,7 +42,7 @@ def make_unet(
 ) -> UNet2DConditionModel:
     """The UNet with fresh weights: z_t, the frame's latents and the stem's features in, x_0 out."""
     levels = len(block_out_channels)
-    return UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         sample_size=32,
         in_channels=2 * latent_channels + stem_channels,
         out_channels=latent_channels,
@@ -59,6 +60,9 @@ def make_unet(
         addition_embed_type="text",
         addition_embed_type_num_heads=4,
     )
+    torch.nn.init.zeros_(unet.conv_out.weight)  # it adds nothing at first
+    torch.nn.init.zeros_(unet.conv_out.bias)
+    return unet
 
 
 def make_stem(block_out_channels: tuple[int, int] = (64, 96), text_width: int = 128) -> Stem:
@@ -94,11 +98,14 @@ class Denoiser:
         states: Tensor,
         t_first: Tensor,
     ) -> Tensor:
-        """f(z_t, t, t_first) = c_skip z_t + c_out x_0 (arXiv 2310.04378), float32."""
+        """f(z_t, t, t_first) = c_skip z_t + c_out x_0 (arXiv 2310.04378), float32.
+
+        x_0 is the frame's latents and what the UNet adds to them.
+        """
         inputs = torch.cat([z, frame, features.float()], 1)
         cond = sinusoidal_embedding(t_first, STRENGTH_WIDTH)
         with autocast(z.device):
-            x0: Tensor = unet(
+            added: Tensor = unet(
                 inputs.contiguous(memory_format=torch.channels_last),
                 t,
                 encoder_hidden_states=states,
@@ -107,7 +114,7 @@ class Denoiser:
         scaled = t.float().view(-1, 1, 1, 1) * TIMESTEP_SCALING
         c_skip = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
         c_out = scaled / (scaled**2 + SIGMA_DATA**2).sqrt()
-        return c_skip * z + c_out * x0.float()
+        return c_skip * z + c_out * (frame + added.float())
 
 
 def pseudo_huber(a: Tensor, b: Tensor, c: float = 0.05) -> Tensor:

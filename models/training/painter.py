@@ -133,7 +133,7 @@ class Painter:
                 encoder_hidden_states=look.states.expand(batch, -1, -1),
                 timestep_cond=cond,
             ).sample
-            x = consistency(prediction, z, step, schedule)
+            x = consistency(frame + prediction, z, step, schedule)
         return x
 
     @torch.no_grad()
