@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from models.schedule import ScheduleConfig, cumulative_alphas
-from models.training.batches import image
+from models.training.batches import to_image
 from models.training.denoiser import SIGMA_DATA, TIMESTEP_SCALING, pseudo_huber
 from models.training.loop import Plan, autocast, best_device, fit, generator
 from models.training.material.pictures import cut, decode
@@ -170,7 +170,7 @@ class Distillation:
         ]
         device = self._teacher.alphas_cumprod.device
         crops = np.stack([cut(decode(p.read_bytes()), draw, self._window) for p in chosen])
-        latents = self._teacher.latents(image(crops, device))
+        latents = self._teacher.latents(to_image(crops).to(device))
         states = self._teacher.states([caption(path) for path in chosen])
         random = generator(self._plan.seed, step)
         place = torch.randint(SKIP, GRID_STEPS, (self._plan.batch,), generator=random)
