@@ -5,13 +5,19 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test test-cuda test-devices lint setup system bench clean help
+# Processes that share the test files.
+WORKERS ?= 2
+
+.PHONY: demo test test-all test-cuda test-devices test-cluster lint docs setup system bench clean help
 
 help:
 	@echo "make demo    set up, restyle a clip that ships, say how fast it goes, write demo/"
-	@echo "make test    set up, lint, check types, run the whole test suite"
+	@echo "make test    set up, lint, check types and imports, run the tests but for the slow ones"
+	@echo "make test-all  the same with every test, as CI does"
 	@echo "make test-cuda  test on an NVIDIA GPU; fails without one"
 	@echo "make test-devices  test on a virtual display, on servers of others and on real camera drivers"
+	@echo "make docs    set up, build the documentation as a site in build/site/; a broken link fails"
+	@echo "make test-cluster  test on a Ray cluster of this machine's own"
 	@echo "make bench   set up, measure speed and memory on this machine"
 	@echo "make system  install the system libraries of apt.txt (Debian, Ubuntu)"
 	@echo "make clean   remove everything that the others made"
@@ -41,9 +47,19 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
+
+# The pages of docs/ as a site. Strict: a broken link, a missing page or a wrong formula fails.
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,dev,docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean --strict
+	@echo "Read build/site/index.html"
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile -m 'not slow'
+
+test-all: lint
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-cuda: $(INSTALLED)
 	ALLAPRIMA_REQUIRE_CUDA=1 $(BIN)/pytest -m cuda
@@ -55,11 +71,17 @@ test-devices: $(INSTALLED)
 	$(AS_ROOT) apt-get install -qq --yes --no-install-recommends xvfb xdotool \
 		pipewire pipewire-bin wireplumber dbus gstreamer1.0-tools gstreamer1.0-plugins-base \
 		gstreamer1.0-pipewire gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-		gir1.2-gst-rtsp-server-1.0 python3-gi
+		gir1.2-gst-rtsp-server-1.0 python3-gi jackd2
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,dev,midi]'
 	sh tests/devices/with_nginx.sh $(BIN)/pytest tests/stream/sinks/test_window.py tests/stream/sinks/test_sink_network.py \
 		tests/stream/live/test_inputs.py tests/stream/live/test_live_ends.py tests/stream/sinks/test_pipewire.py \
-		tests/stream/sinks/test_real_servers.py
+		tests/stream/sinks/test_real_servers.py tests/stream/live/test_midi.py
 	$(AS_ROOT) sh tests/devices/virtual_machine.sh $(abspath $(BIN))/python
+
+# On a Ray cluster of this machine's own, in a network of its own. Linux.
+test-cluster: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cluster,cpu,dev]'
+	$(BIN)/pytest tests/cluster
 
 clean:
 	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -78,7 +78,8 @@ def without_integers(engine: Engine) -> Engine:
 def in_bfloat16(engine: Engine) -> Engine:
     """As diffusers would be set to it: the modules converted, nothing else."""
     networks: Any = engine.networks
-    for module in (networks.predict.unet, networks.encode.vae):
+    stem = [] if networks.stem is None else [networks.stem.features.stem]
+    for module in (networks.predict.unet, networks.encode.vae, *stem):
         nn.Module.to(module, torch.bfloat16)
     for call in (networks.encode, networks.predict, networks.decode):
         call.dtype = torch.bfloat16
@@ -100,7 +101,10 @@ def inductor_frozen(engine: Engine) -> Engine:
         torch.compile(call, dynamic=False)
         for call in (networks.encode, networks.predict, networks.decode)
     )
-    engine.networks = replace(networks, encode=encode, predict=predict, decode=decode)
+    stem = networks.stem
+    if stem is not None:
+        stem = replace(stem, features=torch.compile(stem.features, dynamic=False))
+    engine.networks = replace(networks, encode=encode, predict=predict, decode=decode, stem=stem)
     return engine
 
 
@@ -118,6 +122,8 @@ class _TensorsOnly(nn.Module):
 
 def openvino(engine: Engine, style: Style, precision: Precision) -> Engine:
     """The three modules as they are, for models whose added conditions are none.
+
+    A stem and its planes stay in torch.
 
     Raises:
         ImportError: openvino is not installed.

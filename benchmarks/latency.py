@@ -43,7 +43,8 @@ from stream.sinks.network import NetworkSink
 from stream.sinks.pipewire import LAUNCH, NODE, PipeWireSink
 from stream.sinks.pipewire import NAME as PIPEWIRE
 from stream.sinks.video import LIVE_BACKLOG
-from stream.stats import Stats, percentiles_ms
+from stream.stats import Stats
+from stream.times import percentiles_ms
 
 SIZE = (640, 360)
 WARM_UP_S = 2.0
@@ -62,8 +63,6 @@ class StampingSource(Source):
 
     Its seconds begin when `is_ready` says that all is under way, but are not waited for for ever.
     """
-
-    is_live = True
 
     def __init__(self, fps: float, seconds: float, clock: Clock) -> None:
         self.is_ready: Callable[[], bool] = lambda: True

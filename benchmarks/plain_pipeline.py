@@ -3,8 +3,9 @@
 Where `LatentConsistencyModelImg2ImgPipeline` takes the model (a w embedding, no frame on the UNet's
 input), that class itself is called. Where it does not (the bundled UNet sees the frame), the same
 steps run in the same order on diffusers' own classes: VaeImageProcessor, VAE, LCMScheduler with its
-per-call set_timesteps, UNet, postprocess. Both are spared the text encoder: the prompt's embedding
-is made once and handed in. Noise comes from the same seed as ours, so the pictures can be compared.
+per-call set_timesteps, UNet, postprocess. A stem, which diffusers has not, is called as
+`models.carried_noise` calls it. All are spared the text encoder: the prompt's embedding is made
+once and handed in. Noise comes from the same seed as ours, so the pictures can be compared.
 """
 
 from pathlib import Path
@@ -21,15 +22,18 @@ from diffusers import (
 )
 from diffusers.image_processor import VaeImageProcessor
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models import Engine, Style
 from models.autoencoder import AutoencoderPatch
+from models.carried_noise import stem_networks
+from models.stem import Stem
 
 VAE_CLASSES = (AutoencoderKL, AutoencoderTiny, AutoencoderPatch)
 
 
 class PlainPipeline:
-    """uint8 RGB (H, W, 3) in, the same out. Not thread-safe.
+    """uint8 RGB (H, W, 3) in, the same out, or larger as the VAE has it. Not thread-safe.
 
     Args:
         folder: A local diffusers folder.
@@ -46,6 +50,10 @@ class PlainPipeline:
         self.unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", **load)
         self.vae = _vae_class(folder).from_pretrained(folder, subfolder="vae", **load)
         self.scheduler = LCMScheduler.from_pretrained(folder, subfolder="scheduler")
+        self._stem = None
+        if (folder / "stem").is_dir():
+            stem = Stem.from_pretrained(folder, subfolder="stem", **load)
+            self._stem = stem_networks(stem.to(self._device).eval())
         self.unet.to(self._device).eval()
         self.vae.to(self._device).eval()
         self._processor = VaeImageProcessor(vae_scale_factor=8)
@@ -103,11 +111,10 @@ class PlainPipeline:
         )
         noise = torch.randn(z.shape, generator=generator).to(z)
         z_t = self.scheduler.add_noise(z, noise, self.scheduler.timesteps[:1])
-        denoised = z
+        denoised, beside = z, self._beside(pixels, noise, z)
         for timestep in self.scheduler.timesteps:
-            sees_frame = self.unet.config.in_channels == 2 * z.shape[1]
             prediction = self.unet(
-                torch.cat([z_t, z], dim=1) if sees_frame else z_t,
+                torch.cat([z_t, *beside], dim=1),
                 timestep,
                 encoder_hidden_states=self._conditioning.prompt_embeds,
                 timestep_cond=self._timestep_cond,
@@ -119,6 +126,13 @@ class PlainPipeline:
         latents = denoised / scale + (self.vae.config.get("shift_factor") or 0.0)
         painted = self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0]
         return self._processor.postprocess(painted.float(), output_type="np")
+
+    def _beside(self, pixels: Tensor, noise: Tensor, z: Tensor) -> list[Tensor]:
+        """What the UNet sees of the frame beside z_t."""
+        asked = self._conditioning.stem
+        if self._stem is not None and asked is not None:
+            return [z, self._stem(pixels.float(), noise.float(), asked).to(z)]
+        return [z] if self.unet.config.in_channels == 2 * z.shape[1] else []
 
 
 def _vae_class(folder: Path) -> Any:

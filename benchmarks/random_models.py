@@ -16,8 +16,10 @@ from torch import Tensor
 from models import Engine, Style
 from models.autoencoder import AutoencoderPatch
 from models.conditioning import EncodedText
+from models.fields import KINDS
 from models.networks import TIME_ID_COUNT, make_networks
 from models.schedule import ScheduleConfig
+from models.stem import Stem
 
 Architecture = Literal["bundled", "sd15", "sd-turbo", "sdxl", "tiny", "tiny-xl"]
 
@@ -60,9 +62,9 @@ UNETS: dict[Architecture, dict[str, Any]] = {
     },
     "bundled": {
         "sample_size": 32,
-        "in_channels": 32,
-        "out_channels": 16,
-        "block_out_channels": (96, 128),
+        "in_channels": 32 + 32 + 96,  # z_t, the frame's latents, the stem's features
+        "out_channels": 32,
+        "block_out_channels": (64, 128),
         "layers_per_block": 1,
         "down_block_types": ("DownBlock2D",) * 2,
         "up_block_types": ("UpBlock2D",) * 2,
@@ -70,6 +72,7 @@ UNETS: dict[Architecture, dict[str, Any]] = {
         "attention_head_dim": 4,
         "norm_num_groups": 16,
         "time_embedding_dim": 128,
+        "time_cond_proj_dim": 64,
         "resnet_time_scale_shift": "scale_shift",
         "addition_embed_type": "text",
         "addition_embed_type_num_heads": 4,
@@ -94,7 +97,11 @@ KL: dict[str, Any] = {
     "sample_size": 512,
 }
 VAES: dict[str, tuple[type[Any], dict[str, Any]]] = {
-    "patch": (AutoencoderPatch, {}),
+    "patch": (
+        AutoencoderPatch,
+        {"latent_channels": 32, "block_out_channels": (64, 96), "encoder_layers": 1}
+        | {"decoder_layers": 2, "output_scale": 2},
+    ),
     "tiny": (AutoencoderTiny, {}),
     "kl": (AutoencoderKL, KL),
     "small-tiny": (
@@ -127,7 +134,7 @@ class Case:
     dtype: torch.dtype
 
     def work(self, family: Literal["tiny", "kl"]) -> Work:
-        """What a call has to do with a VAE of that family; counted without weights."""
+        """What a call has to do with a VAE of that family."""
         kind = vae_kind(self.architecture, family)
         return _count(self.architecture, kind, self.style, self.size, self.batch)
 
@@ -136,7 +143,9 @@ class Case:
 def _count(
     architecture: Architecture, kind: str, style: Style, size: tuple[int, int], batch: int
 ) -> Work:
-    engine = random_engine(architecture, torch.device("meta"), torch.float32, vae=kind)
+    # the prompt of a model with a stem says what it computes, so there have to be numbers
+    device = torch.device("cpu" if architecture == "bundled" else "meta")
+    engine = random_engine(architecture, device, torch.float32, vae=kind)
     return count_work(engine, style, size, batch)
 
 
@@ -183,6 +192,14 @@ def random_vae(kind: str, device: torch.device, dtype: torch.dtype) -> Any:
     return _ready(vae, dtype)
 
 
+def random_stem(device: torch.device, dtype: torch.dtype) -> Any:
+    """The bundled model's, asking for some kinds of marks."""
+    torch.manual_seed(2)
+    with device:
+        stem = Stem(marks=KINDS)
+    return _ready(stem, dtype)
+
+
 def vae_kind(architecture: Architecture, family: Literal["tiny", "kl"] = "tiny") -> str:
     """Of that family, as large as suits the model; the bundled one has its own."""
     if architecture == "bundled":
@@ -207,9 +224,10 @@ def random_engine(
     networks = make_networks(
         random_unet(architecture, device, dtype),
         random_vae(vae or vae_kind(architecture), device, dtype),
+        random_stem(device, dtype) if architecture == "bundled" else None,
     )
     text: Any = RandomText(architecture)
-    prediction = "v_prediction" if architecture == "bundled" else "epsilon"
+    prediction = "sample" if architecture == "bundled" else "epsilon"
     return Engine(
         networks,
         text,

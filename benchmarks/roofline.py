@@ -106,10 +106,14 @@ def count_work(engine: Engine, style: Style, size: tuple[int, int], batch: int) 
     conditioning = engine.encode_prompt(style)
     image = torch.zeros(batch, 3, size[1], size[0], device=engine.device)
     with FlopCounterMode(display=False) as counter:
-        latents = engine.denoise(engine.encode(image), noise, conditioning, schedule)
+        features = engine.features(image, noise, conditioning)
+        latents = engine.denoise(
+            engine.encode(image), noise, conditioning, schedule, features=features
+        )
         engine.decode(latents)
     unet, vae = weight_count(networks.predict.unet), weight_count(networks.encode.vae)
-    weights = vae + unet * schedule.num_inference_steps
+    stem = weight_count(networks.stem.features.stem) if networks.stem is not None else 0
+    weights = vae + stem + unet * schedule.num_inference_steps
     return Work(counter.get_total_flops() / 1e9, weights * BYTES_A_WEIGHT / 1e6)
 
 

@@ -39,7 +39,8 @@ from stream.live.live_stylizer import LiveStylizer, LiveStylizerOptions
 from stream.live.metrics import MetricsServer
 from stream.live.outputs import LiveOutputs, open_live_sink
 from stream.live.session import LiveSession
-from stream.stats import Stats, percentiles_ms
+from stream.stats import Stats
+from stream.times import percentiles_ms
 from stream.video_info import VideoInfo
 
 SOURCE = "testsrc=size={size}:rate={rate:g}:duration=20"

@@ -10,7 +10,7 @@ layer reads and writes, one a layer and step. Studied beside `stability.py`'s ot
 from typing import Any
 
 import torch
-from stability_methods import styles
+from stability_methods import reduced, styles
 from stability_sequences import Clip, Picture
 from stability_statistics import is_cut
 from torch import Tensor
@@ -92,6 +92,6 @@ class FeatureBank:
                 layer.is_banking = since % EVERY == 0
             size = data.shape[1], data.shape[0]
             given = engine.noise(now, size), engine.encode_prompt(now), engine.schedule(now)
-            painted.append(engine.paint(data, *given))
+            painted.append(reduced(engine.paint(data, *given), engine.output_scale))
             since, before = since + 1, (data, now)
         return painted

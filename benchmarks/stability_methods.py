@@ -1,7 +1,9 @@
 """The ways to stabilise that `stability.py` compares: ours, what others do, and cheats.
 
 All of them see the same frames through the same model with the same noise; the model's answers are
-remembered, so that a frame is painted once however many ways are compared.
+remembered, so that a frame is painted once however many ways are compared. Where a model paints
+larger than its frames, its pictures are measured at the frames' size, where the true motion is
+known: ours are stabilised at the size that is painted, as they are for users, and reduced after.
 """
 
 from collections.abc import Callable
@@ -42,6 +44,8 @@ class RememberingEngine:
         self.default_style = engine.default_style
         self.native_size = engine.native_size
         self.size_multiple = engine.size_multiple
+        self.output_scale = engine.output_scale
+        self.carries_noise = engine.carries_noise
         self.notes = engine.notes
         self.revision = engine.revision
         self.frames_painted = 0
@@ -63,10 +67,11 @@ class RememberingEngine:
         return self._answer(key, lambda: self.engine.noise(style, size))
 
     def paint(self, data: Picture, noise: Tensor, conditioning: Any, schedule: Any) -> Picture:
+        """The picture at the size that is painted."""
         self.frames_painted += 1
         given = noise, conditioning, schedule
-        key = ("picture", _key(data), *map(id, given))
-        return self._answer(key, lambda: self.shown(self.predict(data, *given)))
+        key = ("picture", _key(data), _noise_key(noise), id(conditioning), id(schedule))
+        return self._answer(key, lambda: self.decoded(self.predict(data, *given)))
 
     def in_flight(self, ahead: bool = False) -> int:
         return 1  # whole frames are looked up
@@ -80,17 +85,28 @@ class RememberingEngine:
 
     def predict(self, data: Picture, noise: Tensor, conditioning: Any, schedule: Any) -> Tensor:
         """The latents that the model makes of a frame."""
-        given = noise, conditioning, schedule
-        key = ("latents", _key(data), *map(id, given))
-        return self._answer(key, lambda: self.engine.denoise(self.latents(data), *given))
+        engine = self.engine
+
+        def made() -> Tensor:
+            features = engine.features(engine.to_image(data), noise, conditioning)
+            return engine.denoise(
+                self.latents(data), noise, conditioning, schedule, features=features
+            )
+
+        key = ("latents", _key(data), _noise_key(noise), id(conditioning), id(schedule))
+        return self._answer(key, made)
 
     def latents(self, data: Picture) -> Tensor:
         """The frame's own latents."""
         return self.engine.encode(self.engine.to_image(data))
 
-    def shown(self, latents: Tensor) -> Picture:
-        """The picture of latents."""
+    def decoded(self, latents: Tensor) -> Picture:
+        """The picture of latents, at the size that is painted."""
         return self.engine.to_data(self.engine.decode(latents))
+
+    def shown(self, latents: Tensor) -> Picture:
+        """The same at the size of the frame."""
+        return reduced(self.decoded(latents), self.output_scale)
 
     def _answer(self, key: object, make: Callable[[], Any]) -> Any:
         if key not in self._answers:
@@ -100,6 +116,19 @@ class RememberingEngine:
 
 def _key(data: Picture) -> object:
     return data.shape, hash(data.tobytes())
+
+
+def _noise_key(noise: Tensor) -> object:
+    """By content: noise that moves along is another tensor in every frame."""
+    return _key(noise.cpu().numpy())
+
+
+def reduced(picture: Picture, scale: int) -> Picture:
+    """A picture `scale` times the frame's sides, at the frame's size: means of its pixels."""
+    if scale == 1:
+        return picture
+    size = picture.shape[1] // scale, picture.shape[0] // scale
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def styles(clip: Clip, style: Style) -> list[Style]:
@@ -135,7 +164,7 @@ def ours(
         stylizer.style = now
         painted += stylizer.process(Frame(data, index, Fraction(1, clip.rate), 1))
     painted += stylizer.process(None)
-    return [frame.data for frame in painted]
+    return [reduced(frame.data, engine.output_scale) for frame in painted]
 
 
 def freeze(base: list[Picture]) -> list[Picture]:

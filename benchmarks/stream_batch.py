@@ -37,7 +37,7 @@ class StreamBatch:
     """
 
     def __init__(self, engine: Engine, style: Style, size: tuple[int, int]) -> None:
-        self._engine = engine
+        self._engine, self._conditioning = engine, engine.encode_prompt(style)
         self._schedule = schedule = engine.schedule(style)
         count = schedule.num_inference_steps
         self._noise = engine.noise(style, size)[:count]
@@ -49,22 +49,34 @@ class StreamBatch:
         # where each frame on its way stands, and what it was: the newest first
         self._states = [torch.zeros(1, *shape, device=engine.device)] * (count - 1)
         self._frames = self._states
+        self._features: list[Tensor] | None = None  # of a stem, beside the frames
 
     @torch.inference_mode()
     def __call__(self, data: Data) -> Data:
-        """uint8 RGB (H, W, 3) in and out."""
+        """uint8 RGB (H, W, 3) in, and painted out."""
         engine, networks = self._engine, self._engine.networks
         predict: Any = networks.predict
-        latents = networks.encode(engine.to_image(data))
+        image = engine.to_image(data)
+        latents = networks.encode(image)
         states, frames = [latents, *self._states], [latents, *self._frames]
         z_t = add_noise(torch.cat(states), self._noise, self._step)
         if len(frames) > 1:
             frames[1] = engine.repainted(frames[1], states[1])
-        seen = engine.seen(z_t, torch.cat(frames))
+        features = self._with_features(engine.features(image, self._noise, self._conditioning))
+        seen = engine.seen(z_t, torch.cat(frames), features)
         denoised = consistency(predict.body(seen, *self._held), z_t, self._step, self._schedule)
         *self._states, done = denoised.split(1)
         self._frames = frames[:-1]
         return engine.to_data(networks.decode(done))
+
+    def _with_features(self, newest: Tensor | None) -> Tensor | None:
+        """Those of all frames on their way, the newest first."""
+        if newest is None:
+            return None
+        count = self._schedule.num_inference_steps
+        held = [newest] * count if self._features is None else [newest, *self._features]
+        self._features = held[: count - 1]
+        return torch.cat(held[:count])
 
 
 @torch.inference_mode()

@@ -45,6 +45,8 @@ class FreeEngine:
     default_style = Style()
     native_size = 256
     size_multiple = 16
+    output_scale = 1
+    carries_noise = False
     revision = 0
 
     def __init__(self) -> None:
@@ -62,7 +64,10 @@ class FreeEngine:
     def noise(self, style: Style, size: tuple[int, int]) -> None:
         return None
 
-    def paint(self, data: Data, *_: object) -> Data:
+    def features(self, *_: object) -> None:
+        return None
+
+    def paint(self, data: Data, *_: object, **__: object) -> Data:
         return data
 
     def begin(self, data: Data, *_: object, ahead: bool = False) -> Callable[[], Data]:

@@ -40,7 +40,7 @@ from stream.geometry import model_size, resize
 
 CLIP_SIZES = {(256, 256): 40, (384, 384): 24, (448, 256): None}
 """(width, height) of what is read, painted and written, and the frames a second wished for on two
-cores of the kind that the README names; ``None`` where there is no wish."""
+cores of the kind that docs/benchmarks.md names; ``None`` where there is no wish."""
 
 WARM_UP_FRAMES = 3
 SAME_MEMORY = 0.05

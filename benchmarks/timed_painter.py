@@ -6,7 +6,7 @@ from stream.frame import Frame
 from stream.live.controls import Look
 from stream.live.governor import Effort
 from stream.live.live_stylizer import LiveStylizer
-from stream.live.motion_carry import Key, make_key
+from stream.live.motion_carry import Reference, make_reference
 
 
 class TimedPainter(LiveStylizer):
@@ -14,7 +14,7 @@ class TimedPainter(LiveStylizer):
 
     def __init__(self, paint_s: float, short_side_px: int, every: int = 1) -> None:
         self._paint_s, self._effort = paint_s, Effort(1, short_side_px, every)
-        self._key: Key | None = None
+        self._reference: Reference | None = None
         self._never = threading.Event()
 
     @property
@@ -22,8 +22,8 @@ class TimedPainter(LiveStylizer):
         return self._effort
 
     @property
-    def key(self) -> Key | None:
-        return self._key
+    def reference(self) -> Reference | None:
+        return self._reference
 
     def warm_up(self, source_size: tuple[int, int], look: Look) -> None:
         return
@@ -36,7 +36,7 @@ class TimedPainter(LiveStylizer):
 
     def paint(self, frame: Frame, look: Look) -> Frame:
         self._never.wait(self._paint_s)
-        self._key = make_key(frame, frame)
+        self._reference = make_reference(frame, frame)
         return frame
 
     def close(self) -> None:

@@ -19,13 +19,14 @@ engine = load_engine(model)
 with open_source(picture) as source:
     (frame,) = source
 size = model_size(frame.size, engine.native_size, engine.size_multiple)
-latents = engine.encode(engine.to_image(resize(frame.data, size)))
+image = engine.to_image(resize(frame.data, size))
+latents = engine.encode(image)
 
 for prompt in prompts:
     style = replace(engine.default_style, prompt=prompt)
-    x0 = engine.denoise(
-        latents, engine.noise(style, size), engine.encode_prompt(style), engine.schedule(style)
-    )
+    noise, conditioning = engine.noise(style, size), engine.encode_prompt(style)
+    features = engine.features(image, noise, conditioning)
+    x0 = engine.denoise(latents, noise, conditioning, engine.schedule(style), features=features)
     painted = engine.to_data(engine.decode(x0))
     out = Path(folder, f"{prompt}.png")
     with open_sink(out, info=source.info, overwrite=True) as sink:

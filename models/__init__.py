@@ -1,75 +1,73 @@
-"""Pixels in, pixels out: latent consistency models for img2img. The only door of this package.
+"""Latent consistency models for img2img: pixels in, pixels out. Import everything from here.
 
     engine = load_engine("bundled")
     style = Style(prompt="oil painting")
 
-Importing this is cheap: torch and diffusers come with the first name that needs them.
+Importing this is cheap: each name brings its module with it when it is first used.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from models.errors import ModelError, ModelFormatError, ModelMemoryError, ModelNotFoundError
-from models.presets import PRESETS, Preset
-from models.prompt import parse_prompt
-from models.style import Style
+if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal to the table below
+    from models.acceleration.cache.folder import cache_folder as cache_folder
+    from models.carried_noise import moved_noise as moved_noise
+    from models.conditioning import Conditioning as Conditioning
+    from models.engine import Engine as Engine
+    from models.errors import ModelError as ModelError
+    from models.errors import ModelFormatError as ModelFormatError
+    from models.errors import ModelMemoryError as ModelMemoryError
+    from models.errors import ModelNotFoundError as ModelNotFoundError
+    from models.loading import load_engine as load_engine
+    from models.notes import FIRST_USE as FIRST_USE
+    from models.notes import Detail as Detail
+    from models.presets import PRESETS as PRESETS
+    from models.presets import Preset as Preset
+    from models.prompt import parse_prompt as parse_prompt
+    from models.recipe import Recipe as Recipe
+    from models.recipe import file_mark as file_mark
+    from models.recipe import recipe_of as recipe_of
+    from models.schedule import Schedule as Schedule
+    from models.style import Style as Style
+    from models.styles import STYLES as STYLES
+    from models.styles import BundledStyle as BundledStyle
+    from models.weights.download import OnDownload as OnDownload
+    from models.weights.lora import LoraFile as LoraFile
+    from models.weights.lora import read_lora as read_lora
+    from models.weights.lora_switching import Loras as Loras
+    from models.weights.presence import is_present as is_present
 
-if TYPE_CHECKING:
-    from models.acceleration.cache.folder import cache_folder
-    from models.conditioning import Conditioning
-    from models.engine import Engine
-    from models.loading import load_engine
-    from models.schedule import Schedule
-    from models.styles import STYLES, BundledStyle
-    from models.weights.download import OnDownload
-    from models.weights.lora import LoraFile, read_lora
-    from models.weights.lora_switching import Loras
-    from models.weights.presence import is_present
-
-__all__ = [
-    "PRESETS",
-    "STYLES",
-    "BundledStyle",
-    "Conditioning",
-    "Engine",
-    "LoraFile",
-    "Loras",
-    "ModelError",
-    "ModelFormatError",
-    "ModelMemoryError",
-    "ModelNotFoundError",
-    "OnDownload",
-    "Preset",
-    "Schedule",
-    "Style",
-    "cache_folder",
-    "is_present",
-    "load_engine",
-    "parse_prompt",
-    "read_lora",
-]
-
-_HEAVY = {
-    "STYLES": "models.styles",
-    "BundledStyle": "models.styles",
-    "Conditioning": "models.conditioning",
-    "Engine": "models.engine",
-    "LoraFile": "models.weights.lora",
-    "Loras": "models.weights.lora_switching",
-    "OnDownload": "models.weights.download",
-    "Schedule": "models.schedule",
-    "cache_folder": "models.acceleration.cache.folder",
-    "is_present": "models.weights.presence",
-    "load_engine": "models.loading",
-    "read_lora": "models.weights.lora",
+_NAMES = {
+    "models.acceleration.cache.folder": ("cache_folder",),
+    "models.carried_noise": ("moved_noise",),
+    "models.conditioning": ("Conditioning",),
+    "models.notes": ("FIRST_USE", "Detail"),
+    "models.engine": ("Engine",),
+    "models.errors": ("ModelError", "ModelFormatError", "ModelMemoryError", "ModelNotFoundError"),
+    "models.loading": ("load_engine",),
+    "models.presets": ("PRESETS", "Preset"),
+    "models.prompt": ("parse_prompt",),
+    "models.recipe": ("Recipe", "file_mark", "recipe_of"),
+    "models.schedule": ("Schedule",),
+    "models.style": ("Style",),
+    "models.styles": ("STYLES", "BundledStyle"),
+    "models.weights.download": ("OnDownload",),
+    "models.weights.lora": ("LoraFile", "read_lora"),
+    "models.weights.lora_switching": ("Loras",),
+    "models.weights.presence": ("is_present",),
 }
+"""Module -> the public names that it holds."""
+
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HEAVY:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_HEAVY[name]), name)
+    value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""What the UNet is told besides the latents: prompt embeddings, pooled text, guidance.
+"""Conditioning: the UNet's inputs besides the latents (prompt embeddings, pooled text, guidance).
 
 `PromptEncoder` holds the tokenizers and text encoders of a checkpoint (one for SD 1.5 and 2.1, two
 for SDXL); `Engine.encode_prompt` calls it once a style, never per frame.
@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from models.carried_noise import StemConditioning
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +27,7 @@ class Conditioning:
             that sees the frame is told the strength instead, by `Engine.timestep_cond`).
         notes: What was left out or ignored (a prompt too long, guidance without effect).
         guidance_scale: w of classifier-free guidance; ``None`` where a step is one call.
+        stem: What the prompt asks of a stem; ``None`` for a model without one.
     """
 
     prompt_embeds: Tensor
@@ -32,6 +35,7 @@ class Conditioning:
     timestep_cond: Tensor | None = None
     notes: tuple[str, ...] = ()
     guidance_scale: float | None = None
+    stem: StemConditioning | None = None
 
 
 class TextStage(NamedTuple):
@@ -94,6 +98,10 @@ class PromptEncoder:
         return EncodedText(torch.cat(states, dim=-1), pooled, notes)
 
 
+MOST_REPEATED = 8
+"""Tensors that are kept repeated: a few conditions of one style, and of the one before it."""
+
+
 def below(empty: Tensor, asked: Tensor, is_zeros: bool) -> Tensor:
     """Embeddings (1, ...) below those of no prompt, (2, ...), for guidance.
 
@@ -113,6 +121,25 @@ def for_batch(tensor: Tensor, batch: int) -> Tensor:
     return tensor.repeat_interleave(batch, dim=0)
 
 
+class RepeatedRows:
+    """`for_batch` that gives the same tensor for the same rows, while they are among the last few.
+
+    What is worked out from a condition is kept by its address. Not thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, tensor: Tensor, batch: int) -> Tensor:
+        key = tensor.data_ptr(), tensor.shape, batch
+        if key not in self._known:
+            while len(self._known) >= MOST_REPEATED:
+                del self._known[next(iter(self._known))]
+            # the tensor is kept beside the key: while it lives, its address is its alone
+            self._known[key] = tensor, for_batch(tensor, batch)
+        return self._known[key][1]
+
+
 def guided(predictions: Tensor, guidance_scale: float | Tensor) -> Tensor:
     """Classifier-free guidance (arXiv 2207.12598, equation 6): (2 B, ...) -> (B, ...).
 
@@ -127,6 +154,14 @@ def guided(predictions: Tensor, guidance_scale: float | Tensor) -> Tensor:
 def guidance_embedding(guidance_scale: float, width: int) -> Tensor:
     """Embedding (1, width) of w = guidance_scale - 1 at 1000 w (2310.04378, section 4.3)."""
     return sinusoidal_embedding(torch.tensor([1000.0 * (guidance_scale - 1)]), width)
+
+
+def time_ids(size: tuple[int, int]) -> Tensor:
+    """SDXL's micro-conditioning for frames of (width, height), (1, 6): original size, crop, target
+    size (arXiv 2307.01952, section 2.2).
+    """
+    width, height = size
+    return torch.tensor([[height, width, 0, 0, height, width]])
 
 
 def sinusoidal_embedding(values: Tensor, width: int) -> Tensor:

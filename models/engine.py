@@ -1,4 +1,4 @@
-"""Engine: one frame through a latent consistency model, image in, image out.
+"""Engine: paints one frame by a latent consistency model, image in, image out.
 
     data ──to_image──► image ──encode──► latents ──denoise──► latents ──decode──► image ──to_data──►
 
@@ -7,7 +7,6 @@ number (tests/models/test_parity.py) without its per-call host syncs. It knows n
 """
 
 import logging
-import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -19,18 +18,21 @@ from models import pixels
 from models.conditioning import (
     Conditioning,
     PromptEncoder,
+    RepeatedRows,
     below,
-    for_batch,
     guidance_embedding,
     guided,
     mix,
     mix_pooled,
     sinusoidal_embedding,
+    time_ids,
 )
 from models.errors import explained_memory_errors
 from models.networks import Networks
+from models.notes import Detail
 from models.painter import Painter, Painting
-from models.prompt import parse_prompt
+from models.prompt import parse_prompt, unknown_looks
+from models.recipe import Computation
 from models.schedule import Schedule, ScheduleConfig, add_noise, consistency, make_schedule
 from models.style import Style
 
@@ -56,20 +58,18 @@ class Engine:
         size_multiple: The sides of an image must be multiples of it.
         notes: What it runs on, what was assumed, raised or ignored, each sentence once; it grows.
         networks: The three calls of a frame; a fast path puts others here.
+        output_scale: Side of a painted picture over the frame's.
+        carries_noise: Whether strokes follow the noise (`models.moved_noise`).
         painter: What paints whole frames; ``None`` where the networks are called one by one.
-        side_by_side: What paints several whole frames side by side, each for longer; ``None`` where
-            nothing is won by it.
-        revision: How often its weights were changed (`weights/lora_switching.py`): what was encoded
-            before is to be encoded again.
+        side_by_side: What paints several whole frames at a time, each for longer, if anything.
+        revision: How often its weights were changed: what was encoded before is out of date.
         prompt_encoder: Text to embeddings.
         looks: What it can be asked for, where that is not everything; () where prompts are free.
         schedule_config: The noise process that the model was trained on.
-        frame_is_scaled: Whether a UNet that sees the frame takes its latents scaled; false for
-            instruct-pix2pix.
-        no_prompt_is_zeros: Whether guidance leads away from zeros, as SDXL's does, instead of what
-            the empty prompt gives.
-        activation_ranges: What its convolutions are fed, where that was measured
-            (`models.acceleration.cpu.quantization`); else {}.
+        frame_is_scaled: Whether a UNet sees the frame's latents scaled (not instruct-pix2pix's).
+        no_prompt_is_zeros: Whether guidance leads away from zeros instead of the empty prompt.
+        activation_ranges: What its convolutions are fed, where that was measured; else {}.
+        computation: How frames are computed; part of the recipe (`models.recipe`).
     """
 
     def __init__(
@@ -94,23 +94,21 @@ class Engine:
         self.prompt_encoder = prompt_encoder
         self.looks: tuple[str, ...] = ()
         self.schedule_config = schedule_config
-        self.name = name
-        self.device = device
-        self.dtype = dtype
+        self.name, self.device, self.dtype = name, device, dtype
         self.default_style = default_style
         self.native_size = native_size
         self.size_multiple = networks.size_multiple
+        self.output_scale = networks.output_scale
+        self.carries_noise = networks.stem is not None
         self.frame_is_scaled = frame_is_scaled
         self.no_prompt_is_zeros = no_prompt_is_zeros
         self.activation_ranges: Mapping[str, NDArray[np.float32]] = {}
+        self.computation = Computation(f"plain, {dtype}")
         self.notes: list[str] = []
-        self._time_ids: dict[Size, Tensor] = {}
+        self._repeat, self._time_ids = RepeatedRows(), dict[Size, Tensor]()
         self._strength_embeds: dict[int, Tensor] = {}
         for note in notes:
             self.note(note)
-
-    def __repr__(self) -> str:
-        return f"<Engine {self.name!r} device={self.device} dtype={self.dtype}>"
 
     def latent_shape(self, size: Size) -> tuple[int, int, int]:
         """(C, h, w) of the latents of an image of size (width, height).
@@ -138,8 +136,8 @@ class Engine:
     def noise(self, style: Style, size: Size) -> Tensor:
         """The fixed noise of a style, (num_inference_steps, C, h, w), from its seed.
 
-        Drawn step by step with a CPU generator in float32, so every device has the same and the
-        noise of one step does not depend on how many follow.
+        Drawn step by step by the CPU's generator in float32: the same on every device, and for any
+        number of steps.
         """
         shape = self.latent_shape(size)
         generator = torch.Generator("cpu").manual_seed(style.seed % SEED_RANGE)
@@ -158,11 +156,12 @@ class Engine:
         parts = [(part.weight, self.prompt_encoder.encode(part.text)) for part in asked]
         pooled = [(weight, text.text_embeds) for weight, text in parts]
         notes = tuple(note for _, text in parts for note in text.notes)
-        notes += tuple(self._unknown(part.text) for part in asked if not self._knows(part.text))
+        notes += unknown_looks([part.text for part in asked], self.looks)
         states = mix([(w, t.prompt_embeds) for w, t in parts]).to(self.device, self.dtype)
         text_embeds = mix_pooled(pooled, self.device, self.dtype)
         timestep_cond: Tensor | None = None
         guidance_scale: float | None = None
+        stem = self.networks.stem
         if self.networks.guidance_width is not None:
             timestep_cond = guidance_embedding(style.guidance_scale, self.networks.guidance_width)
             timestep_cond = timestep_cond.to(self.device, self.dtype)
@@ -182,11 +181,11 @@ class Engine:
             timestep_cond=timestep_cond,
             notes=notes,
             guidance_scale=guidance_scale,
+            stem=None if stem is None else stem.conditioning(states[-1:]),
         )
 
     @property
-    def _is_guided_twice(self) -> bool:
-        """Whether guidance is had by a second call: an LCM-LoRA's, as diffusers' pipelines do."""
+    def _is_guided_twice(self) -> bool:  # an LCM-LoRA's, as diffusers' pipelines do
         return self.schedule_config.rule == "lcm" and not self.networks.sees_frame
 
     @torch.inference_mode()
@@ -205,29 +204,30 @@ class Engine:
         schedule: Schedule,
         *,
         frame_latents: Tensor | None = None,
+        features: Tensor | None = None,
     ) -> Tensor:
         """Noise the latents to the first timestep and paint them back in LCM steps.
 
         Args:
             latents: (B, C, h, w), where the painting starts.
-            noise: (num_inference_steps or more, C, h, w); one fixed tensor a step.
-            conditioning: From `encode_prompt`.
-            schedule: From `schedule`.
+            noise: (steps or more, C, h, w), or (steps, B, C, h, w) where each frame has its own.
+            conditioning, schedule: From `encode_prompt` and `schedule`.
             frame_latents: The frame's own, for a UNet that sees them too; `latents` by default.
+            features: From `features`, for a model with a stem.
         """
         batch, _, height, width = latents.shape
         factor = self.networks.spatial_factor
         frame = latents if frame_latents is None else frame_latents
         added = self.added(conditioning, (width * factor, height * factor), batch=batch)
         timestep_cond = self.timestep_cond(conditioning, schedule)
-        prompt_embeds = for_batch(conditioning.prompt_embeds, batch)
+        prompt_embeds = self._repeat(conditioning.prompt_embeds, batch)
         guidance_scale = conditioning.guidance_scale
         denoised = latents
         with explained_memory_errors(self.device):
             for index, step in enumerate(schedule.steps):
                 z_t = add_noise(denoised, noise[index], step)
                 frame = self.repainted(frame, denoised) if index == 1 else frame
-                seen = self.seen(z_t, frame)
+                seen = self.seen(z_t, frame, features)
                 prediction = self.networks.predict(
                     seen if guidance_scale is None else torch.cat([seen, seen]),
                     schedule.timesteps[index : index + 1],
@@ -237,8 +237,17 @@ class Engine:
                 )
                 if guidance_scale is not None:
                     prediction = guided(prediction, guidance_scale)
-                denoised = consistency(prediction, z_t, step, schedule)
+                denoised = consistency(self.completed(prediction, frame), z_t, step, schedule)
         return denoised
+
+    @torch.inference_mode()
+    def features(self, image: Tensor, noise: Tensor, conditioning: Conditioning) -> Tensor | None:
+        """What a stem shows the UNet of an image under its noise; ``None`` for most models."""
+        stem = self.networks.stem
+        if stem is None or conditioning.stem is None:
+            return None
+        with explained_memory_errors(self.device):
+            return stem(image, noise[0], conditioning.stem)
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
@@ -253,10 +262,10 @@ class Engine:
         conditioning: Conditioning,
         schedule: Schedule,
     ) -> NDArray[np.uint8]:
-        """Paint a frame, or several, each for itself: uint8 RGB in, uint8 RGB out, same shape.
+        """Paint a frame, or several, each for itself: uint8 RGB in, uint8 RGB out.
 
-        What `to_image`, `encode`, `denoise`, `decode` and `to_data` give one after the other, by
-        the fastest way that there is.
+        What comes out has `output_scale` times the sides of what goes in. It is what `to_image`,
+        `encode`, `denoise`, `decode` and `to_data` give, by the fastest way that there is.
 
         Args:
             data: (H, W, 3), or (B, H, W, 3).
@@ -279,8 +288,7 @@ class Engine:
     ) -> Painting:
         """Start what `paint` does, and return at once where a GPU works by itself.
 
-        What comes back gives the picture, whenever it is called. A few frames may be on their way;
-        one more waits for the first of them. `data` is free to be written to.
+        What comes back gives the picture, whenever it is called. `data` is free to be written to.
 
         Args:
             ahead: Frames will be begun before the pictures of those before are asked for: return
@@ -294,7 +302,8 @@ class Engine:
                 return painter.begin(data, noise, conditioning, schedule)
             frames = data if data.ndim == 4 else data[None]
             image = torch.cat([self.to_image(frame) for frame in frames])
-            latents = self.denoise(self.encode(image), noise, conditioning, schedule)
+            latents, features = self.encode(image), self.features(image, noise, conditioning)
+            latents = self.denoise(latents, noise, conditioning, schedule, features=features)
             painted = [self.to_data(one) for one in torch.split(self.decode(latents), 1)]
         return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
 
@@ -330,19 +339,25 @@ class Engine:
             ModelMemoryError: The device has too little memory for this size.
         """
         style = self.default_style
-        shape = (size[1], size[0], 3) if batch == 1 else (batch, size[1], size[0], 3)
         with explained_memory_errors(self.device):
-            data, noise = np.zeros(shape, dtype=np.uint8), self.noise(style, size)
-        given = data, noise, self.encode_prompt(style), self.schedule(style)
+            data = np.zeros((batch, size[1], size[0], 3), dtype=np.uint8)
+            given = self.noise(style, size), self.encode_prompt(style), self.schedule(style)
         count = max(1, self.in_flight(ahead)) if batch == 1 else 1
-        for painting in [self.begin(*given, ahead=ahead) for _ in range(count)]:
+        data = data if batch > 1 else data[0]
+        for painting in [self.begin(data, *given, ahead=ahead) for _ in range(count)]:
             painting()
 
-    def seen(self, z_t: Tensor, frame: Tensor) -> Tensor:
-        """What the UNet sees of both, (B, C, h, w) each: z_t, or (B, 2 C, h, w)."""
+    def seen(self, z_t: Tensor, frame: Tensor, features: Tensor | None = None) -> Tensor:
+        """What the UNet sees: z_t, with the frame's latents and features where it takes them."""
         if not self.networks.sees_frame:
             return z_t
-        return torch.cat([z_t, frame if self.frame_is_scaled else self.networks.unscale(frame)], 1)
+        frame = frame if self.frame_is_scaled else self.networks.unscale(frame)
+        return torch.cat([z_t, frame] if features is None else [z_t, frame, features], 1)
+
+    def completed(self, prediction: Tensor, frame: Tensor) -> Tensor:
+        """What was predicted, with the frame's latents where the UNet only adds to them."""
+        stem = self.networks.stem
+        return prediction + frame if stem is not None and stem.adds_frame else prediction
 
     def repainted(self, frame: Tensor, denoised: Tensor) -> Tensor:
         """The frame's latents as the steps after the first see them: with what that one made."""
@@ -355,9 +370,11 @@ class Engine:
         """SDXL's added conditions for frames of size (width, height); ``None`` for other models."""
         if not self.networks.wants_text_time or conditioning.text_embeds is None:
             return None
+        if size not in self._time_ids:
+            self._time_ids[size] = time_ids(size).to(self.device, self.dtype)
         return {
-            "text_embeds": for_batch(conditioning.text_embeds, batch),
-            "time_ids": for_batch(self._size_ids(size), batch * len(conditioning.text_embeds)),
+            "text_embeds": self._repeat(conditioning.text_embeds, batch),
+            "time_ids": self._repeat(self._time_ids[size], batch * len(conditioning.text_embeds)),
         }
 
     def timestep_cond(self, conditioning: Conditioning, schedule: Schedule) -> Tensor | None:
@@ -365,7 +382,6 @@ class Engine:
 
         A UNet that sees the frame learns the strength as the embedding of the first step's
         timestep: in its later steps it could not tell light paint from a photograph without it.
-        The same strength gives the same tensor, so that what hangs on it can be kept.
         """
         width = self.networks.strength_width
         if width is None:
@@ -379,21 +395,5 @@ class Engine:
     def note(self, sentence: str, level: int = logging.WARNING) -> None:
         """Add a sentence to `notes` and log it, the first time that it is said."""
         if sentence not in self.notes:
-            self.notes.append(sentence)
+            self.notes.append(Detail(sentence) if level == logging.INFO else sentence)
             logger.log(level, "%s: %s", self.name, sentence)
-
-    def _knows(self, text: str) -> bool:
-        beginnings = (rf"\b{re.escape(look)}" for look in self.looks)
-        found = any(re.search(beginning, text.lower()) for beginning in beginnings)
-        return found or not self.looks or not text.strip()
-
-    def _unknown(self, text: str) -> str:
-        return f"{text[:40]!r} names no look that this model knows; `allaprima styles` lists them"
-
-    def _size_ids(self, size: Size) -> Tensor:
-        """SDXL's time ids (1, 6): original size, crop, target size; uploaded once a size."""
-        if size not in self._time_ids:
-            width, height = size
-            ids = [height, width, 0, 0, height, width]
-            self._time_ids[size] = torch.tensor([ids], dtype=self.dtype, device=self.device)
-        return self._time_ids[size]

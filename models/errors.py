@@ -1,4 +1,4 @@
-"""What can go wrong between a model's name and its picture.
+"""The errors of this package.
 
     ModelError
     ├── ModelNotFoundError   no such preset, folder or hub id (names the nearest presets)

@@ -1,4 +1,4 @@
-"""From a model's name to an `Engine`: presets, local diffusers folders, the hub.
+"""Loads an `Engine` by a model's name: a preset, a local diffusers folder or file, or a hub id.
 
     name ──find_preset──► Preset ──`models.parts`──► Engine ──► with the fast path that fits
 
@@ -8,7 +8,7 @@ no pickle is ever unpickled, whatever a folder holds. Nothing here runs per fram
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,8 +19,10 @@ from models.acceleration.cpu.openvino_cache import load_cached
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError, explained_memory_errors
 from models.presets import PRESETS, Preset, nearest_presets
+from models.recipe import Recipe
 from models.style import Style
 from models.styles import STYLES
+from models.weights.digest import weights_digest
 from models.weights.file_selection import INDEX_NAME, PICKLE_SUFFIXES, named_path
 
 if TYPE_CHECKING:
@@ -42,12 +44,13 @@ def load_engine(
     compile: CompileMode = "auto",
     offline: bool = False,
     on_download: "OnDownload | None" = None,
+    recipe: Recipe | None = None,
 ) -> Engine:
     """Load a model, ready to run (call `Engine.warm_up` before the first frame counts).
 
     Args:
         name: "bundled", another name in `PRESETS`, a local diffusers folder or .safetensors
-            checkpoint, or a place on the hub, "owner/name[@revision][/file.safetensors]".
+            checkpoint, or a place on the hub, ``owner/name[@revision][/file.safetensors]``.
         device: ``None`` takes CUDA, else MPS, else the CPU.
         dtype: What the networks compute in; ``None`` is float16, on the CPU what is fastest there:
             of the bundled model, 8-bit integers in part.
@@ -62,6 +65,7 @@ def load_engine(
             kept on disk for the next time.
         offline: Never ask the network; HF_HUB_OFFLINE in the environment says the same.
         on_download: Told how far a download is: (hub id, bytes here, bytes in all).
+        recipe: With `acceleration` "auto", what to compute in, as far as it can be had here.
 
     Raises:
         ModelNotFoundError: No such preset, folder or hub id, or the hub is out of reach.
@@ -81,10 +85,11 @@ def load_engine(
         plain = cache(lambda: _plain_engine(preset, target, first, offline, on_download))
         fast = target.type == "cpu" and acceleration in ("auto", "openvino")
         is_kept = fast and name == "bundled" and not any(given)
-        engine = load_cached(preset, plain) if is_kept else None
+        engine = load_cached(preset, plain, recipe) if is_kept else None
         if engine is None:
             engine = plain()
-            accelerate(engine, acceleration, dtype, compile)
+            accelerate(engine, acceleration, dtype, compile, recipe)
+    engine.computation.digest_weights = cache(partial(weights_digest, preset))
     if name == "bundled":
         engine.looks = tuple(look for style in STYLES for look in (style.prompt, *style.synonyms))
     return engine

@@ -1,4 +1,4 @@
-"""The three network calls of a frame, behind three plain functions that a fast path can replace.
+"""Networks: the three network calls of a frame, as plain functions that a fast path can replace.
 
     image ──encode──► latents ──predict, each LCM step──► prediction … latents ──decode──► image
 
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.carried_noise import StemNetworks, stem_networks
 from models.errors import ModelFormatError
 
 ADDITION_EMBED_TYPES = (None, "text", "text_time")
@@ -31,7 +32,7 @@ class Networks:
 
     Attributes:
         encode: image (B, 3, H, W) in [-1, 1] -> scaled latents (B, C, h, w), the posterior's mode.
-        predict: (latents (B, C or 2 C, h, w), timestep (1,), prompt_embeds, timestep_cond,
+        predict: (latents (B, C, 2 C or 2 C + F, h, w), timestep (1,), prompt_embeds, timestep_cond,
             added conditions) -> prediction (B, C, h, w).
         decode: scaled latents -> image.
         unscale: Scaled latents -> the VAE's own.
@@ -43,6 +44,8 @@ class Networks:
         guidance_width: Width of the guidance embedding, ``None`` for a model that takes none.
         strength_width: Width of the strength's embedding, ``None`` for a model that takes none.
         sample_size: The UNet's own latent side, ``None`` where its config names none.
+        output_scale: Side of the decoded picture over the encoded one's.
+        stem: What shows the UNet more of the frame than latents; ``None`` for most models.
     """
 
     encode: Encode
@@ -57,20 +60,23 @@ class Networks:
     guidance_width: int | None
     strength_width: int | None
     sample_size: int | None
+    output_scale: int = 1
+    stem: StemNetworks | None = None
 
 
-def make_networks(unet: Any, vae: Any) -> Networks:
-    """Wrap a diffusers UNet and VAE.
+def make_networks(unet: Any, vae: Any, stem: Any = None) -> Networks:
+    """Wrap a diffusers UNet and VAE, and a `models.stem.Stem` if the model has one.
 
     Raises:
         ModelFormatError: The two do not fit each other or the UNet is of a kind not served.
     """
     channels = int(vae.config.latent_channels)
-    _check_unet(unet.config, channels)
+    shown = 0 if stem is None else int(stem.out_channels)
+    _check_unet(unet.config, channels, shown)
     scale = LatentScale(vae)
     spatial_factor = vae_spatial_factor(vae)
     sample_size = unet.config.sample_size
-    sees_frame = unet.config.in_channels == 2 * channels
+    sees_frame = unet.config.in_channels == 2 * channels + shown
     cond_width = unet.config.time_cond_proj_dim
     return Networks(
         encode=LatentEncoder(vae, scale),
@@ -87,6 +93,8 @@ def make_networks(unet: Any, vae: Any) -> Networks:
         guidance_width=None if sees_frame else cond_width,
         strength_width=cond_width if sees_frame else None,
         sample_size=sample_size if isinstance(sample_size, int) else None,
+        output_scale=int(getattr(vae, "output_scale", 1)),
+        stem=None if stem is None else stem_networks(stem),
     )
 
 
@@ -118,8 +126,9 @@ class LatentScale:
         return latents / self.scale + self.shift
 
 
-def _check_unet(config: Any, channels: int) -> None:
-    if config.in_channels not in (channels, 2 * channels) or config.out_channels != channels:
+def _check_unet(config: Any, channels: int, shown: int) -> None:
+    seen = (channels, 2 * channels) if not shown else (2 * channels + shown,)
+    if config.in_channels not in seen or config.out_channels != channels:
         raise ModelFormatError(
             f"The UNet takes {config.in_channels} and gives {config.out_channels} channels and the "
             f"VAE's latents have {channels}; use a VAE made for this UNet, and a UNet for img2img "
@@ -150,7 +159,7 @@ class LatentEncoder(nn.Module):
 
 
 class LatentDecoder(nn.Module):
-    """Scaled latents (B, C, h, w) -> image (B, 3, H, W), float32."""
+    """Scaled latents (B, C, h, w) -> image (B, 3, s H, s W), float32; s: the output scale."""
 
     def __init__(self, vae: Any, scale: LatentScale) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Painting: what paints whole frames, bytes to bytes, in place of an engine's calls one by one."""
+"""Painter: the interface of fast paths that paint whole frames in place of single network calls."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -75,7 +75,7 @@ class Loader:
         preset = self.preset
         unet, vae, stages = self._load_unet(), self._load_vae(), self._load_text()
         self._fuse_loras(unet, stages)
-        networks = make_networks(unet, vae)
+        networks = make_networks(unet, vae, self._load_stem())
         _check_text_time(unet, stages, networks)
         schedule_config = self._load_schedule_config(networks)
         style = preset.style
@@ -170,6 +170,14 @@ class Loader:
         if own is None or weights is not None:
             return load_module(cls, part, self.device, dtype, weights)
         return own.to(self.device, dtype).eval().requires_grad_(False)
+
+    def _load_stem(self) -> Any:
+        """The stem that the index names, ``None`` for most models."""
+        if "stem" not in self.index:
+            return None
+        from models.stem import Stem
+
+        return self._network(Stem, self._own("stem"), self.dtype)
 
     def _find_unet_weights(self) -> Path | None:
         if not self.preset.unet:

@@ -1,4 +1,4 @@
-"""Bytes to image and back: uint8 RGB (H, W, 3) on the host, float32 (1, 3, H, W) on a device."""
+"""Pixels: uint8 RGB (H, W, 3) on the host to float32 (1, 3, H, W) on a device, and back."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""The models known by name: plain records, no code runs on them but `load_engine`'s.
+"""The presets: models known by name, as plain records that `load_engine` reads.
 
 A new model is a row in `PRESETS`. Ids, revisions, licences and recipes are those of the authors'
 model cards and of public code that runs them, read in November 2026; none was fetched here. A
@@ -29,7 +29,7 @@ WORKING_GB = {512: 1.0, 1024: 2.0}
 class Preset:
     """Where a model's parts are and how it likes to be used.
 
-    A part is a folder, or a place on the hub written owner/name[@revision][/file.safetensors].
+    A part is a folder, or a place on the hub: ``owner/name[@revision][/file.safetensors]``.
 
     Attributes:
         name: What `load_engine` and ``--model`` take.

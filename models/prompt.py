@@ -4,6 +4,8 @@
 """
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -50,3 +52,13 @@ def _split_weight(part: str) -> WeightedPrompt:
         except ValueError:
             pass
     return WeightedPrompt(part.strip(), 1.0)
+
+
+def unknown_looks(texts: Sequence[str], looks: Sequence[str]) -> tuple[str, ...]:
+    """A sentence for each prompt that names none of a model's looks; () where it has no list."""
+    beginnings = [re.compile(rf"\b{re.escape(look)}") for look in looks]
+    return tuple(
+        f"{text[:40]!r} names no look that this model knows; `allaprima styles` lists them"
+        for text in texts
+        if looks and text.strip() and not any(known.search(text.lower()) for known in beginnings)
+    )

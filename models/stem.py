@@ -108,7 +108,7 @@ class Stem(ModelMixin, ConfigMixin):  # type: ignore[misc]
     def forward(self, image: Tensor, planes: Tensor, style: Tensor) -> Tensor:
         """Features (B, F, H/8, W/8) of an image in [-1, 1], its field planes and a style (B, N)."""
         blocks = F.pixel_unshuffle(image, IMAGE_BLOCK), F.pixel_unshuffle(planes, PLANE_BLOCK)
-        steers = style[..., None, None].split([2 * width for width in self.widths], dim=1)
+        steers = torch.split(style[..., None, None], [2 * width for width in self.widths], dim=1)
         x = self.conv_in(torch.cat(blocks, 1))
         for index, block in enumerate((*self.fine, *self.coarse)):
             if index == len(self.fine):

@@ -9,61 +9,49 @@ Importing this is cheap: each name brings its module with it when it is first us
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from stream.channel import Channel
-    from stream.clock import Clock, ManualClock, Pacer
-    from stream.errors import Closed, SinkError, SourceError, StreamError
-    from stream.frame import Frame, Size
-    from stream.geometry import OutputSize, parse_output_size
-    from stream.offline.session import Session
-    from stream.sinks import open_sink
-    from stream.sinks.base import Sink, VideoEncoding
-    from stream.sources import open_source
-    from stream.sources.base import Source
-    from stream.stats import Stats
-    from stream.stylizer.stylizer import Stylizer
-    from stream.video_info import VideoInfo
+if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal to the table below
+    from stream.channel import Channel as Channel
+    from stream.clock import Clock as Clock
+    from stream.clock import ManualClock as ManualClock
+    from stream.clock import Pacer as Pacer
+    from stream.errors import Closed as Closed
+    from stream.errors import SinkError as SinkError
+    from stream.errors import SourceError as SourceError
+    from stream.errors import StreamError as StreamError
+    from stream.frame import Frame as Frame
+    from stream.frame import Size as Size
+    from stream.geometry import OutputSize as OutputSize
+    from stream.geometry import parse_output_size as parse_output_size
+    from stream.offline.session import Session as Session
+    from stream.sinks import open_sink as open_sink
+    from stream.sinks.base import Sink as Sink
+    from stream.sinks.base import VideoEncoding as VideoEncoding
+    from stream.sources import open_source as open_source
+    from stream.sources.base import Source as Source
+    from stream.stats import Stats as Stats
+    from stream.stylizer.stylizer import Stylizer as Stylizer
+    from stream.video_info import VideoInfo as VideoInfo
 
-__all__ = [
-    "Channel",
-    "Clock",
-    "Closed",
-    "Frame",
-    "ManualClock",
-    "OutputSize",
-    "Pacer",
-    "Session",
-    "Sink",
-    "SinkError",
-    "Size",
-    "Source",
-    "SourceError",
-    "Stats",
-    "StreamError",
-    "Stylizer",
-    "VideoEncoding",
-    "VideoInfo",
-    "open_sink",
-    "open_source",
-    "parse_output_size",
-]
-
-_MODULES = {
-    "channel": ("Channel",),
-    "clock": ("Clock", "ManualClock", "Pacer"),
-    "errors": ("Closed", "SinkError", "SourceError", "StreamError"),
-    "frame": ("Frame", "Size"),
-    "geometry": ("OutputSize", "parse_output_size"),
-    "offline.session": ("Session",),
-    "sinks": ("open_sink",),
-    "sinks.base": ("Sink", "VideoEncoding"),
-    "sources": ("open_source",),
-    "sources.base": ("Source",),
-    "stats": ("Stats",),
-    "stylizer.stylizer": ("Stylizer",),
-    "video_info": ("VideoInfo",),
+_NAMES = {
+    "stream.channel": ("Channel",),
+    "stream.clock": ("Clock", "ManualClock", "Pacer"),
+    "stream.errors": ("Closed", "SinkError", "SourceError", "StreamError"),
+    "stream.frame": ("Frame", "Size"),
+    "stream.geometry": ("OutputSize", "parse_output_size"),
+    "stream.offline.session": ("Session",),
+    "stream.sinks": ("open_sink",),
+    "stream.sinks.base": ("Sink", "VideoEncoding"),
+    "stream.sources": ("open_source",),
+    "stream.sources.base": ("Source",),
+    "stream.stats": ("Stats",),
+    "stream.stylizer.stylizer": ("Stylizer",),
+    "stream.video_info": ("VideoInfo",),
 }
-_HOMES = {name: f"stream.{module}" for module, names in _MODULES.items() for name in names}
+"""Module -> the public names that it holds."""
+
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@
     put ──► [   ·   ] ──► get         leaky: `put` never waits; the oldest makes room and is counted
 
 Whoever closes it wakes everybody: the end of the stream, an error and a stop are all a `close`.
-It starts no thread and knows nothing of what it carries. Called by `stream.offline.session`.
+It starts no thread and knows nothing of what it carries. The sessions join their threads by it.
 """
 
 import threading

@@ -1,7 +1,7 @@
 """Clock: what time it is, and Pacer: how long to wait before a frame is due.
 
 Everything in `stream` that reads the time or waits for it does so through a `Clock`, so that the
-tests turn the hands themselves and never sleep. Starts no thread.
+tests set the time themselves and never sleep. Starts no thread.
 """
 
 import threading
@@ -44,7 +44,7 @@ def wait_for(event: threading.Event, limit_s: float = threading.TIMEOUT_MAX) -> 
 
 
 class ManualClock(Clock):
-    """A clock that stands still until it is told to move: for tests. Waiting moves it.
+    """A clock that stands still until a test moves it. Waiting moves it too.
 
     Args:
         start_s: What it shows at first, in seconds.
@@ -57,7 +57,7 @@ class ManualClock(Clock):
         return self._now_s
 
     def advance(self, by_s: float) -> None:
-        """Move the hands on by `by_s` seconds.
+        """Move on by `by_s` seconds.
 
         Raises:
             ValueError: `by_s` is negative.

@@ -1,4 +1,4 @@
-"""Devices: the cameras and virtual cameras of this machine, as the system tells of them.
+"""Devices: the cameras and virtual cameras of this machine, as the system reports them.
 
 On Linux the kernel is asked by ioctl (videodev2.h: VIDIOC_QUERYCAP, VIDIOC_ENUM_FMT,
 VIDIOC_ENUM_FRAMESIZES); elsewhere the first few numbers are tried with OpenCV. Opens no stream.
@@ -70,7 +70,7 @@ class VideoDevice:
 
 
 def video_devices(sysfs: Path = SYSFS) -> list[VideoDevice]:
-    """Every video device that the system tells of."""
+    """Every video device that the system reports."""
     if sys.platform != "linux":
         return _tried_by_number()
     return [_describe(path, name) for path, name in camera_names(sysfs).items()]

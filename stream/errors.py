@@ -3,7 +3,8 @@
     StreamError
     ├── SourceError   an input cannot be opened, read or understood
     ├── SinkError     an output cannot be created or written
-    ├── ControlError  the control socket cannot be opened
+    ├── ClusterError  a cluster is out of reach
+    ├── ControlError  a way to control a session cannot be opened
     └── Closed        a channel was closed while somebody waited on it
 
 Argument mistakes are ``ValueError``/``TypeError``. Every message is one sentence that names the
@@ -24,7 +25,11 @@ class SinkError(StreamError):
 
 
 class ControlError(StreamError):
-    """The control socket cannot be opened."""
+    """A way to control a session cannot be opened."""
+
+
+class ClusterError(StreamError):
+    """A cluster is out of reach, or none of its workers can do what is asked."""
 
 
 class Closed(StreamError):

@@ -24,6 +24,10 @@ class Frame:
         duration: How long it is shown, in `time_base` units; ``None`` where the source cannot say.
         captured_at_s: When it was read, in seconds of the session's monotonic clock; stamped by
             the session, 0.0 before.
+        alpha: Opacity of what was read: uint8, shape (H, W) of the source, 255 is opaque; ``None``
+            where it has none. `data` is that picture on black (or white); sinks scale it.
+        as_is: A notice (such as "reconnecting") rather than a picture: shown, but not painted.
+        is_repeat: The frame before it once more, because the source gives none.
 
     Raises:
         ValueError: `data` is not uint8 (H, W, 3).
@@ -34,6 +38,9 @@ class Frame:
     time_base: Fraction
     duration: int | None = None
     captured_at_s: float = 0.0
+    alpha: NDArray[np.uint8] | None = None
+    as_is: bool = False
+    is_repeat: bool = False
 
     def __post_init__(self) -> None:
         if self.data.dtype != np.uint8 or self.data.ndim != 3 or self.data.shape[2] != 3:

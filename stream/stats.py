@@ -5,20 +5,16 @@ out; the command line and the benchmarks read. Prints nothing.
 """
 
 import threading
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from stream.clock import Clock
+from stream.times import Summary, Times, percentiles_ms
 
-SAMPLES = 8192
-"""Times kept per stage for the percentiles (the newest); the counters count everything."""
-
-PERCENTILES = (50, 95, 99)
+ABSORBED = 256
+"""Times of a stage that are taken over from another process at once."""
 
 RECENT_S = 2.0
 """What counts as now, for a figure that is watched while it changes."""
@@ -27,58 +23,16 @@ RECENT_S = 2.0
 STILL = "still"
 """The event of a frame that shows the picture before it again, unpainted."""
 
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Times in seconds: how many in all, their sum, and the newest ones' quantiles by share."""
-
-    count: int
-    total_s: float
-    quantiles_s: dict[float, float]
-
-
-class Times:
-    """Times in seconds: the newest, and how many there were in all. Not thread-safe.
-
-    Its memory is taken at once and never grows: 64 KiB.
-    """
-
-    def __init__(self) -> None:
-        self._ring = array("d", [0.0]) * SAMPLES
-        self.count = 0
-        self.total_s = 0.0
-
-    def add(self, time_s: float) -> None:
-        self._ring[self.count % SAMPLES] = time_s
-        self.count += 1
-        self.total_s += time_s
-
-    def newest_s(self) -> NDArray[np.float64]:
-        """A copy of the newest times, the last one last."""
-        ring = np.array(self._ring)
-        if self.count < SAMPLES:
-            return ring[: self.count]
-        return np.roll(ring, -(self.count % SAMPLES))
-
-    def copy(self) -> "Times":
-        """The same, to read at leisure."""
-        other = Times.__new__(Times)
-        other._ring, other.count, other.total_s = self._ring[:], self.count, self.total_s
-        return other
-
-    def summary(self) -> Summary:
-        shares = [percent / 100 for percent in PERCENTILES]
-        found_ms = percentiles_ms(self.newest_s()).values()
-        quantiles_s = {share: ms / 1e3 for share, ms in zip(shares, found_ms, strict=True)}
-        return Summary(self.count, self.total_s, quantiles_s)
+REPEATED = "repeated"
+"""The event of a frame that was shown again because the source gave none."""
 
 
 @dataclass(slots=True)
 class SinkStats:
-    """What one of several sinks took: frames, their ages, and what it was not given."""
+    """What one of several sinks took: frames, their latency, and what it was not given."""
 
     frames: int = 0
-    age: Times = field(default_factory=Times)
+    latency: Times = field(default_factory=Times)
     dropped: dict[str, int] = field(default_factory=dict)
 
 
@@ -87,7 +41,7 @@ class SinkSummary:
     """A copy of `SinkStats` to read at leisure."""
 
     frames: int
-    age: Summary
+    latency: Summary
     dropped: dict[str, int]
 
 
@@ -97,7 +51,7 @@ class Stats:
     Thread-safe.
 
     Args:
-        fps_target: Frames a second that were wished for, or ``None``.
+        fps_target: The frames a second to reach, or ``None`` where there is no target.
         clock: What times are read from.
 
     Attributes:
@@ -120,6 +74,8 @@ class Stats:
         self._notes: dict[str, None] = {}  # a set that keeps its order
         self._sinks: dict[str, SinkStats] = {}
         self._out_s = Times()
+        self._painted = 0
+        self._painted_s = Times()
         self._first_out_s: float | None = None
         self._first_in_s: float | None = None
         self._last_out_s: float | None = None
@@ -143,12 +99,18 @@ class Stats:
             self._out_s.add(now_s)
             self._latency.add(now_s - captured_at_s)
 
+    def count_painted(self, now_s: float) -> None:
+        """The model has painted a picture; others are carried along, repeated or kept."""
+        with self._lock:
+            self._painted += 1
+            self._painted_s.add(now_s)
+
     def count_shown(self, sink: str, captured_at_s: float, now_s: float) -> None:
         """One of several sinks took a frame, read at `captured_at_s`, at `now_s`."""
         with self._lock:
             shown = self._sinks.setdefault(sink, SinkStats())
             shown.frames += 1
-            shown.age.add(now_s - captured_at_s)
+            shown.latency.add(now_s - captured_at_s)
 
     def count_missed(self, sink: str, cause: str, count: int = 1) -> None:
         """One of several sinks was not given `count` frames, because of `cause`."""
@@ -257,6 +219,27 @@ class Stats:
             span_s = self._last_out_s - self._first_out_s
             return (self._frames_out - 1) / span_s if span_s > 0 else 0.0
 
+    @property
+    def frames_painted(self) -> int:
+        """Pictures that the model has painted, of a live session."""
+        return self._painted
+
+    @property
+    def painted_fps(self) -> float:
+        """The same a second, while there was output."""
+        with self._lock:
+            if self._first_out_s is None or self._last_out_s is None:
+                return 0.0
+            span_s = self._last_out_s - self._first_out_s
+            return max(0, self._painted - 1) / span_s if span_s > 0 else 0.0
+
+    def recent_painted_fps(self, window_s: float = RECENT_S) -> float:
+        """Pictures painted per second in the last `window_s` seconds."""
+        since_s = self._clock.now_s() - window_s
+        with self._lock:
+            painted_s = self._painted_s.newest_s()
+        return int((painted_s > since_s).sum()) / window_s
+
     def recent_fps(self, window_s: float = RECENT_S) -> float:
         """Frames handed over per second in the last `window_s` seconds."""
         since_s = self._clock.now_s() - window_s
@@ -266,15 +249,15 @@ class Stats:
 
     @property
     def sinks(self) -> dict[str, dict[str, object]]:
-        """Of each of several sinks: frames taken, drops by cause, p50, p95, p99 of their age."""
+        """Of each of several sinks: frames taken, drops by cause, p50, p95, p99 of latency."""
         with self._lock:
             sinks = {
-                name: (shown.frames, dict(shown.dropped), shown.age.newest_s())
+                name: (shown.frames, dict(shown.dropped), shown.latency.newest_s())
                 for name, shown in self._sinks.items()
             }
         return {
-            name: {"frames": frames, "dropped": dropped, "age_ms": percentiles_ms(age_s)}
-            for name, (frames, dropped, age_s) in sinks.items()
+            name: {"frames": frames, "dropped": dropped, "latency_ms": percentiles_ms(latency_s)}
+            for name, (frames, dropped, latency_s) in sinks.items()
         }
 
     @property
@@ -302,11 +285,6 @@ class Stats:
         """Frames that showed the picture before them again."""
         return self.events.get(STILL, 0)
 
-    def newest_latency_s(self) -> tuple[float, ...]:
-        """Seconds from capture to hand-over of the newest frames, the last one last."""
-        with self._lock:
-            return tuple(self._latency.newest_s().tolist())
-
     @property
     def latency_summary(self) -> Summary:
         """Of the time from a frame's capture to its hand-over."""
@@ -326,17 +304,24 @@ class Stats:
         """Of each of several sinks."""
         with self._lock:
             sinks = {
-                name: (shown.frames, shown.age.copy(), dict(shown.dropped))
+                name: (shown.frames, shown.latency.copy(), dict(shown.dropped))
                 for name, shown in self._sinks.items()
             }
         return {
-            name: SinkSummary(frames, age.summary(), dropped)
-            for name, (frames, age, dropped) in sinks.items()
+            name: SinkSummary(frames, latency.summary(), dropped)
+            for name, (frames, latency, dropped) in sinks.items()
         }
 
     def as_dict(self) -> dict[str, object]:
         """Everything as plain values for JSON; `sinks` and the like are a live session's."""
-        live = {"output_fps": self.output_fps, "effort": self.effort, "sinks": self.sinks}
+        live = {
+            "output_fps": self.output_fps,
+            "painted_fps": self.painted_fps,
+            "frames_painted": self.frames_painted,
+            "repeated": self.events.get(REPEATED, 0),
+            "effort": self.effort,
+            "sinks": self.sinks,
+        }
         return {
             **(live if live["sinks"] else {}),
             "fps": self.fps,
@@ -353,14 +338,29 @@ class Stats:
             "notes": self.notes,
         }
 
+    def state(self) -> dict[str, Any]:
+        """What another process's `Stats` can absorb: counters, events, the newest stage times."""
+        with self._lock:
+            stages = {name: times.newest_s()[-ABSORBED:] for name, times in self._stages.items()}
+            counts = self._frames_in, self._frames_out
+            return {
+                "counts": counts,
+                "events": dict(self._events),
+                "stages": {name: times.tolist() for name, times in stages.items()},
+            }
+
+    def absorb(self, state: dict[str, Any], began_s: float, now_s: float) -> None:
+        """Add what another process counted between these two moments of this one's clock."""
+        with self._lock:
+            self._frames_in += state["counts"][0]
+            self._frames_out += state["counts"][1]
+            for name, count in state["events"].items():
+                self._events[name] = self._events.get(name, 0) + count
+            for name, times in state["stages"].items():
+                for time_s in times:
+                    self._stages.setdefault(name, Times()).add(time_s)
+            first_s = began_s if self._first_in_s is None else min(self._first_in_s, began_s)
+            self._first_in_s, self._last_out_s = first_s, now_s
+
     def __repr__(self) -> str:
         return f"<Stats {self.frames_in} in, {self.frames_out} out, {self.fps:.1f} fps>"
-
-
-def percentiles_ms(times_s: Iterable[float]) -> dict[str, float]:
-    """p50, p95 and p99 of times in seconds, as milliseconds; zeros where there are none."""
-    values = np.fromiter(times_s, dtype=np.float64)
-    if not values.size:
-        return {f"p{percent}": 0.0 for percent in PERCENTILES}
-    found = np.percentile(values, PERCENTILES) * 1e3
-    return {f"p{percent}": float(value) for percent, value in zip(PERCENTILES, found, strict=True)}

@@ -26,6 +26,8 @@ class VideoInfo:
         path: The file that holds further streams (sound, subtitles) to copy, else ``None``.
         start_s: When the file's first picture or sound is due; a sink takes it off all times, so
             that its output starts at zero.
+        has_alpha: Whether the frames are partly transparent.
+        names: What the pictures are called in their folder; a picture's pts is its place in there.
         sound: Whether sound will be given beside the frames, by `Sink.hear`.
     """
 
@@ -40,4 +42,6 @@ class VideoInfo:
     colorspace: int = 2
     path: Path | None = None
     start_s: Fraction = Fraction(0)
+    has_alpha: bool = False
+    names: tuple[str, ...] = ()
     sound: bool = False

@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class _WorkerThread(threading.Thread):
-    """A thread that is told from those of libraries."""
+    """Its own class tells our threads apart from those of libraries."""
 
 
 class Worker:
@@ -27,9 +27,9 @@ class Worker:
 
     Args:
         name: What an error calls it.
-        steps: What it does.
+        steps: What it does: its work, then what closes things.
         failures: Where it says what went wrong.
-        limit_s: How long it may take to end once it is told to.
+        limit_s: How long it may take to end when it should.
         must_end: Whether taking longer is a failure; otherwise nothing depends on its end.
     """
 
@@ -79,6 +79,12 @@ class Worker:
                 "writes hangs; start the program again"
             )
         )
+
+    def end_unstarted(self) -> None:
+        """Where the thread never started: take its steps after the first, which close things."""
+        if self._thread.ident is None:
+            for step in self._steps[1:]:
+                self._failures.guard(step)
 
     def _run(self) -> None:
         for step in self._steps:
@@ -147,6 +153,8 @@ def run_workers(workers: Sequence[Worker], body: Step, shut_down: Step, failures
         # the first Ctrl-C ends the outputs properly, even here; the second leaves at once
         if failures.interrupted or not failures.guard(shut_down):
             shut_down()
+        for worker in workers:
+            worker.end_unstarted()
 
 
 def interruptibly(name: str, step: Callable[[], Result]) -> Result:
@@ -170,7 +178,7 @@ def interruptibly(name: str, step: Callable[[], Result]) -> Result:
 def meanwhile(name: str, step: Step) -> None:
     """Take a step in a thread of its own, called `name`, that nothing waits for.
 
-    What it raises is lost: whoever needs its result takes the step again and is told.
+    What it raises is lost: whoever needs its result takes the step again and sees the error.
     """
     Worker(name, [step], Failures(), threading.TIMEOUT_MAX, must_end=False).start()
 

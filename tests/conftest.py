@@ -1,4 +1,6 @@
-"""Fixtures for every test: random generators are left as they were found; no GPU by default."""
+"""Fixtures for every test: random generators are left as they were found; torch computes on one
+thread; no GPU by default.
+"""
 
 import os
 import random
@@ -26,6 +28,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Compiled models are kept apart from the user's, for this process and those it starts."""
     os.environ["ALLAPRIMA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A fast path sets torch's threads for the process; every test begins with one.
+
+    Torch's threads wait for each other after every operation: where other programs hold the
+    cores, miniature models take a hundred times as long on two threads as on one.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of processes that a test starts
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Films are painted by the test's own process, however many cores there are."""
+    monkeypatch.setattr("stream.offline.places.CORES_A_WORKER", 4096)
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,14 @@
 """Every example runs as its first line says, here with a miniature model."""
 
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 from clips import Clip, decoded, stream_hash, write_clip
 from miniature import make_lcm, save
+from PIL import Image
 
 from models import STYLES
 
@@ -34,6 +36,8 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, *args: object) -> None:
 def test_every_example_is_run_here() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         "demo.py",
+        "hero.py",
+        "numpy_frames.py",
         "picture.py",
         "restyle_file.py",
         "speed.py",
@@ -48,6 +52,14 @@ def test_restyle_file_keeps_frames_and_sound(
     run(monkeypatch, "restyle_file.py", clip, out, "ink", model)
     assert len(decoded(out)) == 4
     assert stream_hash(out, "audio") == stream_hash(clip, "audio")
+
+
+def test_numpy_frames_gives_every_frame_back(
+    monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_path: Path, model: str
+) -> None:
+    out = tmp_path / "out.mp4"
+    run(monkeypatch, "numpy_frames.py", clip, out, model)
+    assert len(decoded(out)) == 4
 
 
 def test_restyle_file_has_at_most_fifteen_lines() -> None:
@@ -92,6 +104,20 @@ def test_the_demo_restyles_the_shipped_clip_and_draws_a_sheet(
     assert stream_hash(painted, "audio") == stream_hash(shipped, "audio")
     assert (tmp_path / "demo" / "sheet.jpg").stat().st_size > 10_000
     assert "frames a second" in capfd.readouterr().out
+
+
+def test_hero_is_a_moving_picture_of_both_clips_below_a_megabyte(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: str
+) -> None:
+    (tmp_path / "clips").mkdir()
+    for name in ("bunny.mp4", "face.mp4"):
+        write_clip(tmp_path / "clips" / name, Clip(pts=tuple(range(0, 14400, 3600))))
+    script, out = shutil.copy(EXAMPLES / "hero.py", tmp_path), tmp_path / "hero.webp"
+    run(monkeypatch, script, out, model)
+    with Image.open(out) as moving:
+        assert moving.size == (800, 224)
+        assert moving.n_frames >= 3
+    assert out.stat().st_size < 1_000_000
 
 
 def test_speed_paints_square_clips_and_says_how_fast(

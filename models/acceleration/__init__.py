@@ -1,4 +1,4 @@
-"""Fast paths: module in, module out. `load_engine` puts them into an engine; nothing else does.
+"""Fast paths: faster replacements for the networks of an engine. Only `load_engine` installs them.
 
     choice.py             which one an engine is given
     rewrites.py           exact rewrites of a UNet: less work, the same numbers

@@ -1,4 +1,4 @@
-"""Which of torch's attention kernels is quickest, timed for each shape on the device itself.
+"""Chooses torch's fastest attention kernel for each shape, by timing them on the device.
 
     one call of the body ──shapes──► each kernel that takes the shape, in turns ──► a table
 

@@ -1,4 +1,4 @@
-"""Which fast path an engine is given: what was asked for, or the fastest that works here."""
+"""Chooses the fast path of an engine: the one asked for, or the fastest that works here."""
 
 from typing import get_args
 
@@ -7,6 +7,7 @@ import torch
 from models.acceleration import Acceleration, CompileMode
 from models.acceleration.cpu.openvino import PRECISIONS
 from models.engine import Engine
+from models.recipe import Recipe
 
 SERVED: dict[str, tuple[Acceleration, ...]] = {
     "cpu": ("auto", "off", "openvino", "eager"),
@@ -57,6 +58,7 @@ def accelerate(
     acceleration: Acceleration,
     dtype: torch.dtype | None,
     compile: CompileMode = "auto",
+    recipe: Recipe | None = None,
 ) -> None:
     """Put the path asked for into an engine as `load_engine` made it, plain.
 
@@ -79,7 +81,7 @@ def accelerate(
     elif acceleration == "eager":
         use_eager(engine, dtype)
     elif acceleration == "auto" and dtype is None and engine.device.type == "cpu":
-        accelerate_cpu(engine)
+        accelerate_cpu(engine, recipe)
     elif acceleration == "auto" and engine.device.type == "cuda":
         from models.acceleration.cuda.accelerate import accelerate_cuda
 

@@ -1,4 +1,5 @@
-"""A UNet in two: what depends on prompt and timestep alone, and what depends on the frame.
+"""Splits a UNet exactly in two: the part that depends on prompt and timestep, and the part that
+depends on the frame.
 
     timestep, prompt ──Conditions──► held tensors          once a style and step
     latents, held tensors ──UNetBody──► prediction         every frame

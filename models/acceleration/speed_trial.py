@@ -1,4 +1,4 @@
-"""Trials: whether a quicker way of computing paints the picture as it was, and is quicker here."""
+"""Speed trials: tests whether a faster computation keeps the picture, and is faster here."""
 
 import time
 from collections.abc import Sequence

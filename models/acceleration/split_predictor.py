@@ -1,4 +1,4 @@
-"""The predictor of a UNet in two (models/acceleration/rewrites.py), whatever runs its halves."""
+"""SplitPredictor: runs a UNet that `rewrites.py` has split in two, with either runtime."""
 
 from collections.abc import Callable
 from typing import Any

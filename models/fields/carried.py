@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.fields.flow import blur, gaussian, tangents
+from models.fields.flow import blur, tangents, unit_gaussian
 from models.fields.hatching import hatching
 from models.fields.lines import BEND, Line
 from models.fields.marks import KINDS
@@ -138,8 +138,7 @@ def noise_plane(latent_noise: Tensor) -> Tensor:
 
 def unit_noise(noise: Tensor, sigma: float) -> Tensor:
     """White noise smoothed and brought back to unit variance."""
-    taps = gaussian(sigma)
-    return blur(noise, taps / taps.square().sum().sqrt())
+    return blur(noise, unit_gaussian(sigma))
 
 
 def carried(

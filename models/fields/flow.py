@@ -6,6 +6,8 @@ ones (sensor noise, blocks of compression) hardly at all. Wide blurs fill flat a
 away.
 """
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,6 +19,7 @@ WEAK_GRADIENT = 0.04
 """Gradients below this (of a full range of 1 a pixel) count by their square."""
 
 
+@cache
 def gaussian(sigma: float, radius: int | None = None) -> Tensor:
     """Taps of a gaussian that sum to one, float32 (2 radius + 1,)."""
     reach = radius if radius is not None else max(1, round(2.6 * sigma))
@@ -25,12 +28,26 @@ def gaussian(sigma: float, radius: int | None = None) -> Tensor:
     return taps / taps.sum()
 
 
+@cache
+def unit_gaussian(sigma: float) -> Tensor:
+    """The same with squares that sum to one along both ways: white noise keeps its variance."""
+    taps = gaussian(sigma)
+    return taps / taps.square().sum().sqrt()
+
+
+@cache
+def _on(taps: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Taps on a device, copied once: a captured graph may take nothing from the host."""
+    with torch.inference_mode(False):
+        return taps.to(device, dtype)
+
+
 def blur(planes: Tensor, taps: Tensor) -> Tensor:
     """Both ways with symmetric taps; the border is repeated. (B, C, H, W) in and out."""
     batch, channels, height, width = planes.shape
     reach = taps.shape[0] // 2
     rows = planes.reshape(batch * channels, 1, height, width)
-    kernel = taps.to(planes)
+    kernel = _on(taps, planes.device, planes.dtype)
     rows = F.pad(rows, (reach, reach, reach, reach), mode="replicate")
     rows = F.conv2d(rows, kernel.view(1, 1, 1, -1))
     rows = F.conv2d(rows, kernel.view(1, 1, -1, 1))

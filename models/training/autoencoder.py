@@ -33,9 +33,10 @@ REFRESH_EVERY = 25
 
 def make_autoencoder() -> AutoencoderPatch:
     """The autoencoder with fresh weights."""
-    return AutoencoderPatch(
+    made: AutoencoderPatch = AutoencoderPatch(
         latent_channels=32, encoder_layers=1, decoder_layers=2, output_scale=SCALE
     )
+    return made
 
 
 def edges(apart: Tensor) -> Tensor:

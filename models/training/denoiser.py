@@ -67,9 +67,10 @@ def make_unet(
 
 def make_stem(block_out_channels: tuple[int, int] = (64, 96), text_width: int = 128) -> Stem:
     """The stem with fresh weights, for all kinds of marks that there are."""
-    return Stem(
+    made: Stem = Stem(
         planes=PLANES, block_out_channels=block_out_channels, text_width=text_width, marks=KINDS
     )
+    return made
 
 
 class Denoiser:

@@ -5,6 +5,7 @@ before the first evaluation. Class 0 is the photograph.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -75,7 +76,9 @@ def train(runs: Path, plan: Plan) -> Judge:
     """Train on the training pairs; saved as `<runs>/judge/judge.safetensors`."""
     torch.manual_seed(plan.seed)
     batches = Batches(Paintings(runs / "paintings" / "train"), plan.batch, plan.seed + 77)
-    judge = Judge().to(memory_format=torch.channels_last)
+    judge = Judge()
+    convert: Any = nn.Module.to
+    convert(judge, memory_format=torch.channels_last)
 
     def loss(step: int) -> dict[str, Tensor]:
         photos, paintings, classes = batches.windows(step, WINDOW)

@@ -96,7 +96,8 @@ class Painter:
         active = [index for index in range(len(KINDS)) if look.marks[0, index] > 0]
         plane = noise_plane(noise[:1, :CARRIED_CHANNELS]).expand(len(image), -1, -1, -1)
         fields = CarriedFields([KINDS[index] for index in active])
-        return fields(image, plane, look.marks[:, active].expand(len(image), -1))
+        made: Tensor = fields(image, plane, look.marks[:, active].expand(len(image), -1))
+        return made
 
     def no_planes(self, image: Tensor) -> Tensor:
         batch, _, height, width = image.shape

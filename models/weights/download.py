@@ -1,4 +1,4 @@
-"""One large file from the hub, so that a download cut short goes on where it stopped.
+"""Resumable download of one large file from the hub: it continues where it was interrupted.
 
 The hub's library throws away what it has of a file when the program ends (huggingface_hub's pull
 request 4228), which at five gigabytes a file is an evening. Here the part of a file stays in the

@@ -1,4 +1,4 @@
-"""Which files of a model's repository or folder are wanted. Names in, names out; reads nothing."""
+"""Selects the files of a model's repository or folder that are needed. Works on names alone."""
 
 import difflib
 import math
@@ -139,7 +139,7 @@ def pipeline_files(
     if INDEX_NAME not in names:
         raise ModelFormatError(
             f"{source} has no {INDEX_NAME}; give a whole diffusers pipeline, as `save_pretrained` "
-            "writes it (a LoRA goes to --lora, an autoencoder to --vae)."
+            "writes it (a LoRA goes to loras=..., an autoencoder to vae=...)."
         )
     wanted: list[str] = []
     for folder in (*NETWORKS, *TOKENIZERS, "scheduler"):

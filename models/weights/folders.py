@@ -1,4 +1,4 @@
-"""Parts of models in folders: loaded by their own libraries, and errors a person can act on.
+"""Loads the parts of a model from a folder, and explains what is wrong where that fails.
 
 Safetensors only: no pickle is ever unpickled, whatever a folder holds. `hub.py` makes a folder
 of what is on the hub; here nothing touches the network.

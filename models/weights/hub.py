@@ -1,4 +1,4 @@
-"""Models on the hub: what a load wants is fetched once into the hub's own cache and found there.
+"""Fetches models from the hub, once, into the hub library's own cache.
 
     "owner/name" ──Hub.folder──► folder of the cache, the wanted files whole ──► loaded as any other
 
@@ -122,7 +122,7 @@ class Hub:
         if self._told_offline:
             raise ModelNotFoundError(
                 f"{source} is not whole in the local cache and offline mode is on; "
-                "fetch it once without --offline and HF_HUB_OFFLINE, or give a local folder."
+                "fetch it once without offline=True and HF_HUB_OFFLINE, or give a local folder."
             )
         if self._unreachable:
             raise ModelNotFoundError(_out_of_reach(source))

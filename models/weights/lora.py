@@ -3,9 +3,9 @@
 What ``load_lora_weights`` + ``fuse_lora`` do in the classic LCM-LoRA snippet, done here in place,
 because diffusers needs the `peft` package for it: a further core dependency, and adapter layers
 around every linear, all to add one matrix product. Tested against the formula by hand and against
-those two calls (tests/test_lora_parity.py). Served: the kohya and diffusers/peft key layouts (also
-SDXL files with the original repository's block names), linear and convolution layers. DoRA and
-LyCORIS are refused.
+those two calls (tests/models/weights/test_lora_parity.py). Served: the kohya and diffusers/peft key
+layouts (also SDXL files with the original repository's block names), linear and convolution layers.
+DoRA and LyCORIS are refused.
 """
 
 import json

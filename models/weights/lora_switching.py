@@ -1,4 +1,4 @@
-"""LoRAs of an engine that paints: taken on, weighed anew and taken off in place.
+"""Adds, reweights and removes LoRAs of a loaded engine in place, while it paints.
 
     original weights, kept on the host ──copy──► the same memory ──add each LoRA──► ditto
 

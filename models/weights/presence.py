@@ -1,4 +1,4 @@
-"""Whether a preset's parts are on this machine; nothing is loaded, nothing fetched.
+"""Checks whether a preset's files are on this machine, without loading or fetching anything.
 
 Looks at the names of the files in local folders and in the hub's cache, as a load without a network
 would.

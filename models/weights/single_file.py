@@ -1,4 +1,4 @@
-"""Checkpoints and VAEs in one .safetensors file, as model-sharing sites offer them.
+"""Loads checkpoints and VAEs from a single .safetensors file, as model-sharing sites offer them.
 
 diffusers takes it apart. Such a file has the weights alone: configs and tokenizers are those of the
 model that it was made from, a few files of which come from the hub once.
@@ -115,5 +115,5 @@ def _base(path: Path, keys: list[str]) -> str:
             return base
     raise ModelFormatError(
         f"{path} is no whole checkpoint of the SD 1.5 or SDXL kind; "
-        "a LoRA goes to --lora, other models are given as a diffusers folder."
+        "a LoRA goes to loras=..., other models are given as a diffusers folder."
     )

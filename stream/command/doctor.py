@@ -1,4 +1,4 @@
-"""Doctor: is this machine fit, and how to mend what is not. Pure but for the looking.
+"""Doctor: checks whether this machine can run everything, and says how to fix what is missing.
 
 Each check looks at one thing and answers with one `Finding`; what it looks at comes in through
 `Machine`, so that a test can put a sick machine in front of it. Prints nothing.
@@ -78,7 +78,7 @@ UNKNOWN_VERSION = "of unknown version"
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """The accelerator as PyTorch tells of it.
+    """The accelerator as PyTorch reports it.
 
     Attributes:
         cuda_build: The CUDA version that PyTorch was built for; "" for a build without.
@@ -115,7 +115,7 @@ def look_at_gpu() -> Gpu:
 
 
 def nvidia_driver(proc: Path = Path("/proc/driver/nvidia")) -> str:
-    """The version that the kernel module tells, "of unknown version", or "" without a driver."""
+    """The version that the kernel module reports, "of unknown version", or "" without a driver."""
     with suppress(OSError):
         found = re.search(r"Kernel Module\D*([\d.]+)", (proc / "version").read_text())
         return found[1] if found else UNKNOWN_VERSION
@@ -271,7 +271,11 @@ def check_gpu(machine: Machine) -> Finding:
     if gpu.driver:
         told = f"PyTorch for CUDA {gpu.cuda_build} sees no GPU with driver {gpu.driver}"
         return Finding("GPU", "problem", told, "update the NVIDIA driver, then restart")
-    return Finding("GPU", "note", "none: the CPU paints", "small models only, or fewer frames")
+    if machine.version("openvino") is None:
+        mend = "pip install 'allaprima[cpu]', which adds OpenVINO, made for that"
+        return Finding("GPU", "note", "none: the CPU paints, with PyTorch alone", mend)
+    mend = "the bundled model is made for that; larger ones want a GPU to paint in time"
+    return Finding("GPU", "note", "none: the CPU paints, with OpenVINO", mend)
 
 
 def _is_served(gpu: Gpu) -> bool:

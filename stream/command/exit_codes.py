@@ -1,16 +1,16 @@
 """ExitCode: what the command `allaprima` says to the shell when it ends. Plain data; the table in
-the README is held equal to this one by a test.
+docs/commands.md is held equal to this one by a test.
 """
 
 from enum import IntEnum
 
 from models import ModelError
-from stream.errors import ControlError, SinkError, SourceError, StreamError
+from stream.errors import ClusterError, ControlError, SinkError, SourceError, StreamError
 from stream.stylizer.options import OptionError
 
 
 class ExitCode(IntEnum):
-    """One number for each way to end. `meaning` is the line that `--help` and the README show."""
+    """One number for each way to end. `meaning` is the line that `--help` and the pages show."""
 
     meaning: str
 
@@ -28,6 +28,7 @@ class ExitCode(IntEnum):
     MODEL = 5, "the model cannot be found, loaded or run"
     PARTIAL = 6, "finished, but something of the input was lost (the report says what)"
     UNFIT = 7, "the doctor found a problem"
+    CLUSTER = 8, "the cluster is out of reach, or none of its workers can paint this"
     INTERRUPTED = (
         130,
         "stopped by Ctrl-C, SIGTERM or hang-up; what was done until then is kept",
@@ -36,6 +37,7 @@ class ExitCode(IntEnum):
 
 EXIT_CODES: dict[type[Exception], ExitCode] = {
     OptionError: ExitCode.USAGE,
+    ClusterError: ExitCode.CLUSTER,
     ControlError: ExitCode.OUTPUT,
     SourceError: ExitCode.INPUT,
     SinkError: ExitCode.OUTPUT,

@@ -77,7 +77,7 @@ def print_devices(console: Console, devices: "Sequence[VideoDevice]") -> None:
 
 
 def print_findings(console: Console, findings: "Sequence[Finding]") -> None:
-    """What the doctor found, and how to mend what is not well."""
+    """What the doctor found, and how to fix what is not well."""
     table = _table("", "what", "found")
     for finding in findings:
         told = finding.told + (f"\n-> {finding.mend}" if finding.mend else "")

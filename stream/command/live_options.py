@@ -1,4 +1,4 @@
-"""The options of `allaprima live` alone, as typer is told of them. Imports nothing heavy."""
+"""Declares the options of `allaprima live` to typer. Imports nothing heavy."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -109,6 +109,31 @@ Control = Annotated[
         help="Take changes as JSON lines: a port of this machine, a Unix socket's path, or - for "
         "standard input.",
     ),
+]
+Osc = Annotated[
+    str | None,
+    option(
+        TIME,
+        "--osc",
+        metavar="PORT",
+        help="Take changes by Open Sound Control: a UDP port of this machine, or HOST:PORT.",
+    ),
+]
+Midi = Annotated[
+    str | None,
+    option(
+        TIME,
+        "--midi",
+        metavar="NAME",
+        help="Take changes from MIDI inputs: part of their name, or any.",
+    ),
+]
+MidiMap = Annotated[
+    str | None,
+    option(TIME, "--midi-map", metavar="FILE.toml", help="Which controller changes what."),
+]
+MidiLearn = Annotated[
+    bool, flag(TIME, "--midi-learn", "Ask for a controller for each word, print a map, and end.")
 ]
 MetricsPort = Annotated[
     int | None,

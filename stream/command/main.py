@@ -1,9 +1,9 @@
-"""The command `allaprima`: what typer is told of each command, and where the program begins.
+"""The command `allaprima`: the entry point, and the signature of each subcommand for typer.
 
     restyle ──► restyle.RestyleRun ──► stream.offline.restyler.Restyler
     live    ──► live.LiveRun       ──► stream.live.runner.LiveRunner
 
-What is slow to import is imported inside the commands that need it.
+Slow imports are made inside the commands that need them, so that --help is quick.
 """
 
 import logging
@@ -13,16 +13,60 @@ from types import TracebackType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from stream.command import live_options, restyle_options
+from stream.command import live_options, restyle_options, unfinished
 from stream.command import shared_options as shared
 from stream.command.exit_codes import ExitCode
-from stream.command.messages import say
+from stream.command.messages import plain_console, say
 from stream.live.options import MAX_AGE_MS, TRANSITION_S
 from stream.stylizer.options import FPS_TARGET
 
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
+EXAMPLES = {
+    "restyle": (
+        'allaprima restyle clip.mp4 -o painted.mp4 --prompt "oil painting"',
+        "allaprima restyle a.mp4 b.mov -o painted/ --strength 0.8",
+        'allaprima restyle "shots/*.png" -o shots.mp4 --prompt watercolor',
+    ),
+    "live": (
+        'allaprima live --prompt "oil painting"',
+        "allaprima live --from rtsp://camera/stream --to take.mp4 --to virtualcam",
+        "allaprima live --from clip.mp4 --loop --to rtmp://server/app/key --audio",
+    ),
+    "models": (
+        "allaprima models",
+        "allaprima models --json",
+        "allaprima restyle clip.mp4 -o painted.mp4 --model lcm-dreamshaper-v7",
+    ),
+    "styles": (
+        "allaprima styles",
+        "allaprima restyle face.jpg -o face.png --prompt charcoal",
+        'allaprima live --prompt "oil painting:0.7 | neon:0.3"',
+    ),
+    "devices": (
+        "allaprima devices",
+        "allaprima devices --json",
+        'allaprima live --from "HD Webcam"',
+    ),
+    "jobs": (
+        "allaprima jobs painted/",
+        "allaprima jobs painted/ --clear",
+        "allaprima jobs --json",
+    ),
+    "doctor": (
+        "allaprima doctor",
+        "allaprima doctor --json",
+        "allaprima restyle testsrc=duration=2 -o null --stats",
+    ),
+}
+"""Three of each command, shown at the end of its help."""
+
+
+def epilog(command: str, *more: str) -> str:
+    """The end of a command's help; typer makes a line of each paragraph."""
+    return "\n\n".join(["Examples:", *EXAMPLES[command], *more])
+
+
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
@@ -37,7 +81,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The entry point: a fault of ours ends in one sentence too, not in a traceback."""
+    """The entry point: an unexpected exception ends in one sentence, not in a traceback."""
     if "--debug" not in sys.argv:
         sys.excepthook = _say_unexpected
     try:
@@ -87,7 +131,7 @@ def _allaprima(
     """Restyle moving pictures with latent consistency models."""
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=epilog("restyle", EPILOG))
 def restyle(
     inputs: restyle_options.Inputs,
     output: restyle_options.Output,
@@ -100,6 +144,8 @@ def restyle(
     look_ahead: restyle_options.LookAhead = True,
     every: restyle_options.Every = 1,
     batch: restyle_options.Batch = 1,
+    workers: restyle_options.Workers = None,
+    cluster: restyle_options.Cluster = None,
     model: shared.ModelName = "bundled",
     lora: shared.Loras = None,
     vae: shared.Vae = None,
@@ -108,12 +154,18 @@ def restyle(
     compile: shared.Compile = "auto",
     size: shared.ShortSide = None,
     output_size: shared.OutputSize = "source",
-    fps_target: shared.FpsTarget = FPS_TARGET,
+    fps_target: shared.FpsTarget = None,
     codec: shared.Codec = None,
     crf: shared.Crf = None,
     preset: shared.EncoderPreset = None,
+    audio: restyle_options.Audio = "copy",
+    framerate: restyle_options.Framerate = None,
     overwrite: shared.Overwrite = False,
+    recursive: restyle_options.Recursive = False,
+    watch: restyle_options.Watching = False,
+    recipe: shared.RecipeFile = None,
     json: shared.JsonFile = None,
+    stats: shared.Statistics = False,
     debug: shared.Debug = False,
     quiet: shared.Quiet = False,
 ) -> None:
@@ -121,14 +173,15 @@ def restyle(
 
     Options that are not given take the model's own defaults.
     """
+    stats = stats or debug
     asked = restyle_options.from_words(dict(locals()))
     _set_up_logging(debug)
-    from stream.command.restyle import RestyleRun
+    from stream.command.restyle import code
 
-    raise typer.Exit(RestyleRun(asked).code())
+    raise typer.Exit(code(asked))
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=epilog("live", EPILOG))
 def live(
     source: live_options.From = "camera",
     to: live_options.To = None,
@@ -161,16 +214,22 @@ def live(
     transition: live_options.Transition = TRANSITION_S,
     styles: live_options.Styles = None,
     control: live_options.Control = None,
+    osc: live_options.Osc = None,
+    midi: live_options.Midi = None,
+    midi_map: live_options.MidiMap = None,
+    midi_learn: live_options.MidiLearn = False,
     metrics_port: live_options.MetricsPort = None,
     codec: shared.Codec = None,
     crf: shared.Crf = None,
     preset: shared.EncoderPreset = None,
     overwrite: shared.Overwrite = False,
     json: shared.JsonFile = None,
+    stats: shared.Statistics = False,
     debug: shared.Debug = False,
     quiet: shared.Quiet = False,
 ) -> None:
     """Restyle a camera, a stream, the screen or a playing file, live."""
+    stats = stats or debug
     asked = live_options.from_words(dict(locals()))
     _set_up_logging(debug)
     from stream.command.live import LiveRun
@@ -178,7 +237,17 @@ def live(
     raise typer.Exit(LiveRun(asked).code())
 
 
-@app.command()
+@app.command(epilog=epilog("jobs", EPILOG))
+def jobs(
+    folder: unfinished.Folder = ".",
+    clear: unfinished.Clear = False,
+    json: shared.AsJson = False,
+) -> None:
+    """List the films that are not finished in a folder and below, and what their parts hold."""
+    raise typer.Exit(unfinished.code(plain_console(), folder, clear=clear, as_json=json))
+
+
+@app.command(epilog=epilog("models"))
 def models(json: shared.AsJson = False) -> None:
     """List the models known by name: licence, size, and whether they are on this machine."""
     from stream.command.listing import models_as_json, print_models
@@ -186,18 +255,18 @@ def models(json: shared.AsJson = False) -> None:
     if json:
         typer.echo(models_as_json(), nl=False)
     else:
-        print_models(Console())
+        print_models(plain_console())
 
 
-@app.command()
+@app.command(epilog=epilog("styles"))
 def styles() -> None:
     """List the prompts that the bundled model knows; two in one prompt are mixed."""
     from stream.command.listing import print_styles
 
-    print_styles(Console())
+    print_styles(plain_console())
 
 
-@app.command()
+@app.command(epilog=epilog("devices"))
 def devices(json: shared.AsJson = False) -> None:
     """List the cameras and virtual cameras of this machine, with their modes."""
     from stream.command.listing import as_json, print_devices
@@ -207,10 +276,10 @@ def devices(json: shared.AsJson = False) -> None:
     if json:
         typer.echo(as_json(found), nl=False)
     else:
-        print_devices(Console(), found)
+        print_devices(plain_console(), found)
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=epilog("doctor", EPILOG))
 def doctor(json: shared.AsJson = False) -> None:
     """Check this machine, and say how to mend what is not well; exit code 7 if anything is not."""
     from stream.command.doctor import examine
@@ -220,7 +289,7 @@ def doctor(json: shared.AsJson = False) -> None:
     if json:
         typer.echo(as_json(findings), nl=False)
     else:
-        print_findings(Console(), findings)
+        print_findings(plain_console(), findings)
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(ExitCode.UNFIT)
 
@@ -234,6 +303,8 @@ def _set_up_logging(debug: bool) -> None:
         return
     from rich.logging import RichHandler
 
-    logging.basicConfig(handlers=[RichHandler(console=Console(stderr=True))], format="%(message)s")
+    logging.basicConfig(
+        handlers=[RichHandler(console=plain_console(stderr=True))], format="%(message)s"
+    )
     for name in ("stream", "models"):
         logging.getLogger(name).setLevel(logging.DEBUG)

@@ -1,6 +1,8 @@
-"""FrameProgress: the line that moves while frames are made; DownloadProgress: while a model is
-fetched. Drawn on the error channel, and only where that is a terminal; they start no thread, every
-redraw is a call.
+"""Progress bars: FrameProgress for the frames of a job, DownloadProgress for a model,
+StatusLine for a live session.
+
+Drawn on standard error, and only where that is a terminal. They start no thread: each call redraws
+the bar if it is time to.
 """
 
 from types import TracebackType
@@ -139,6 +141,40 @@ class DownloadProgress:
         if self._line is not None:
             self._line.stop()
             self._line = None
+
+
+class StatusLine:
+    """One line at the bottom that says how it goes. A context manager; drawn on terminals only."""
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self._line = Progress(
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._is_shown = False
+
+    def show(self, text: str) -> None:
+        """Put this in the place of what was shown."""
+        if not self._is_shown:
+            self._is_shown = True
+            self._line.add_task(text)
+            self._line.start()
+        self._line.update(self._line.task_ids[0], description=text, refresh=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._is_shown:
+            self._line.stop()
 
 
 class SpeedColumn(ProgressColumn):

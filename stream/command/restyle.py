@@ -1,25 +1,49 @@
-"""The command `allaprima restyle` around its runner: signals, progress, report, exit code."""
+"""The body of `allaprima restyle`: runs a Restyler with signals, progress, report and exit code."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from stream.command.cluster import cluster_workers
 from stream.command.exit_codes import EXIT_CODES, ExitCode
-from stream.command.messages import failed, say, tell_programs
+from stream.command.messages import (
+    failed,
+    first_use_said,
+    guarded,
+    plain_console,
+    say_loading,
+    tell_losses,
+    tell_programs,
+)
 from stream.command.progress import DownloadProgress, FrameProgress
 from stream.command.signals import stop_signals
-from stream.errors import SourceError
+from stream.errors import SinkError, SourceError
+from stream.offline.batch import is_disk_full
 from stream.offline.jobs import Job, plan_jobs
 from stream.offline.options import RestyleOptions
-from stream.stylizer.options import STDOUT, option_names
+from stream.stylizer.options import STDOUT, OptionError, option_errors
 
 if TYPE_CHECKING:
     from stream.offline.jobs import Outcome
     from stream.offline.restyler import Restyler
     from stream.video_info import VideoInfo
+
+
+def code(asked: RestyleOptions) -> ExitCode:
+    """Restyle what was asked for, a folder of films or single inputs; how it ended."""
+    from stream.offline.batch import is_batch
+
+    try:
+        films = is_batch(asked)
+    except OptionError as err:
+        return failed(err)
+    if not films:
+        return RestyleRun(asked).code()
+    from stream.command.batch import BatchRun
+
+    return BatchRun(asked).code()
 
 
 class RestyleRun:
@@ -28,37 +52,37 @@ class RestyleRun:
     def __init__(self, asked: RestyleOptions) -> None:
         self._asked = asked
         self._outcomes: list[Outcome] = []
+        self._failures: list[tuple[Job, str]] = []
         self._codes: list[ExitCode] = []
 
     def code(self) -> ExitCode:
         """Restyle everything that was asked for; how it ended."""
-        try:
-            self._restyle_all()
-        except KeyboardInterrupt:
-            say("Stopped at once.")
-            self._codes.append(ExitCode.INTERRUPTED)
-        except tuple(EXIT_CODES) as err:
-            self._codes.append(failed(err))
-        try:
-            self._write_json()
-        except tuple(EXIT_CODES) as err:
-            self._codes.append(failed(err))
+        for body in (self._restyle_all, self._write_json):
+            code = guarded(body)
+            self._codes += [] if code is None else [code]
         return self._verdict()
 
     def _restyle_all(self) -> None:
         from stream.offline.restyler import Restyler
 
-        with option_names():
+        with option_errors():
             self._asked.check()
             jobs = plan_jobs(
                 self._asked.inputs, self._asked.output, overwrite=self._asked.overwrite
             )
-        downloads = DownloadProgress(Console(stderr=True), quiet=self._asked.quiet)
+        asked, console = self._asked, plain_console(stderr=True)
+        downloads = DownloadProgress(console, quiet=asked.quiet)
+        on_load = partial(say_loading, console, asked.model, quiet=asked.quiet)
         restyler = Restyler(
-            self._asked, watch=self._watch, on_load=self._say_loading, on_download=downloads
+            asked,
+            watch=self._watch,
+            on_load=on_load,
+            on_download=downloads,
+            make_workers=cluster_workers(asked),
         )
         restyler.check(jobs)
-        with stop_signals(restyler.stop), downloads, closing(restyler):
+        first_use = first_use_said(console, quiet=asked.quiet)
+        with stop_signals(restyler.stop), downloads, first_use, closing(restyler):
             for job in jobs:
                 self._restyle(restyler, job, alone=len(jobs) == 1)
                 if restyler.stopped:
@@ -68,22 +92,21 @@ class RestyleRun:
         """One job; an input that cannot be read does not keep the others from being restyled."""
         try:
             outcome = restyler.restyle(job)
-        except SourceError as err:
-            if alone:
+        except (SourceError, SinkError) as err:
+            if alone or is_disk_full(err):
                 raise
+            self._failures.append((job, str(err)))
             self._codes.append(failed(err))
             return
         self._outcomes.append(outcome)
         self._codes.append(_code(outcome))
-        if not self._asked.quiet:
+        if self._asked.quiet:
+            tell_losses(outcome.job.source, outcome.losses)
+        else:
             from stream.command.report import print_report
 
-            print_report(Console(stderr=self._asked.json == STDOUT), outcome)
-
-    def _say_loading(self) -> None:
-        console = Console(stderr=True)
-        if console.is_terminal and not self._asked.quiet:
-            console.print(f"Loading {self._asked.model} ...", markup=False, highlight=False)
+            console = plain_console(stderr=self._asked.json == STDOUT)
+            print_report(console, outcome, full=self._asked.stats)
 
     def _verdict(self) -> ExitCode:
         """One code for all jobs: what stopped them, else whether each, none or some succeeded."""
@@ -95,7 +118,7 @@ class RestyleRun:
 
     @contextmanager
     def _watch(self, job: Job, info: "VideoInfo") -> Iterator[Callable[[], None]]:
-        console = Console(stderr=True)
+        console = plain_console(stderr=True)
         name = Path(job.source).name
         with FrameProgress(console, name, info.frame_count, quiet=self._asked.quiet) as progress:
             yield progress.advance
@@ -104,8 +127,8 @@ class RestyleRun:
         """The report for programs, where it was asked for and there is something to say."""
         from stream.command.report import as_json
 
-        if self._asked.json is not None and self._outcomes:
-            tell_programs(self._asked.json, as_json(self._outcomes))
+        if self._asked.json is not None and (self._outcomes or self._failures):
+            tell_programs(self._asked.json, as_json(self._outcomes, self._failures))
 
 
 def _code(outcome: "Outcome") -> ExitCode:

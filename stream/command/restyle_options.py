@@ -1,4 +1,4 @@
-"""The options of `allaprima restyle` alone, as typer is told of them. Imports nothing heavy."""
+"""Declares the options of `allaprima restyle` to typer. Imports nothing heavy."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -6,12 +6,24 @@ from typing import Annotated, Any
 
 import typer
 
-from stream.command.shared_options import MACHINE, PAINT, whole_number
+from stream.command.shared_options import (
+    MACHINE,
+    OUT,
+    PAINT,
+    TALK,
+    flag,
+    number,
+    option,
+    whole_number,
+)
 from stream.offline.options import RestyleOptions
 
 Inputs = Annotated[
     list[str],
-    typer.Argument(metavar="IN...", help="Video files, folders of pictures, pictures, or testsrc."),
+    typer.Argument(
+        metavar="IN...",
+        help="Videos, a folder of videos, folders of pictures, pictures, or testsrc.",
+    ),
 ]
 Output = Annotated[
     str,
@@ -20,6 +32,24 @@ Output = Annotated[
         "--output",
         metavar="OUT",
         help="A video file, picture, folder/ of pictures or null; a folder for several inputs.",
+    ),
+]
+Audio = Annotated[
+    str,
+    typer.Option(
+        metavar="MODE",
+        help="The input's sound: copy (encode where it must be), encode, or none.",
+        rich_help_panel=OUT,
+    ),
+]
+Framerate = Annotated[
+    float | None,
+    option(
+        OUT,
+        "--framerate",
+        metavar="FPS",
+        parser=number,
+        help="Frames a second of pictures; 24 if not given.",
     ),
 ]
 LookAhead = Annotated[
@@ -47,6 +77,33 @@ Batch = Annotated[
         help="Paint N frames in one call of the model: more at a time, and more memory.",
         rich_help_panel=MACHINE,
     ),
+]
+
+
+Workers = Annotated[
+    int | None,
+    option(
+        MACHINE,
+        "--workers",
+        metavar="N",
+        parser=whole_number,
+        help="Processes that paint a video together; one a GPU if not given.",
+    ),
+]
+
+
+Cluster = Annotated[
+    str | None,
+    option(
+        MACHINE,
+        "--cluster",
+        metavar="WHERE",
+        help="Paint a video on a Ray cluster: auto, or ray://HOST:PORT.",
+    ),
+]
+Recursive = Annotated[bool, flag(TALK, "--recursive", "Take the videos of folders in IN too.")]
+Watching = Annotated[
+    bool, flag(TALK, "--watch", "Keep an eye on the folder for new videos, until Ctrl-C.")
 ]
 
 

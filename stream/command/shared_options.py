@@ -1,4 +1,4 @@
-"""The options that `restyle` and `live` share, as typer is told of them. Imports nothing heavy."""
+"""Declares the options that `restyle` and `live` share to typer. Imports nothing heavy."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ import typer
 PAINT = "What to paint"
 OUT = "What comes out"
 MACHINE = "Model and machine"
-TALK = "What is said"
+TALK = "Messages and reports"
 
 
 def whole_number(text: str) -> int:
@@ -85,7 +85,7 @@ Stability = Annotated[
         "--stability",
         metavar="0..1",
         parser=number,
-        help="How much the paint clings; 0 is off.",
+        help="How much each frame keeps of the one before; 0 is off.",
     ),
 ]
 ModelName = Annotated[
@@ -135,9 +135,13 @@ OutputSize = Annotated[
     typer.Option(metavar="SIZE", help="model, source or WxH.", rich_help_panel=OUT),
 ]
 FpsTarget = Annotated[
-    float,
-    typer.Option(
-        metavar="FPS", parser=number, help="The speed to measure against.", rich_help_panel=TALK
+    float | None,
+    option(
+        TALK,
+        "--fps-target",
+        metavar="FPS",
+        parser=number,
+        help="Say whether this speed is reached.",
     ),
 ]
 Codec = Annotated[
@@ -153,9 +157,22 @@ EncoderPreset = Annotated[
     str | None, option(OUT, "--preset", metavar="NAME", help="The encoder's speed preset.")
 ]
 Overwrite = Annotated[bool, flag(OUT, "--overwrite", "Replace an output that is already there.")]
+RecipeFile = Annotated[
+    str | None,
+    option(
+        MACHINE,
+        "--recipe",
+        metavar="FILE",
+        help="Paint the same bytes as another machine: its report (--json), or refuse.",
+    ),
+]
 JsonFile = Annotated[
     str | None,
     option(TALK, "--json", metavar="FILE", help="Write the report as JSON; - is standard output."),
+]
+Statistics = Annotated[
+    bool,
+    flag(TALK, "--stats", "Show at the end how long each stage took, and what was dropped."),
 ]
 Debug = Annotated[bool, flag(TALK, "--debug", "Log more, and show where an error came from.")]
 Quiet = Annotated[bool, flag(TALK, "--quiet", "Say nothing but errors.")]

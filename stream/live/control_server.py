@@ -1,13 +1,13 @@
-"""ControlServer: changes to a running session as JSON lines, from a local socket or stdin.
+"""ControlServer: changes a running session by JSON lines from a local socket or standard input.
 
     {"prompt": "oil painting", "strength": 0.6}      ->  {"ok": true, "look": {...}}
     {"style": "next"}  {"bypass": true}              ->  the same
     {"ask": "stats"}  {"ask": "look"}  {"quit": true}
     nonsense                                         ->  {"ok": false, "error": "..."}
 
-Loopback TCP, a Unix socket that only its owner may use, or standard input (answered nowhere).
-One thread serves all, which `session.py` starts; it starts none. A web page that is tricked into
-talking to the port speaks HTTP, and is cut off at its first line.
+It listens on loopback TCP, on a Unix socket that only its owner may use, or on standard input
+(without answers). One worker thread of the session serves all clients. A web page that is tricked
+into connecting to the port speaks HTTP, and is disconnected at its first line.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ OWNER_ONLY = 0o177
 
 @dataclass(slots=True)
 class Client:
-    """Somebody who sends lines; `reply` is where answers go."""
+    """A connection that sends lines; `reply` is where the answers go."""
 
     channel: socket.socket | BinaryIO
     reply: socket.socket | None
@@ -76,6 +76,8 @@ class ControlServer:
             self._add(Client(stdin, None))
         if self._listener is not None:
             self._selector.register(self._listener, selectors.EVENT_READ)
+        if where.isdigit() and int(where) == 0:
+            logger.warning("Changes are taken at port %d of this machine.", self.port)
 
     @property
     def port(self) -> int:
@@ -105,7 +107,7 @@ class ControlServer:
         self._close()
 
     def answer(self, line: bytes) -> dict[str, object]:
-        """Do what one line says; what to reply."""
+        """Apply one line, and return the reply."""
         try:
             asked = json.loads(line)
         except (ValueError, RecursionError):

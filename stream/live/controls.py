@@ -1,32 +1,34 @@
-"""Controls: what can be changed while a live session runs, and who may change it.
+"""Controls: the settings of a live session that can change while it runs, as one immutable `Look`.
 
-    keys, control socket, stdin ──change──► Controls ──look──► painter, presenter, window
+    keys, socket, stdin, OSC, MIDI ──change──► Controls ──look──► painter, presenter, window
 
-A change replaces the `Look` whole; each frame is painted and shown by one read of it.
+What can be changed is in the table of `words.py`.
+
+Every change replaces the whole `Look`. A frame is painted and shown with one `Look`, read once.
 """
 
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from models import Style, parse_prompt
+from stream.live.words import (
+    ACTIONS,
+    LOOK_FIELDS,
+    NEXT,
+    PREVIOUS,
+    STYLE_FIELDS,
+    SWITCHES,
+    WORDS,
+)
 
-STYLE_FIELDS = {
-    "prompt": "prompt",
-    "strength": "strength",
-    "steps": "num_inference_steps",
-    "guidance": "guidance_scale",
-    "seed": "seed",
-}
-"""A word of the user's -> the field of `Style`."""
+__all__ = ["STYLE_FIELDS", "Controls", "Look", "NamedStyle", "checked", "style_fields"]
 
-SWITCHES = ("split", "freeze", "bypass", "hud")
 
-NEXT = "next"
-
-LEAST_STRENGTH = 0.05
+GLIDE_FRAMES = 2
+"""In how many frames a number reaches what a knob asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,14 @@ class Look:
 
     Attributes:
         style: What is painted.
-        stability: 0 to 1, how much the paint clings.
+        stability: 0 to 1, how much a painted frame keeps of the one before.
         split: The left half stays as the camera sees it.
         freeze: The last picture stands still.
         bypass: Nothing is painted.
         hud: The window shows figures and keys.
         transition_s: How long a change of style is cross-faded, in seconds.
+        gliding: The style has changed by one step of many since the frame before, as a knob turns:
+            such a change is shown at once, without a cross-fade.
     """
 
     style: Style
@@ -50,6 +54,7 @@ class Look:
     bypass: bool = False
     hud: bool = True
     transition_s: float = 0.5
+    gliding: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.stability <= 1:
@@ -79,6 +84,18 @@ class NamedStyle:
         return {field: getattr(self.style, field) for field in self.own}
 
 
+@dataclass(frozen=True, slots=True)
+class Glide:
+    """A number on its way to where a knob was turned.
+
+    Attributes:
+        frames: In how many it gets there.
+    """
+
+    target: float
+    frames: int = GLIDE_FRAMES
+
+
 class Controls:
     """The look of a running session. Thread-safe.
 
@@ -93,6 +110,8 @@ class Controls:
         self._styles = tuple(styles)
         self._position = self._find(look.style)
         self._changed: dict[str, Any] = {}  # what was set of the style, by name or field
+        self._glides: dict[str, Glide] = {}
+        self._is_sudden = False  # a change since the last frame that was no step of a glide
         self.on_quit: Callable[[], None] = lambda: None
 
     @property
@@ -130,98 +149,169 @@ class Controls:
             changes: dict[str, Any] = {switch: not getattr(self._look, switch)}
             self._look = replace(self._look, **changes)
 
+    def do(self, action: str) -> None:
+        """Do one of the actions."""
+        self.change({action: True})
+
     def next_style(self, step: int = 1) -> None:
         """The next style of the list; nothing where there is none."""
         with self._lock:
             if self._styles:
-                # from a prompt of the user's own, forwards to the first and backwards to the last
-                start = self._position if self._position >= 0 or step > 0 else 0
-                self._choose((start + step) % len(self._styles))
+                self._go_on(step)
 
-    def nudge_strength(self, by: float) -> None:
-        """A little more or less, kept within the range."""
-        with self._lock:
-            strength = round(self._look.style.strength + by, 3)
-            self._restyle({"strength": min(1.0, max(LEAST_STRENGTH, strength))}, {})
+    def value_of(self, word: str) -> Any:
+        """What holds of a word that has a value."""
+        if word in STYLE_FIELDS:
+            return getattr(self._look.style, STYLE_FIELDS[word])
+        return getattr(self._look, LOOK_FIELDS[word])
 
-    def nudge_stability(self, by: float) -> None:
-        """A little more or less, kept within the range."""
+    def nudge(self, word: str, by: float) -> None:
+        """A little more or less of a number, kept within the word's range."""
         with self._lock:
-            stability = round(self._look.stability + by, 3)
-            self._look = replace(self._look, stability=min(1.0, max(0.0, stability)))
+            self._take({word: WORDS[word].clamped(round(self.value_of(word) + by, 3))})
 
     def change(self, asked: dict[str, Any]) -> Look:
         """Take a set of changes as a whole, or refuse it as a whole.
 
         Args:
-            asked: Words of `as_dict`, and ``style`` with a name of the list or ``next``.
+            asked: Words of `words.WORDS` with their values; ``style`` takes a name of the list,
+                ``next`` or ``previous``. An action is done when the rest has been taken.
 
         Raises:
             ValueError: A word is not known or its value cannot be used (got and expected).
         """
         with self._lock:
-            before = self._look, self._position, self._changed
-            try:
-                self._take(asked)
-            except (ArithmeticError, TypeError, ValueError) as err:
-                self._look, self._position, self._changed = before
-                raise ValueError(str(err)) from err
+            self._try(asked)
+            self._glides = {k: v for k, v in self._glides.items() if k not in asked}
+            look = self._look
+        self._act(asked)
+        return look
+
+    def glide(self, word: str, value: float) -> None:
+        """Turn a number to `value` over the next `GLIDE_FRAMES` frames; a later call takes over.
+
+        Raises:
+            ValueError: The word has no number, or the value is outside its range.
+        """
+        if WORDS[word].kind != "number":
+            self.change({word: value})
+            return
+        with self._lock:
+            before = self._state
+            self._try({word: value})  # says what is wrong with it
+            self._state = before
+            self._glides = self._glides | {word: Glide(float(value))}
+
+    def advance(self) -> Look:
+        """The look of the next frame to paint: glides go one step on. Called once a frame."""
+        with self._lock:
+            gliding = not self._is_sudden
+            if self._glides:
+                steps = {word: self._step(word, glide) for word, glide in self._glides.items()}
+                self._glides = {
+                    word: Glide(glide.target, glide.frames - 1)
+                    for word, glide in self._glides.items()
+                    if glide.frames > 1
+                }
+                self._take(steps)
+            if gliding:
+                self._look = replace(self._look, gliding=True)
+            self._is_sudden = False
             return self._look
+
+    def aims(self) -> dict[str, Any]:
+        """As `as_dict`, with what glides where it is going to: what a knob should show."""
+        with self._lock:
+            targets = {word: glide.target for word, glide in self._glides.items()}
+            return self.as_dict() | targets
+
+    def _step(self, word: str, glide: Glide) -> float:
+        value: float = self.value_of(word)
+        return value + (glide.target - value) / glide.frames
 
     def as_dict(self) -> dict[str, object]:
         """What holds now, in the words that `change` takes."""
         look = self._look
         style = {word: getattr(look.style, field) for word, field in STYLE_FIELDS.items()}
-        rest = {switch: getattr(look, switch) for switch in SWITCHES}
-        times = {"stability": look.stability, "transition": look.transition_s}
+        rest = {word: getattr(look, field) for word, field in LOOK_FIELDS.items()}
         named = {"style": self.style_name} if self._is_named() else {}
-        return {**named, **style, **times, **rest}
+        return {**named, **style, **rest}
 
     def _is_named(self) -> bool:
         """Whether the list has a name for what is painted."""
         there = 0 <= self._position < len(self._styles)
         return there and self._styles[self._position].style.prompt == self._look.style.prompt
 
+    @property
+    def _state(self) -> tuple[Any, ...]:
+        """Everything that a change may touch, to be put back."""
+        return self._look, self._position, self._changed, self._glides, self._is_sudden
+
+    @_state.setter
+    def _state(self, state: tuple[Any, ...]) -> None:
+        self._look, self._position, self._changed, self._glides, self._is_sudden = state
+
+    def _try(self, asked: dict[str, Any]) -> None:
+        """Take a set of changes, or put everything back and say what is wrong with it."""
+        before = self._state
+        try:
+            self._take(asked)
+        except (ArithmeticError, TypeError, ValueError) as err:
+            self._state = before
+            raise ValueError(str(err)) from err
+
     def _take(self, asked: dict[str, Any]) -> None:
-        unknown = set(asked) - {*STYLE_FIELDS, *SWITCHES, "style", "stability", "transition"}
+        unknown = set(asked) - set(WORDS)
         if unknown:
-            known = ", ".join([*STYLE_FIELDS, "stability", "style", "transition", *SWITCHES])
-            raise ValueError(f"got {sorted(unknown)[0]!r}, expected one of {known}")
+            raise ValueError(f"got {sorted(unknown)[0]!r}, expected one of {', '.join(WORDS)}")
+        for word in (*SWITCHES, *ACTIONS):
+            if word in asked and not isinstance(asked[word], bool):
+                raise ValueError(f"got {word}={asked[word]!r}, expected true or false")
         if "style" in asked:
             self._choose_by_name(asked["style"])
-        given = style_fields(asked)
-        changes: dict[str, Any] = {word: asked[word] for word in SWITCHES if word in asked}
-        for word, value in changes.items():
-            if not isinstance(value, bool):
-                raise ValueError(f"got {word}={value!r}, expected true or false")
-        for word, field in (("stability", "stability"), ("transition", "transition_s")):
+        changes: dict[str, Any] = {}
+        for word, name in LOOK_FIELDS.items():
             if word in asked:
-                changes[field] = float(checked(word, asked[word]))
-        self._restyle(given, changes)
+                is_switch = WORDS[word].kind == "switch"
+                changes[name] = asked[word] if is_switch else float(checked(word, asked[word]))
+        self._restyle(style_fields(asked), changes)
+
+    def _act(self, asked: dict[str, Any]) -> None:
+        """Do the actions among what was asked."""
+        if asked.get("quit"):
+            self.quit()
 
     def _restyle(self, given: dict[str, Any], changes: dict[str, Any]) -> None:
         """Change fields of the style and of the look at once."""
         style = replace(self._look.style, **given)
-        self._look = replace(self._look, style=style, **changes)
+        self._look = replace(self._look, style=style, gliding=False, **changes)
+        self._is_sudden = True
         self._changed = self._changed | given
         if "prompt" in given and (found := self._find(style)) >= 0:
             self._position = found
 
     def _choose_by_name(self, name: object) -> None:
         names = [named.name for named in self._styles]
-        if name == NEXT and names:
-            self._choose((self._position + 1) % len(names))
+        if name in (NEXT, PREVIOUS) and names:
+            self._go_on(1 if name == NEXT else -1)
         elif name in names:
             self._choose(names.index(str(name)))
         else:
-            raise ValueError(f"got style={name!r}, expected next or one of {', '.join(names)}")
+            raise ValueError(f"got style={name!r}, expected {NEXT} or one of {', '.join(names)}")
+
+    def _go_on(self, step: int) -> None:
+        """From a prompt of the user's own, forwards to the first and backwards to the last."""
+        start = self._position if self._position >= 0 or step > 0 else 0
+        self._choose((start + step) % len(self._styles))
 
     def _choose(self, position: int) -> None:
         named = self._styles[position]
         self._position = position
         self._changed = named.given
         stability = self._look.stability if named.stability is None else named.stability
-        self._look = replace(self._look, style=named.style, stability=stability)
+        self._look = replace(self._look, style=named.style, stability=stability, gliding=False)
+        self._glides = {}
+        self._is_sudden = True
 
     def _find(self, style: Style) -> int:
         prompts = [named.style.prompt for named in self._styles]
@@ -249,7 +339,7 @@ def checked(word: str, value: Any) -> Any:
         return _checked_prompt(value)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     number = number and abs(value) <= sys.float_info.max  # JSON knows Infinity, NaN and 1e999
-    if word in ("steps", "seed"):
+    if WORDS[word].kind == "whole":
         if not number or value != int(value):
             raise ValueError(f"got {word}={value!r}, expected a whole number")
         return int(value)

@@ -1,12 +1,12 @@
-"""FanOut: one stream of frames to several sinks, none of which can slow another. Starts no thread.
+"""FanOut: hands one stream of frames to several sinks, none of which can slow another.
 
                  ┌──[ · ]──► outlet: window
     put ──frame──┼──[ · ]──► outlet: virtual camera
                  └──[···]──► outlet: recording
 
-Each outlet has a leaky channel of its own: a sink that is slow misses frames, alone. Sound goes
-beside it and is handed over with the pictures of its time, however long they took. A sink that
-fails is closed and named; the others go on. Called by `stream.live.session`.
+Each outlet has its own leaky channel: a slow sink misses frames, and the others do not. Sound is
+handed over together with the pictures of the same time, however long those took. A sink that fails
+is closed and reported; the others go on. Starts no thread. Called by `stream.live.session`.
 """
 
 import logging
@@ -63,7 +63,7 @@ class Outlet:
             return
         self.sink.write(frame)
         self._stats.record(f"write {self.name}", self._clock.now_s() - start_s)
-        if self.sink.took_last:
+        if self.sink.took_last and not self.sink.counts_itself:
             self._stats.count_shown(self.name, frame.captured_at_s, start_s)
 
     def _hear(self, until_s: float) -> None:

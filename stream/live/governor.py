@@ -1,11 +1,11 @@
-"""Governor: what to give up so that the picture keeps moving, and when to take it back. Pure.
+"""Governor: lowers the quality where the model is too slow for the frame rate, and raises it again.
 
     rungs, from the best:  steps ─► size of the model's picture ─► every 2nd, 3rd, … frame painted
 
-`observe` is told how long each painting took; now and then it answers with a decision. It goes down
-at once and as far as needed (the cost of a rung is predicted from the measured one), up one rung at
-a time and only after a while with room to spare. A way up that proved too far is tried again only
-after twice the while. Reads no clock, starts no thread; called by `stream.live.live_stylizer`.
+`observe` takes the time of each painting and now and then returns a decision. It steps down at once
+and as far as needed (the cost of a rung is predicted from the measured one). It steps up one rung
+at a time, after a while with time to spare; a step up that failed is tried again after twice as
+long. Pure: it reads no clock and starts no thread. Called by `stream.live.live_stylizer`.
 """
 
 from collections import deque

@@ -1,4 +1,4 @@
-"""What opens a live source from a spec. A stream that is lost is opened again in another thread.
+"""Opens the source of a live session from a spec such as `camera` or `rtsp://...`.
 
 spec                                  source
 ------------------------------------  ---------------------------------------------
@@ -7,13 +7,13 @@ rtsp://, rtmp://, http://, udp:// …   stream.sources.network.NetworkSource
 screen[:640x360+10+20]                stream.sources.screen.ScreenSource
 clip.mp4, testsrc                     stream.sources.paced.PacedSource of a VideoSource
 
-Cameras and streams are wrapped in a ReconnectingSource.
+Cameras and streams are wrapped in a ReconnectingSource, which opens them again when they are lost,
+and that in a SteadySource, which reads in a thread of its own and repeats the last picture.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -22,9 +22,9 @@ from stream.clock import Clock
 from stream.frame import Size
 from stream.sources import GENERATOR, open_source
 from stream.sources.base import Source
-from stream.sources.reconnecting import OnLoss, ReconnectingSource, at_once
+from stream.sources.reconnecting import OnLoss, ReconnectingSource
+from stream.sources.steady import SteadySource
 from stream.stats import Stats
-from stream.workers import meanwhile
 
 SourceKind = Literal["camera", "network", "screen", "file"]
 
@@ -44,7 +44,7 @@ class LiveInput:
     Attributes:
         spec: As in the table above.
         size, rate: Asked of a camera or a screen; ``None`` leaves it to the device.
-        loop: A file starts anew at its end.
+        loop: A file, here or on a server, starts anew at its end.
         on_loss: What is shown while a camera or stream is away.
         sound: Give the sound of a file or a stream too.
         insecure: Certificates of encrypted streams are not checked.
@@ -84,16 +84,15 @@ def open_live_source(wanted: LiveInput, *, clock: Clock, stats: Stats) -> Source
         return PacedSource(
             lambda: open_source(wanted.spec), clock=clock, loop=wanted.loop, sound=wanted.sound
         )
-    # a server may be silent for seconds; a camera is there or not, and keeps to its thread
-    aside = partial(meanwhile, "reconnect") if kind == "network" else at_once
-    return ReconnectingSource(
+    source = ReconnectingSource(
         _opener(kind, wanted, clock),
         shown(wanted.spec),
         clock=clock,
         stats=stats,
         on_loss=wanted.on_loss,
-        aside=aside,
+        loop=wanted.loop,
     )
+    return SteadySource(source, clock=clock)
 
 
 def _opener(kind: SourceKind, wanted: LiveInput, clock: Clock) -> Callable[[], Source]:

@@ -1,9 +1,9 @@
-"""LiveStylizer: one live frame to one painted frame, as the look and the governor have it.
+"""LiveStylizer: paints the frames of a live session, one by one, at the effort the governor allows.
 
     frame ─► stylizer of the size that the governor allows ─► cross-fade from the style before ─►
 
-It times each painting and tells the governor; the governor's decisions are logged. Starts no
-thread; made and called in the thread that may use torch. Called by `stream.live.session`.
+It times each painting, passes the time to the governor and applies the governor's decisions. Starts
+no thread; it is made and called in the one thread that uses torch. Called by `stream.live.session`.
 """
 
 import logging
@@ -19,7 +19,7 @@ from stream.frame import Frame, Size
 from stream.geometry import OutputSize
 from stream.live.controls import Look
 from stream.live.governor import Effort, Governor, GovernorMode, make_rungs
-from stream.live.motion_carry import Carrier, Key, make_key
+from stream.live.motion_carry import Carrier, Reference, make_reference
 from stream.stats import STILL, Stats
 from stream.stylizer.stylizer import Stylizer
 
@@ -66,7 +66,7 @@ class LiveStylizerOptions:
 class Fade:
     """A cross-fade that runs: from which picture, since when, for how long."""
 
-    key: Key
+    reference: Reference
     start_s: float
     duration_s: float
 
@@ -101,7 +101,7 @@ class LiveStylizer:
         self._full = self._make_stylizer(self._short_side_px, options.output_size)
         self._stylizers = {self._short_side_px: self._full}
         self._governor = Governor(self._rungs(look.style), 1 / options.fps_target)
-        self._last: Key | None = None
+        self._last: Reference | None = None
         self._fade: Fade | None = None
         self._carrier = Carrier()
 
@@ -157,13 +157,13 @@ class LiveStylizer:
         painted = stylizer.process(frame)[-1]
         self._observe(start_s, has_painted=self._stats.count_of(STILL) == rested)
         painted = self._faded(frame, painted)
-        self._last = make_key(frame, painted)
+        self._last = make_reference(frame, painted)
         if self._fade is None and _repaints(effort, self.effort):
             self._fade = Fade(self._last, self._clock.now_s(), EASE_S)
         return painted
 
     @property
-    def key(self) -> Key | None:
+    def reference(self) -> Reference | None:
         """The newest painting and what it was painted from."""
         return self._last
 
@@ -200,6 +200,8 @@ class LiveStylizer:
         if look.style.num_inference_steps != self._style.num_inference_steps:
             self._governor.rebase(self._rungs(look.style))
         self._style = look.style
+        if look.gliding:  # the fade before goes on
+            return
         self._governor.disturbed()
         self._stats.count_event("style change")
         if look.transition_s > 0 and self._last is not None:
@@ -210,6 +212,8 @@ class LiveStylizer:
     def _observe(self, start_s: float, *, has_painted: bool) -> None:
         now_s = self._clock.now_s()
         self._stats.record("paint", now_s - start_s)
+        if has_painted:
+            self._stats.count_painted(now_s)
         # a picture shown again tells nothing of the machine
         decision = self._governor.observe(now_s - start_s, now_s) if has_painted else None
         self._stats.effort, self._stats.effort_level = str(self.effort), self._governor.level
@@ -228,10 +232,10 @@ class LiveStylizer:
         if self._fade is None:
             return painted
         share = self._fade.share(self._clock.now_s())
-        if share >= 1 or self._fade.key.frame.size != painted.size:
+        if share >= 1 or self._fade.reference.frame.size != painted.size:
             self._fade = None
             return painted
-        before = self._carrier.carry(self._fade.key, frame)
+        before = self._carrier.carry(self._fade.reference, frame)
         if before is None:
             self._fade = None
             return painted

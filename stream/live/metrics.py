@@ -3,8 +3,8 @@
     Stats ──read at each scrape──► families of samples ──prometheus_client──► text
 
 Times are in seconds and names end in their unit (prometheus.io, "Metric and label naming"); a
-percentile is a summary's quantile, of the newest frames. One thread serves, which `session.py`
-starts; only this machine is answered. Needs the extra `metrics`.
+percentile is a summary's quantile, of the newest frames. A worker thread of the
+session serves, on loopback only. Needs the extra `metrics`.
 """
 
 import logging
@@ -16,7 +16,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 from stream.errors import ControlError
-from stream.stats import Stats, Summary
+from stream.stats import REPEATED, Stats
+from stream.times import Summary
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -47,7 +48,10 @@ class StatsCollector:
         yield _count("frames_in", "Frames captured", stats.frames_in)
         yield _count("frames_out", "Frames shown", stats.frames_out)
         yield _count("frames_reused", "Frames whose paint was kept whole", stats.reused)
+        yield _count("frames_painted", "Pictures that the model painted", stats.frames_painted)
+        yield _count("frames_repeated", "Frames repeated for want of new", stats.count_of(REPEATED))
         yield _gauge("fps", "Frames shown a second, of late", stats.recent_fps())
+        yield _gauge("painted_fps", "Pictures painted a second", stats.recent_painted_fps())
         if stats.fps_target:
             yield _gauge("fps_target", "Frames a second to hold", stats.fps_target)
         yield _counts("frames_dropped", "Frames not shown", "cause", stats.dropped_by_cause)
@@ -78,7 +82,7 @@ class StatsCollector:
             shown.add_metric([name], sink.frames)
             for cause, count in sink.dropped.items():
                 missed.add_metric([name, cause], count)
-            ages[name] = sink.age
+            ages[name] = sink.latency
         yield shown
         yield missed
         yield _summaries("sink_frame_age", "From capture to this output", ages, "sink")
@@ -89,7 +93,7 @@ class MetricsServer:
 
     Args:
         port: Of this machine; 0 lets the system choose.
-        stats: What is told.
+        stats: What is exported.
 
     Raises:
         ControlError: The port is taken or may not be used, or prometheus-client is not installed.
@@ -111,7 +115,7 @@ class MetricsServer:
             reason = getattr(err, "strerror", None) or str(err)
             raise ControlError(
                 f"No metrics: port {port} cannot be opened ({reason}); choose another "
-                "--metrics-port."
+                "(metrics_port=...)."
             ) from err
         self._stopped = False
 

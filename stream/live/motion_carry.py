@@ -1,10 +1,11 @@
-"""MotionCarry: carries a painted picture along with what has moved since it was painted.
+"""Motion carry: warps the newest painted picture to the current frame, which is not painted.
 
     painted at t0, camera at t0 ──┐
                   camera at t1 ───┴─ optical flow ─► painted picture as of t1
 
-Dense inverse search (Kroeger et al., ECCV 2016) on reduced luma; cheap enough for every frame of a
-machine whose model is not. What was hidden at t0 is stretched from its surroundings.
+Used where the model is too slow to paint every frame. The flow is dense inverse search (Kroeger et
+al., ECCV 2016) on reduced luma. What was hidden at t0 is stretched from its surroundings. It only
+knows the past; `stream.temporal.interpolation` is for frames between two painted ones.
 """
 
 import threading
@@ -32,7 +33,7 @@ is in it. In the clips that ship it is 14 at most after a second; between two sc
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class Reference:
     """A painted picture and the luma of the frame that it was painted from."""
 
     frame: Frame
@@ -40,47 +41,47 @@ class Key:
 
 
 class Carrier:
-    """Moves keys to other frames. Not thread-safe; one per thread."""
+    """Moves reference pictures to other frames. Not thread-safe; one per thread."""
 
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
-    def carry(self, key: Key, frame: Frame) -> NDArray[np.uint8] | None:
-        """The key's picture as of `frame`: uint8 RGB of the key's size; ``None`` where the frame
+    def carry(self, reference: Reference, frame: Frame) -> NDArray[np.uint8] | None:
+        """The painted picture as of `frame`, uint8 RGB of its own size; ``None`` where the frame
         shows something else, after a cut.
         """
         luma = reduced_luma(frame)
-        painted = key.frame.data
-        if luma.shape != key.luma.shape or min(luma.shape) < LEAST_SIDE_PX:
+        painted = reference.frame.data
+        if luma.shape != reference.luma.shape or min(luma.shape) < LEAST_SIDE_PX:
             return painted
         at_rest = np.zeros((*luma.shape, 2), np.float32)
-        flow = np.asarray(self._dis.calc(luma, key.luma, at_rest), dtype=np.float32)
-        seen = _moved(key.luma, flow)
+        flow = np.asarray(self._dis.calc(luma, reference.luma, at_rest), dtype=np.float32)
+        seen = _moved(reference.luma, flow)
         apart = cv2.norm(luma, seen, cv2.NORM_L1) / luma.size
         return blend.pulled(painted, flow) if apart < LOST_LEVELS else None
 
 
 class MotionCarry:
-    """Holds the newest key between the thread that paints and the one that moves. Thread-safe."""
+    """Hands the newest reference from the thread that paints to the one that moves. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._key: Key | None = None
+        self._reference: Reference | None = None
 
     @property
-    def key(self) -> Key | None:
+    def reference(self) -> Reference | None:
         with self._lock:
-            return self._key
+            return self._reference
 
-    @key.setter
-    def key(self, key: Key | None) -> None:
+    @reference.setter
+    def reference(self, reference: Reference | None) -> None:
         with self._lock:
-            self._key = key
+            self._reference = reference
 
 
-def make_key(source: Frame, painted: Frame) -> Key:
+def make_reference(source: Frame, painted: Frame) -> Reference:
     """Remember what a picture was painted from."""
-    return Key(painted, reduced_luma(source))
+    return Reference(painted, reduced_luma(source))
 
 
 def _moved(luma: Luma, flow: NDArray[np.float32]) -> Luma:

@@ -1,6 +1,7 @@
-"""LiveOptions: what `allaprima live` can be asked, and the checks that need no device."""
+"""LiveOptions: the options of a live session, and the checks that need no device."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,11 +13,13 @@ ON_LOSS = ("hold", "card")
 GOVERNORS = ("off", "latency", "quality")
 MAX_AGE_MS = 150.0
 WINDOW = "window"
+PORT = re.compile(r"-?\d+")
+LAST_PORT = 65_535
 TRANSITION_S = 0.5
 LONGEST_TRANSITION_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveOptions(EngineOptions):
     """Everything that `allaprima live` was asked; ``None`` = the model's or device's own.
 
@@ -44,16 +47,21 @@ class LiveOptions(EngineOptions):
     crf: int | None
     preset: str | None
     control: str | None
+    osc: str | None
+    midi: str | None
+    midi_map: str | None
+    midi_learn: bool
     metrics_port: int | None
     transition: float
     styles: str | None
     overwrite: bool
     json: str | None
+    stats: bool
     quiet: bool
 
     @property
     def outputs(self) -> list[str]:
-        """What `--to` names; the window where it was not given."""
+        """The names of `to`; the window where it was not given."""
         return list(self.to or [WINDOW])
 
     def style(self, default: Style) -> Style:
@@ -77,25 +85,35 @@ class LiveOptions(EngineOptions):
         self._check_numbers()
 
     def _check_words(self) -> None:
+        for name, given in (("midi_map", self.midi_map), ("midi_learn", self.midi_learn)):
+            if given and self.midi is None:
+                raise ValueError(f"got {name}={given} without midi, expected midi as well")
         if self.governor not in GOVERNORS:
             modes = ", ".join(GOVERNORS)
-            raise ValueError(f"got --governor {self.governor}, expected {modes}")
+            raise ValueError(f"got governor={self.governor}, expected {modes}")
         if self.on_loss not in ON_LOSS:
-            raise ValueError(f"got --on-loss {self.on_loss}, expected {' or '.join(ON_LOSS)}")
+            raise ValueError(f"got on_loss={self.on_loss}, expected {' or '.join(ON_LOSS)}")
         if not 0 <= self.transition <= LONGEST_TRANSITION_S:
             raise ValueError(
-                f"got --transition {self.transition:g}, expected 0 to {LONGEST_TRANSITION_S:g}"
+                f"got transition={self.transition:g}, expected 0 to {LONGEST_TRANSITION_S:g}"
             )
         repeated = [spec for spec in self.outputs if self.outputs.count(spec) > 1]
         if repeated and repeated[0] != "null":
-            raise ValueError(f"got --to {repeated[0]} twice, expected each output once")
+            raise ValueError(f"got to={repeated[0]} twice, expected each output once")
 
     def _check_numbers(self) -> None:
         for name, value in (
-            ("fps-target", self.fps_target),
-            ("max-age", self.max_age),
+            ("fps_target", self.fps_target),
+            ("max_age", self.max_age),
             ("duration", self.duration),
-            ("camera-rate", self.camera_rate),
+            ("camera_rate", self.camera_rate),
         ):
             if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"got --{name} {value:g}, expected more than 0")
+                raise ValueError(f"got {name}={value:g}, expected more than 0")
+        control = self.control or ""
+        for name, value in (
+            ("control", int(control) if PORT.fullmatch(control) else None),
+            ("metrics_port", self.metrics_port),
+        ):
+            if value is not None and not 0 <= value <= LAST_PORT:
+                raise ValueError(f"got {name}={value}, expected a port, 0 to {LAST_PORT}")

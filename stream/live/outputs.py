@@ -1,4 +1,4 @@
-"""What opens one output of a live session from a spec. Starts no thread.
+"""Opens an output of a live session from a spec such as `window` or `take.mp4`.
 
 spec                              sink
 --------------------------------  ---------------------------------------------------
@@ -20,6 +20,7 @@ from stream.live.controls import Controls
 from stream.live.options import WINDOW
 from stream.sinks import names_video, open_sink
 from stream.sinks.base import NULL, Sink, VideoEncoding
+from stream.sinks.profiles import RECORDING
 from stream.stats import Stats
 from stream.video_info import VideoInfo
 
@@ -30,12 +31,6 @@ DEVICES = (WINDOW, VIRTUAL_CAMERA, PIPEWIRE)
 
 PLAYLIST = ".m3u8"
 DEFAULT_RATE = Fraction(24)
-
-RECORDING = {
-    "libx264": VideoEncoding(preset="veryfast", crf=20),
-    "libvpx-vp9": VideoEncoding(crf=31, options={"deadline": "realtime", "cpu-used": "8"}),
-}
-"""By codec, at a fraction of its usual cost: the machine has a model to run beside it."""
 
 
 @dataclass(frozen=True, slots=True)

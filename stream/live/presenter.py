@@ -1,8 +1,8 @@
-"""Presenter: what of a source frame and its painting goes out: split, frozen, bypassed or plain.
+"""Presenter: composes the output from source frame and painting: plain, split, frozen, bypassed.
 
     source frame, painting ─► picture of one size ─► fan-out      in order of pts, each once
 
-Two threads present: the one that paints and the one that moves paintings. Starts none.
+Thread-safe: the thread that paints and the one that warps paintings both call it. Starts none.
 """
 
 import threading

@@ -1,5 +1,7 @@
-"""LiveRunner: from the options of `allaprima live` to a running session. Prints nothing and
-installs nothing; `stream.command.live` does both around it.
+"""LiveRunner: opens everything that the options of a live session name, and runs the session.
+
+Source, sinks, control server, metrics and model are opened here and closed by the session. It
+prints nothing and installs no signal handler; `stream.command.live` does both around it.
 """
 
 import os
@@ -14,14 +16,13 @@ from stream.addresses import shown
 from stream.clock import Clock
 from stream.errors import ControlError, SinkError, StreamError
 from stream.geometry import parse_output_size
-from stream.live.control_server import ControlServer
 from stream.live.controls import Controls, Look, NamedStyle
 from stream.live.governor import GovernorMode
 from stream.live.inputs import LiveInput, open_live_source, source_kind
 from stream.live.live_stylizer import LiveStylizer, LiveStylizerOptions
-from stream.live.metrics import MetricsServer
 from stream.live.options import LiveOptions
 from stream.live.outputs import DEVICES, LiveOutputs, open_live_sink
+from stream.live.services import OpenedService, service_openers
 from stream.live.session import TIME_BASE, LiveSession
 from stream.live.styles_file import read_styles
 from stream.sinks.base import Sink, VideoEncoding
@@ -29,7 +30,7 @@ from stream.sources.base import Source
 from stream.sources.microphone import Microphone
 from stream.sources.reconnecting import OnLoss
 from stream.stats import Stats
-from stream.stylizer.options import option_names
+from stream.stylizer.options import option_errors
 from stream.stylizer.stylizer import DEFAULT_STABILITY
 from stream.video_info import VideoInfo
 from stream.workers import interruptibly, meanwhile
@@ -44,9 +45,10 @@ class LiveRunner:
     Args:
         options: What was asked, checked.
         on_load: Called when the model is about to be loaded, in another thread.
-        on_download: Told of what has to be fetched for it, in that thread.
+        on_download: Called with the progress of downloads for it, in that thread.
         on_ready: Called when the first painted picture has gone out, in another thread.
-        on_trouble: Told what was asked for and cannot be, where the rest runs on without it.
+        on_tick: Called once a second while there is no window.
+        on_trouble: Called with a sentence when something that was asked for is left out.
     """
 
     def __init__(
@@ -56,12 +58,13 @@ class LiveRunner:
         on_load: Callable[[], None] = lambda: None,
         on_download: "OnDownload | None" = None,
         on_ready: Callable[[], None] = lambda: None,
+        on_tick: Callable[[], None] = lambda: None,
         on_trouble: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._options = options
         self._on_load = on_load
         self._on_download = on_download
-        self._on_ready = on_ready
+        self._on_ready, self._on_tick = on_ready, on_tick
         self._on_trouble = on_trouble
         self._clock = Clock()
         self._session: LiveSession | None = None
@@ -78,7 +81,7 @@ class LiveRunner:
         """
         options = self._options
         with ExitStack() as on_failure:
-            with option_names():
+            with option_errors():
                 parse_output_size(options.output_size)
                 wanted = self._input()
             # what takes longest at a start; the thread that paints finds it done
@@ -92,13 +95,13 @@ class LiveRunner:
                 on_failure.callback(microphone.abandon)
             elif options.audio and not source.has_sound:
                 self.stats.note(f"{shown(options.source)} gives no sound, so there is none.")
-            with option_names():
+            with option_errors():
                 controls = self._controls()
-            services = self._open_services(controls)
+                services = self._open_services(controls)
             for service in services:
                 on_failure.callback(service.abandon)
             sound = source.has_sound or microphone is not None
-            with option_names():
+            with option_errors():
                 sinks = self._open_sinks(source, controls, on_failure, sound=sound)
             on_failure.pop_all()  # the session closes them, in its threads
         session = LiveSession(
@@ -112,6 +115,7 @@ class LiveRunner:
             max_age_s=options.max_age / 1e3,
             duration_s=options.duration,
             on_ready=self._on_ready,
+            on_tick=self._on_tick,
         )
         self._session = session
         if microphone is not None:
@@ -139,7 +143,7 @@ class LiveRunner:
         if options.camera_size is not None:
             parsed = parse_output_size(options.camera_size)
             if isinstance(parsed, str):
-                raise ValueError(f"got --camera-size {parsed}, expected WxH, e.g. 1280x720")
+                raise ValueError(f"got camera_size={parsed}, expected WxH, e.g. 1280x720")
             size = parsed
         on_loss = cast(OnLoss, options.on_loss)
         sound = options.audio and options.audio_device is None
@@ -158,15 +162,9 @@ class LiveRunner:
             styles = read_styles(Path(options.styles), style)
         return Controls(Look(style, stability, transition_s=options.transition), styles)
 
-    def _open_services(self, controls: Controls) -> list[ControlServer | MetricsServer]:
-        where, port = self._options.control, self._options.metrics_port
-        openers: list[Callable[[], ControlServer | MetricsServer]] = []
-        if where is not None:
-            openers.append(lambda: ControlServer(where, controls, self.stats))
-        if port is not None:
-            openers.append(lambda: MetricsServer(port, self.stats))
+    def _open_services(self, controls: Controls) -> list[OpenedService]:
         services = []
-        for open_service in openers:
+        for open_service in service_openers(self._options, controls, self.stats):
             try:
                 services.append(open_service())
             except ControlError as err:
@@ -205,7 +203,7 @@ class LiveRunner:
         sinks, missing = [], []
         for spec in options.outputs:
             if os.path.exists(spec) and _is_same_file(spec, options.source):
-                raise SinkError(f"{spec} is the input; give the output another name with --to.")
+                raise SinkError(f"{spec} is the input; give the output another name.")
             try:
                 sink = open_live_sink(spec, shared)
             except SinkError as err:
@@ -226,7 +224,7 @@ class LiveRunner:
         """Load the model and warm it up; in the thread that paints."""
         options = self._options
         self._on_load()
-        with option_names():
+        with option_errors():
             engine = options.load_engine(self._on_download)
             style = options.style(engine.default_style)
             engine.encode_prompt(style)

@@ -1,4 +1,4 @@
-"""LiveSession: one live source through one painter into any number of sinks.
+"""LiveSession: the threads of a live session, from one source through the model to several sinks.
 
                 ┌─[·]─► paint: painter ──────────────┐             ┌─[·]─► write window (the caller)
     capture ────┤                  │ newest painting ├─► presenter ┼─[·]─► write …
@@ -12,9 +12,9 @@ move          the newest painting           the session ends
 write NAME    one sink                      that sink is closed, the others go on
 the caller's  the window, if there is one   the same
 
-Every channel keeps the newest only. While the governor lets fewer frames be painted than are
-captured, `move` shows all of them, by carrying the newest painting along; otherwise it is idle.
-All threads are workers of `stream.offline.session`, the only file that starts any.
+Every channel keeps only the newest frame. Where fewer frames are painted than captured, `move`
+shows the others by warping the newest painting to them (`motion_carry.py`); otherwise it is idle.
+All threads are workers of `stream.workers`, the only file that starts any.
 """
 
 import logging
@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import partial
-from typing import Protocol
 
 from stream.channel import Channel
 from stream.clock import Clock, wait_for
@@ -34,10 +33,11 @@ from stream.live.fan_out import FanOut, Outlet
 from stream.live.live_stylizer import LiveStylizer
 from stream.live.motion_carry import Carrier, MotionCarry
 from stream.live.presenter import Presenter
+from stream.live.services import Service
 from stream.media.sound import SOUND_RATE, Sound, SoundClock
 from stream.sinks.base import Sink
 from stream.sources.base import Source
-from stream.stats import Stats
+from stream.stats import REPEATED, Stats
 from stream.workers import Failures, Worker, feed, run_workers
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ TIME_BASE = Fraction(1, 90_000)
 """Of every frame in a live session, whose pts is when it was captured."""
 
 MAX_AGE_S = 0.15
+TICK_S = 1.0
 
 NEWER = "newer frame"
 """Why a frame is dropped where all is well."""
@@ -59,18 +60,6 @@ depends on them any more, and one may be loading a model, or listening to a sile
 
 WRITE_LIMIT_S = 60.0
 """Likewise for a sink, which must end: a recording may have to be finished."""
-
-
-class Service(Protocol):
-    """Something that runs beside the session in a thread of its own: a control socket."""
-
-    name: str
-
-    def run(self) -> None:
-        """Work until `stop`."""
-
-    def stop(self) -> None:
-        """End `run`, from any thread; at once and also before it began."""
 
 
 class LiveSession:
@@ -89,6 +78,7 @@ class LiveSession:
         duration_s: Stop by itself so many seconds after the first painted picture; ``None`` never
             does.
         on_ready: Called, in the thread that paints, when the first painted picture has gone out.
+        on_tick: Called once a second while there is no window, in the caller's thread.
         join_limit_s: How long is waited for a thread to end; ``None`` takes what suits each.
     """
 
@@ -105,6 +95,7 @@ class LiveSession:
         max_age_s: float = MAX_AGE_S,
         duration_s: float | None = None,
         on_ready: Callable[[], None] = lambda: None,
+        on_tick: Callable[[], None] = lambda: None,
         join_limit_s: float | None = None,
     ) -> None:
         self._clock = clock or Clock()
@@ -114,7 +105,7 @@ class LiveSession:
         self._controls = controls
         self._services = tuple(services)
         self._duration_s = duration_s
-        self._on_ready = on_ready
+        self._on_ready, self._on_tick = on_ready, on_tick
         self._join_limit_s = join_limit_s
         outlets = [
             Outlet(name, sink, clock=self._clock, stats=self.stats, max_age_s=max_age_s)
@@ -130,9 +121,7 @@ class LiveSession:
         self._inbox: Channel[Frame] = Channel(1, leaky=True)
         self._motion: Channel[Frame] = Channel(1, leaky=True)
         self._sound_clock, self._microphone_clock = SoundClock(), SoundClock()
-        self._over = threading.Event()
-        self._ready = threading.Event()
-        self._begun = threading.Event()
+        self._over, self._ready, self._begun = (threading.Event() for _ in range(3))
         self._failures = Failures()
         self._first_s: float | None = None
         self._previewed = False
@@ -186,7 +175,7 @@ class LiveSession:
             return Worker(name, steps, self._failures, limit_s)
 
         makers = [
-            maker("capture", self._capture, self._source.close, self._end_inputs),
+            maker("capture", self._capture, self._source.close, self._inbox.close),
             maker("paint", self._paint, self._ready.set, self._motion.close),
             maker("move", self._move, self._end),
         ]
@@ -220,7 +209,7 @@ class LiveSession:
                 self._ready.wait()
                 now_s = self._clock.now_s()
             self._take_in(frame, now_s)
-            self._listen(frame.time_s, now_s)
+            self._listen(frame, now_s)
 
     def _take_in(self, frame: Frame, now_s: float) -> None:
         """Stamp a frame and give it to those who paint and move. Time starts at the first."""
@@ -245,9 +234,12 @@ class LiveSession:
             self.stats.record("first preview", self._clock.now_s() - self._started_at_s)
             logger.info("the first unpainted picture has gone out")
 
-    def _listen(self, media_s: float, now_s: float) -> None:
-        """Pass on the sound that came with a picture, which the source dates `media_s`."""
-        self._sound_clock.anchor(media_s, now_s - (self._first_s or 0.0))
+    def _listen(self, frame: Frame, now_s: float) -> None:
+        """Pass on the sound that came with a frame as the source gave it."""
+        if frame.is_repeat:
+            self.stats.count_event(REPEATED)
+        else:
+            self._sound_clock.anchor(frame.time_s, now_s - (self._first_s or 0.0))
         for sound in self._source.sounds():
             self._pass_on(self._sound_clock.place(sound))
 
@@ -262,9 +254,6 @@ class LiveSession:
         if sound is not None:
             self._fanout.hear(sound)
 
-    def _end_inputs(self) -> None:
-        self._inbox.close()
-
     # The thread that paints
 
     def _paint(self) -> None:
@@ -276,12 +265,13 @@ class LiveSession:
         ready = False
         for frame in self._inbox:
             look = self._controls.look
-            if look.bypass or look.freeze:
+            if look.bypass or look.freeze or frame.as_is:
                 self._moving.clear()
                 self._presenter.show(frame, None, look, size)
             elif painter.is_due(frame):
+                look = self._controls.advance()
                 painted = painter.paint(frame, look)
-                self._carry.key = painter.key
+                self._carry.reference = painter.reference
                 if painter.effort.every > 1:
                     self._moving.set()
                 else:
@@ -306,7 +296,7 @@ class LiveSession:
     def _move(self) -> None:
         carrier = Carrier()
         for frame in self._motion:
-            key = self._carry.key
+            key = self._carry.reference
             if key is None or not self._moving.is_set():
                 continue
             look = self._controls.look
@@ -331,10 +321,12 @@ class LiveSession:
 
     def _wait(self) -> None:
         wait_for(self._begun)
-        if self._end_s is None:
-            wait_for(self._over)
-        else:
-            self._clock.wait(self._over, self._end_s - self._clock.now_s())
+        left_s = TICK_S
+        while left_s > 0:
+            left_s = TICK_S if self._end_s is None else self._end_s - self._clock.now_s()
+            if self._clock.wait(self._over, min(TICK_S, left_s)):
+                return
+            self._on_tick()
 
     def _attend_window(self, window: Outlet) -> None:
         while not self._over.is_set():

@@ -1,4 +1,4 @@
-"""Reads a list of styles, for the next-style key and the control socket, from a TOML file.
+"""Reads the list of styles for the next-style key and the control socket from a TOML file.
 
 [[style]]
 name = "night"
@@ -25,12 +25,12 @@ def read_styles(path: Path, default: Style) -> list[NamedStyle]:
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as err:
-        raise ValueError(f"got --styles {path}, which cannot be read ({err.strerror})") from err
+        raise ValueError(f"got styles={path}, which cannot be read ({err.strerror})") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ValueError(f"got --styles {path}, which is no TOML: {err}") from err
+        raise ValueError(f"got styles={path}, which is no TOML: {err}") from err
     entries = told.get("style")
     if not isinstance(entries, list) or not entries or set(told) != {"style"}:
-        raise ValueError(f"got --styles {path}, expected one or more [[style]] tables and no more")
+        raise ValueError(f"got styles={path}, expected one or more [[style]] tables and no more")
     return [_read(path, number, entry, default) for number, entry in enumerate(entries, 1)]
 
 

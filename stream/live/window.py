@@ -1,58 +1,57 @@
-"""The preview window of a live session: what its keys change, and what its HUD tells."""
+"""The preview window of a live session: which keys change what, and the figures of its HUD."""
 
 from collections.abc import Callable
+from functools import partial
 
 from stream.clock import Clock
 from stream.live.controls import Controls
+from stream.live.words import WORDS, Key, Word
 from stream.sinks.window import WindowSink
 from stream.stats import Stats
 
 ESCAPE = 27
-NUDGE = 0.05
 
-KEYS = (
-    ("q", "quit"),
-    ("n", "next style"),
-    ("b", "bypass"),
-    ("f", "freeze"),
-    ("s", "split"),
-    ("- +", "strength"),
-    ("[ ]", "stability"),
-    ("h", "hide this"),
-)
-"""What the HUD tells of the keyboard."""
+
+def key_line() -> str:
+    """What the HUD tells of the keys, from the table of words."""
+    told = {
+        word.told: " ".join(key.key for key in word.keys if not key.same_as)
+        for word in sorted(WORDS.values(), key=lambda word: word.name != "quit")
+        if word.keys
+    }
+    return "   ".join(f"{keys} {what}" for what, keys in told.items())
 
 
 def key_actions(controls: Controls) -> dict[int, Callable[[], None]]:
     """Key code -> what it does."""
-    actions: dict[str, Callable[[], None]] = {
-        "q": controls.quit,
-        "n": controls.next_style,
-        "p": lambda: controls.next_style(-1),
-        "s": lambda: controls.toggle("split"),
-        "f": lambda: controls.toggle("freeze"),
-        "b": lambda: controls.toggle("bypass"),
-        "h": lambda: controls.toggle("hud"),
-        "+": lambda: controls.nudge_strength(NUDGE),
-        "=": lambda: controls.nudge_strength(NUDGE),
-        "-": lambda: controls.nudge_strength(-NUDGE),
-        "]": lambda: controls.nudge_stability(NUDGE),
-        "[": lambda: controls.nudge_stability(-NUDGE),
+    return {
+        ESCAPE if key.key == "Esc" else ord(key.key): _action(controls, word, key)
+        for word in WORDS.values()
+        for key in word.keys
     }
-    return {ESCAPE: controls.quit} | {ord(key): action for key, action in actions.items()}
+
+
+def _action(controls: Controls, word: Word, key: Key) -> Callable[[], None]:
+    if word.kind == "action":
+        return partial(controls.do, word.name)
+    if word.kind == "switch":
+        return partial(controls.toggle, word.name)
+    if word.kind == "name":
+        return partial(controls.next_style, int(key.by))
+    return partial(controls.nudge, word.name, key.by)
 
 
 def hud_lines(controls: Controls, stats: Stats) -> list[str]:
-    """What is said, line by line."""
+    """The lines of the HUD."""
     look = controls.look
-    age_ms = stats.latency_ms
+    latency = stats.latency_ms
     paint = stats.stages.get("paint", {"p95": 0.0})
     switches = " ".join(name for name in ("bypass", "freeze", "split") if getattr(look, name))
     amounts = f"strength {look.style.strength:.2f}  stability {look.stability:.2f}"
     lines = [
         f"{controls.style_name}  {amounts}",
-        f"{stats.recent_fps():.1f} fps  age {age_ms['p50']:.0f} / {age_ms['p95']:.0f} ms"
-        f"  model {paint['p95']:.0f} ms",
+        f"{stats.recent_fps():.1f} fps, {stats.recent_painted_fps():.1f} painted"
+        f"  latency {latency['p50']:.0f} / {latency['p95']:.0f} ms  model {paint['p95']:.0f} ms",
     ]
     if stats.effort:
         lines.append(stats.effort)
@@ -74,14 +73,14 @@ def losses(stats: Stats) -> list[str]:
 def open_window(
     controls: Controls, stats: Stats, *, mirrored: bool = False, clock: Clock | None = None
 ) -> WindowSink:
-    """The window whose keys change `controls` and whose HUD tells of `controls` and `stats`.
+    """The window whose keys change `controls` and whose HUD shows `controls` and `stats`.
 
     Raises:
         SinkError: There is no display, or this OpenCV has no windows.
     """
-    key_line = "   ".join(f"{key} {what}" for key, what in KEYS)
+    keys = key_line()
 
     def lines() -> list[str]:
-        return [*hud_lines(controls, stats), key_line] if controls.look.hud else []
+        return [*hud_lines(controls, stats), keys] if controls.look.hud else []
 
     return WindowSink(key_actions(controls), controls.quit, lines, mirrored=mirrored, clock=clock)

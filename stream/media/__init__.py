@@ -1,4 +1,4 @@
-"""What reading and writing media have in common: colour, orientation, time, copying, publishing.
+"""What reading and writing media files have in common: colour, orientation, time stamps, copying.
 
 Called by `stream.sources` and `stream.sinks` only.
 """

@@ -1,8 +1,9 @@
-"""Colour: H.273 code points, and what an untagged video is taken for. Knows no file.
+"""Colour: H.273 code points, and the colour space that is assumed for an untagged video.
 
 RGB in here is whatever the YUV of the source decodes to by its own matrix; primaries and transfer
-are carried through untouched and tagged again. An untagged video is read as players read it: HD by
-BT.709's matrix, smaller ones by BT.601's. What is written is always tagged, in limited range.
+are carried through untouched and tagged again, but for HDR, which becomes BT.709. An untagged video
+is read as players read it: HD by BT.709's matrix, smaller ones by BT.601's. What is written is
+always tagged, in limited range.
 """
 
 from dataclasses import dataclass
@@ -19,9 +20,6 @@ RGB = 0
 
 LIMITED_RANGE = 1
 FULL_RANGE = 2
-
-HDR_TRANSFERS = {16: "PQ (SMPTE 2084)", 18: "HLG (ARIB STD-B67)"}
-"""Transfers whose RGB means another brightness than the models have learned."""
 
 SWSCALE_MATRICES = {BT709: 1, 4: 4, BT470BG: 5, SMPTE170M: 5, 7: 7, BT2020_NCL: 9}
 """H.273 matrix -> the number libswscale has for it; others it cannot convert."""

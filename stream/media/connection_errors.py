@@ -1,4 +1,4 @@
-"""Why a stream cannot be reached or read, in one sentence that says what to do next."""
+"""Error messages for streams: why one cannot be reached or read, and what to do next."""
 
 import socket
 import ssl
@@ -23,16 +23,23 @@ REASONS: list[tuple[type[Exception], str]] = [
 ]
 """The first that fits holds."""
 
+SILENCE: list[tuple[type[Exception], str]] = [
+    (av.error.ExitError, "is silent; is anybody sending to it?"),
+    (av.error.EOFError, "is silent; is anybody sending to it?"),
+]
+"""The same of UDP, where nobody can answer."""
+
 
 def explain(url: str, err: Exception, done: str = "read", *, insecure: bool = False) -> str:
     """One sentence on what FFmpeg says of an address that cannot be read, or ``written to``.
 
-    FFmpeg says no more than "Input/output error" of a host that does not exist, of encryption that
-    fails and of silence on UDP: those are told apart here. `insecure`: no certificate was checked.
+    FFmpeg says no more than "Input/output error" of a host that does not exist and of encryption
+    that fails: those are told apart here. `insecure`: no certificate was checked.
     """
     if isinstance(err, ssl.SSLCertVerificationError):
         return f"{shown(url)} {_refused(describe(err))}."
-    reason = next((reason for kind, reason in REASONS if isinstance(err, kind)), None)
+    told = [*SILENCE, *REASONS] if urlsplit(url).scheme.lower() == "udp" else REASONS
+    reason = next((reason for kind, reason in told if isinstance(err, kind)), None)
     reason = reason or _looked_into(url, insecure=insecure) or _as_told(err, done)
     return f"{shown(url)} {reason}{'' if reason.endswith('?') else '.'}"
 
@@ -50,8 +57,6 @@ def _looked_into(url: str, *, insecure: bool) -> str | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return "is not an address; check its port"
-    if parts.scheme == "udp":
-        return "is silent; is anybody sending to it?"
     try:
         socket.getaddrinfo(host, port)
     except (OSError, UnicodeError):
@@ -67,5 +72,5 @@ def _looked_into(url: str, *, insecure: bool) -> str | None:
 def _refused(why: str) -> str:
     return (
         f"shows a certificate that is not trusted ({why}); check the address and the clock, or "
-        "allow it with --insecure"
+        "allow it with insecure=True"
     )

@@ -1,36 +1,49 @@
-"""StreamCopier: everything of a file but its pictures, packet by packet, bit for bit.
+"""StreamCopier: carries the sound, subtitles and other streams of a file into the output.
 
-It reads the input a second time, beside the output in the making, and never runs ahead of it: the
-output stays interleaved and memory does not grow with the length. What the container cannot hold
-is left out and noted.
+It reads the input a second time while the output is written, and never runs ahead of it, so that
+the output stays interleaved and memory does not grow with the length. `stream.media.stream_plan`
+says what becomes of each stream; what is left out is noted, and is a loss.
 """
 
-import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.bitstream import BitStreamFilterContext
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
+from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
-from stream.media.demuxing import Continuity, packets
-from stream.media.fitting import add_copy, first_packets, header_filter, lasting_tags, refusal
-
-DISK_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
-"""Failures of the output, as opposed to packets that it cannot hold."""
+from stream.media.carriers import Carrier, PacketCopy
+from stream.media.continuity import Continuity
+from stream.media.demuxing import packets
+from stream.media.fitting import (
+    add_copy,
+    first_packets,
+    lasting_tags,
+    valid_time_code,
+)
+from stream.media.notes import copied
+from stream.media.safe_opening import open_file
+from stream.media.stream_plan import (
+    Unfit,
+    can_hold_cover,
+    described,
+    in_order,
+    sound_carrier,
+    text_carrier,
+)
+from stream.sound_mode import SoundMode
 
 COVER_KINDS = {"mjpeg": "jpeg", "png": "png", "bmp": "bmp", "gif": "gif", "webp": "webp"}
 """Codec of a cover picture -> what its file and MIME type are called."""
 
-COPIED_TYPES = ("audio", "subtitle", "attachment")
-
 
 class StreamCopier:
-    """Copies into `output` what `path` holds beside its video. Not thread-safe.
+    """Carries into `output` what `path` holds beside its video. Not thread-safe.
 
     Args:
         path: The input, or ``None`` where there is nothing to copy.
@@ -38,6 +51,10 @@ class StreamCopier:
         video: Its video stream, which inherits the tags of the input's.
         shift_s: Taken off every time, as it was off the pictures'.
         notes: Where to say what was copied and what could not be.
+        sound: Whether sound is copied, encoded anew or left out.
+
+    Attributes:
+        losses: A sentence on each thing of the input that is not in the output; they are notes too.
     """
 
     def __init__(
@@ -47,11 +64,15 @@ class StreamCopier:
         video: VideoStream,
         shift_s: Fraction,
         notes: list[str],
+        sound: SoundMode = "copy",
     ) -> None:
+        self.losses: list[str] = []
         self._output = output
         self._shift_s = shift_s
         self._notes = notes
-        self._copies: dict[int, _Copy] = {}
+        self._sound = sound
+        self._carriers: dict[int, Carrier] = {}
+        self._covers: list[tuple[Stream, Packet[Stream]]] = []
         self._input: InputContainer | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._held: Packet[Stream] | None = None
@@ -61,65 +82,88 @@ class StreamCopier:
     def _open(self, path: Path, video: VideoStream) -> None:
         try:
             first = first_packets(path)
-            self._input = av.open(f"file:{path}", metadata_errors="surrogateescape")
+            self._input = open_file(path)
         except av.FFmpegError:
-            self._notes.append(f"{path} could not be read again, so only its pictures are kept.")
+            self._lose(f"{path} could not be read again, so only its pictures are kept.")
             return
-        self._copy_tags(self._input, video)
+        painted = self._copy_tags(self._input, video)
         continuity = Continuity(self._input)
         watched = {stream.index for stream in continuity.watched}
-        for stream in self._input.streams:
-            is_copied = self._wanted(stream, first) and self._add(stream, first)
-            if not is_copied and stream.index not in watched:
+        for stream in in_order(self._input, painted):
+            self._plan(stream, first.get(stream.index))
+            if stream.index not in self._carriers and stream.index not in watched:
                 stream.discard = Discard.all
-        if self._copies:
-            names = ", ".join(_described(copy.original) for copy in self._copies.values())
-            self._notes.append(f"Copied bit for bit: {names}.")
-            originals = [copy.original for copy in self._copies.values()]
+        if self._carriers:
+            originals = [carrier.original for carrier in self._carriers.values()]
             self._packets = packets(self._input, originals, continuity)
+        originals = [one.original for one in self._carriers.values() if isinstance(one, PacketCopy)]
+        if originals:
+            self._notes.append(copied(described(stream) for stream in originals))
 
-    def _wanted(self, stream: Stream, first: "Mapping[int, Packet[Stream]]") -> bool:
-        if stream.type in COPIED_TYPES:
-            return True
-        if stream.type == "video":
-            if stream.disposition & Disposition.attached_pic:
-                self._add_cover(stream, first.get(stream.index))
-            return False
-        # Chapter titles are carried by the chapters, a time code by the video's tags.
-        if stream.discard != Discard.all and stream.metadata.get("timecode") is None:
-            self._notes.append(f"The {_described(stream)} was not copied.")
-        return False
+    def _lose(self, sentence: str) -> None:
+        self._notes.append(sentence)
+        self.losses.append(sentence)
 
-    def _add(self, stream: Stream, first: "Mapping[int, Packet[Stream]]") -> bool:
-        if refusal(stream, first.get(stream.index), self._output):
-            self._notes.append(
-                f"The {_described(stream)} was not copied, because the output's container cannot "
-                "hold it; an .mkv holds most."
-            )
-            return False
-        self._copies[stream.index] = _Copy(stream, self._output)
-        return True
+    def _plan(self, stream: Stream, first: "Packet[Stream] | None") -> None:
+        try:
+            if isinstance(stream, AudioStream):
+                self._plan_sound(stream, first)
+            elif stream.type == "subtitle":
+                carrier, codec = text_carrier(stream, first, self._output)
+                self._take(carrier, codec)
+            elif stream.type == "attachment":
+                self._plan_attachment(stream)
+            elif stream.type == "video":
+                if stream.disposition & Disposition.attached_pic:
+                    self._plan_cover(stream, first)
+            # Chapter titles are carried by the chapters, a time code by the video's tags.
+            elif stream.discard != Discard.all and stream.metadata.get("timecode") is None:
+                raise Unfit("no container can hold it but the camera's own")
+        except Unfit as why:
+            self._lose(f"The {described(stream)} was not copied, because {why}.")
 
-    def _add_cover(self, stream: Stream, picture: "Packet[Stream] | None") -> None:
-        if picture is None or self._output.format.name != "matroska":
-            self._notes.append(
-                f"The cover picture (stream #{stream.index}) was not copied; an .mkv can hold it."
-            )
+    def _plan_sound(self, stream: AudioStream, first: "Packet[Stream] | None") -> None:
+        if self._sound == "none":
+            self._notes.append(f"The {described(stream)} was left out, as was asked for.")
             return
-        kind = COVER_KINDS.get(stream.codec_context.name, "jpeg")
-        self._output.add_attachment(
-            stream.metadata.get("filename", f"cover.{kind}"),
-            stream.metadata.get("mimetype", f"image/{kind}"),
-            bytes(picture),
-        )
+        self._take(*sound_carrier(stream, first, self._output, self._sound))
+
+    def _take(self, carrier: Carrier, converted: str | None) -> None:
+        self._carriers[carrier.original.index] = carrier
+        if converted is not None:
+            self._notes.append(f"Converted: {described(carrier.original)} to {converted}.")
+
+    def _plan_attachment(self, stream: Stream) -> None:
+        if self._output.format.name != "matroska":
+            raise Unfit("the output's container cannot hold it; an .mkv holds most")
+        self._take(PacketCopy(stream, self._output), None)
+
+    def _plan_cover(self, stream: Stream, picture: "Packet[Stream] | None") -> None:
+        if picture is None or not can_hold_cover(self._output):
+            raise Unfit("the output's container cannot hold it; .mkv and .mp4 can")
+        if self._output.format.name == "mp4":
+            self._covers.append((add_copy(self._output, stream), picture))
+        else:
+            kind = COVER_KINDS.get(stream.codec_context.name, "jpeg")
+            self._output.add_attachment(
+                stream.metadata.get("filename", f"cover.{kind}"),
+                stream.metadata.get("mimetype", f"image/{kind}"),
+                bytes(picture),
+            )
         self._notes.append(f"Copied the cover picture (stream #{stream.index}).")
 
-    def _copy_tags(self, source: InputContainer, video: VideoStream) -> None:
+    def _copy_tags(self, source: InputContainer, video: VideoStream) -> int:
+        """Tags and chapters; gives the index of the stream that is painted."""
         self._output.metadata.update(lasting_tags(source.metadata))
         moving = [s for s in source.streams.video if not s.disposition & Disposition.attached_pic]
-        if moving:
-            painted = max(moving, key=lambda stream: stream.width * stream.height)
-            video.metadata.update(lasting_tags(painted.metadata))
+        painted = max(moving, key=lambda stream: stream.width * stream.height, default=None)
+        if painted is not None:
+            tags = lasting_tags(painted.metadata)
+            for held in (tags, self._output.metadata):
+                for key in [key for key in held if key.lower() == "timecode"]:
+                    if not valid_time_code(held[key], video.average_rate):
+                        self._lose(f"The time code {held.pop(key)} does not fit the rate.")
+            video.metadata.update(tags)
             video.disposition = painted.disposition
         chapters = source.chapters()
         for chapter in chapters:
@@ -127,24 +171,40 @@ class StreamCopier:
             chapter["start"] = max(0, chapter["start"] - shift)
             chapter["end"] = max(0, chapter["end"] - shift)
         self._output.set_chapters(chapters)
+        return -1 if painted is None else painted.index
 
     def advance(self, until_s: Fraction) -> None:
-        """Copy what is due up to this time of the output."""
+        """Carry what is due up to this time of the output."""
+        self._mux_covers()
         while (packet := self._next()) is not None and self._due_s(packet) <= until_s:
             self._held = None
-            self._copies[packet.stream_index].mux(packet, self._shift_s)
+            self._carriers[packet.stream_index].carry(packet, self._shift_s)
 
-    def finish(self, until_s: Fraction | None) -> None:
-        """Copy the rest: up to this time of the output, or all of it."""
+    def _mux_covers(self) -> None:
+        for stream, picture in self._covers:
+            cover = av.Packet(bytes(picture))
+            cover.stream, cover.pts, cover.dts, cover.is_keyframe = stream, 0, 0, True
+            cover.time_base = picture.time_base
+            self._output.mux(cover)
+        self._covers.clear()
+
+    def finish(self, end_s: Fraction, *, early: bool) -> None:
+        """Carry the rest.
+
+        Args:
+            end_s: When the pictures end, by the output's clock.
+            early: What comes later is left out.
+        """
         while (packet := self._next()) is not None:
             self._held = None
-            if until_s is None or self._due_s(packet) < until_s:
-                self._copies[packet.stream_index].mux(packet, self._shift_s)
-        for copy in self._copies.values():
-            if copy.refused:
-                self._notes.append(
-                    f"Packets of the {_described(copy.original)} that the container refused: "
-                    f"{copy.refused}."
+            if not early or self._due_s(packet) < end_s:
+                self._carriers[packet.stream_index].carry(packet, self._shift_s)
+        for carrier in self._carriers.values():
+            carrier.finish(end_s)
+            if carrier.refused:
+                self._lose(
+                    f"Packets of the {described(carrier.original)} that could not be carried over: "
+                    f"{carrier.refused}."
                 )
 
     def close(self) -> None:
@@ -152,7 +212,8 @@ class StreamCopier:
         if self._input is not None:
             self._held = None
             self._packets = iter(())
-            self._copies.clear()
+            self._carriers.clear()
+            self._covers.clear()
             self._input.close()
             self._input = None
 
@@ -165,42 +226,12 @@ class StreamCopier:
                 if _dated(packet):
                     self._held = packet
         except av.FFmpegError:
-            self._notes.append("The input is damaged: sound and subtitles end where it is.")
+            self._lose("The input is damaged: sound and subtitles end where it is.")
             self._packets = iter(())
         return self._held
 
     def _due_s(self, packet: "Packet[Stream]") -> Fraction:
         return (packet.dts or 0) * packet.time_base - self._shift_s
-
-
-class _Copy:
-    """One stream of the input and its copy in the output."""
-
-    def __init__(self, original: Stream, output: OutputContainer) -> None:
-        self.original = original
-        self.refused = 0
-        self._output = output
-        self._stream = add_copy(output, original)
-        self._filter: BitStreamFilterContext | None = header_filter(original, output)
-        self._last_dts: int | None = None
-
-    def mux(self, packet: "Packet[Stream]", shift_s: Fraction) -> None:
-        shift = round(shift_s / packet.time_base)
-        assert packet.dts is not None and packet.pts is not None
-        packet.dts -= shift
-        packet.pts -= shift
-        if self._last_dts is not None and packet.dts <= self._last_dts:
-            packet.dts = self._last_dts + 1
-            packet.pts = max(packet.pts, packet.dts)
-        self._last_dts = packet.dts
-        try:
-            for ready in [packet] if self._filter is None else self._filter.filter(packet):
-                ready.stream = self._stream
-                self._output.mux(ready)
-        except av.FFmpegError as err:
-            if err.errno in DISK_FAILURES:
-                raise
-            self.refused += 1
 
 
 def _dated(packet: "Packet[Stream]") -> bool:
@@ -212,10 +243,29 @@ def _dated(packet: "Packet[Stream]") -> bool:
     return packet.dts is not None
 
 
-def _described(stream: Stream) -> str:
-    if isinstance(stream, DataStream | AttachmentStream):
-        name = stream.name
-    else:
-        name = stream.codec_context.name if stream.codec_context is not None else None
-    language = f", {stream.language}" if stream.language not in (None, "und") else ""
-    return f"{stream.type} #{stream.index} ({name or 'unknown'}{language})"
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a file asks of the MP4 or MOV that it is carried into.
+
+    Attributes:
+        apple_tags: A place for tags of the kind ``com.apple.quicktime.model``.
+        cover: One for a cover picture; FFmpeg makes a broken track of it in fragments.
+    """
+
+    apple_tags: bool = False
+    cover: bool = False
+
+
+def needs_of(path: Path | None) -> Needs:
+    """What the file asks; nothing where it cannot be read."""
+    if path is None:
+        return Needs()
+    try:
+        with open_file(path) as container:
+            videos = container.streams.video
+            return Needs(
+                apple_tags=any(key.startswith("com.") for key in container.metadata),
+                cover=any(one.disposition & Disposition.attached_pic for one in videos),
+            )
+    except av.FFmpegError:
+        return Needs()

@@ -1,16 +1,22 @@
-"""Fitting: whether a container can hold a copied stream, and what it needs to. Tried in memory."""
+"""Fitting: whether a container can hold a copied stream, and which bitstream filter that takes."""
 
 import io
+import re
+from collections.abc import Mapping
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.audio.layout import AudioLayout
+from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 
 from stream.media.demuxing import packets
+from stream.media.safe_opening import open_file
 
 STALE_TAGS = {
     *("major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id"),
@@ -25,6 +31,43 @@ PACKETS_TRIED = 500
 
 MP4_FORMATS = ("mp4", "mov")
 
+USUAL_LAYOUTS: Mapping[int, str] = {
+    1: "mono",
+    2: "stereo",
+    3: "2.1",
+    4: "4.0",
+    5: "5.0",
+    6: "5.1",
+    7: "6.1",
+    8: "7.1",
+}
+"""The layout that so many channels are taken for where none is named, as FFmpeg does."""
+
+OTHER_SPELLINGS: Mapping[str, str] = {
+    "bod": "tib",
+    "cym": "wel",
+    "deu": "ger",
+    "ell": "gre",
+    "eus": "baq",
+    "fas": "per",
+    "hye": "arm",
+    "isl": "ice",
+    "kat": "geo",
+    "mkd": "mac",
+    "msa": "may",
+    "mya": "bur",
+    "nld": "dut",
+    "sqi": "alb",
+    "zho": "chi",
+}
+"""Languages of ISO 639-2, terminological -> bibliographic, where MOV has the latter only."""
+
+DROP_FRAME_RATES = (Fraction(30000, 1001), Fraction(60000, 1001))
+"""The rates that a time code with a semicolon is for."""
+
+MOST_RATE = 120
+"""No time code counts more frames a second."""
+
 
 def lasting_tags(metadata: dict[str, str]) -> dict[str, str]:
     """The tags that are still true of the output."""
@@ -35,6 +78,14 @@ def lasting_tags(metadata: dict[str, str]) -> dict[str, str]:
     }
 
 
+def stream_tags(stream: Stream, output: OutputContainer) -> dict[str, str]:
+    """A stream's lasting tags, its language spelled as the container has it."""
+    tags = lasting_tags(stream.metadata)
+    if output.format.name == "mov" and "language" in tags:
+        tags["language"] = OTHER_SPELLINGS.get(tags["language"], tags["language"])
+    return tags
+
+
 def add_copy(output: OutputContainer, stream: Stream) -> Stream:
     """A stream of the output that takes this one's packets and keeps its tags.
 
@@ -42,9 +93,28 @@ def add_copy(output: OutputContainer, stream: Stream) -> Stream:
         ValueError, av.FFmpegError: The container has no place for it.
     """
     copy = output.add_stream_from_template(stream, opaque=True)
-    copy.metadata.update(lasting_tags(stream.metadata))
+    if isinstance(copy, AudioStream) and is_nameless(copy.codec_context.layout):
+        copy.codec_context.layout = USUAL_LAYOUTS.get(
+            copy.codec_context.layout.nb_channels, copy.codec_context.layout
+        )
+    copy.metadata.update(stream_tags(stream, output))
     copy.disposition = stream.disposition
     return copy
+
+
+def is_nameless(layout: AudioLayout) -> bool:
+    """Whether the layout is just a number of channels, which MP4 and others refuse."""
+    return layout.name.endswith("channels")
+
+
+def valid_time_code(code: str, rate: Fraction | None) -> bool:
+    """Whether a muxer can write a time code for so many frames a second."""
+    if rate is None or rate > MOST_RATE:
+        return False
+    frames = re.split(r"[:;.]", code)[-1]
+    is_drop = bool(re.search(r"[;.]", code))
+    fits_drop = not is_drop or any(abs(rate - one) < Fraction(1, 100) for one in DROP_FRAME_RATES)
+    return fits_drop and frames.isdecimal() and int(frames) < round(rate)
 
 
 def header_filter(stream: Stream, output: OutputContainer) -> BitStreamFilterContext | None:
@@ -67,7 +137,7 @@ def first_packets(path: Path) -> "dict[int, Packet[Stream]]":
         av.FFmpegError: The file cannot be opened.
     """
     found: dict[int, Packet[Stream]] = {}
-    with av.open(f"file:{path}", metadata_errors="surrogateescape") as container:
+    with open_file(path) as container:
         wanted = [
             stream
             for stream in container.streams

@@ -1,4 +1,4 @@
-"""Publishing: a file is written under a temporary name and gets its own only when it is whole.
+"""PartFile: a file is written under a temporary name and renamed only when it is complete.
 
     out.mp4   written as   .out.1f0c.part.mp4   fsync, then   link or rename   out.mp4
 
@@ -14,6 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stream.errors import SinkError
+
+LONGEST_NAME = 255
+"""Bytes of a file's name, on all usual file systems."""
 
 NEW_FILE_MODE = 0o666
 """Before the user's umask, as every program creates its files."""
@@ -74,19 +77,24 @@ class PartFile:
         self._refuse(source)
         token = secrets.token_hex(4)
         self.path = target.with_name(f".{target.stem}.{token}.part{target.suffix}")
+        if len(os.fsencode(self.path.name)) > LONGEST_NAME:
+            self.path = target.with_name(f".{token}.part{target.suffix}")
         with sink_errors(target):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, NEW_FILE_MODE))
 
     def _refuse(self, source: Path | None) -> None:
-        if self.target.is_dir():
+        if os.path.isdir(self.target):
             raise SinkError(f"{self.target} is a folder; give the name of a file.")
-        if not self.target.exists():
+        if not os.path.exists(self.target):  # or too long a name, which writing will tell
+            if os.path.islink(self.target):
+                raise SinkError(f"{self.target} is a link to nothing; choose another output.")
             return
         if source is not None and source.exists() and self.target.samefile(source):
             raise SinkError(f"{self.target} is the input itself; choose another output.")
         if not self._overwrite:
             raise SinkError(
-                f"{self.target} exists already; choose another name or allow it with --overwrite."
+                f"{self.target} exists already; choose another name or allow it with "
+                "overwrite=True."
             )
 
     def publish(self) -> None:

@@ -1,10 +1,10 @@
-"""Sound: a piece of stereo and its place in time. SoundClock: from a source's time to a session's.
+"""Sound: stereo samples and their time. SoundClock: converts a source's time to the session's.
 
     source: pictures at media times, when each came ──► how far apart the two times are
             pieces of sound at media times ──► pieces at session times, end to end
 
-A sound is never put by the moment it came, but by the pictures that share its clock: that is what
-keeps lips and voice together. Both clocks drift; what drifts is stretched, by too little to hear.
+Sound is placed by the pictures that share its clock, never by the moment it arrived; that keeps
+lips and voice together. Both clocks drift, and sound is stretched to follow, by too little to hear.
 """
 
 from dataclasses import dataclass

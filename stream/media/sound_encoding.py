@@ -1,4 +1,4 @@
-"""SoundTrack: the sound of one output container, encoded as it comes. Imports no OpenCV.
+"""SoundTrack: encodes the sound of one output container as it arrives. Imports no OpenCV.
 
 What is missing is filled with silence, what overlaps is cut: the encoder gets samples end to end.
 Where no sound comes the silence follows the pictures half a second behind, so that the container

@@ -1,6 +1,6 @@
-"""Timeline: repairs presentation times that are missing, repeated or run backwards. Pure.
+"""Timeline: repairs time stamps that are missing, repeated or run backwards. Pure.
 
-Sound times pass through untouched. A missing pts follows the previous frame by the usual interval;
+Valid time stamps pass unchanged. A missing pts follows the previous frame by the usual interval;
 a repeated or earlier one goes one tick after it. (A clock that jumps back was carried on before,
 by `stream.media.demuxing`.)
 """

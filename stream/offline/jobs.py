@@ -1,5 +1,5 @@
-"""Jobs: which output each input becomes, and what became of it. Opens and loads nothing; the
-command calls it first, so that a wrong name costs no waiting.
+"""Jobs: pairs each input with its output, and holds the outcome. Opens and loads nothing, so that a
+wrong name is reported before any waiting.
 
 one input      OUT as it stands: a file, a folder/ of pictures, `null`
 several        OUT is a folder; each input keeps its name in there, in a container that can be
@@ -8,13 +8,16 @@ several        OUT is a folder; each input keeps its name in there, in a contain
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from stream.errors import SinkError, SourceError
+from stream.offline.part_store import is_unfinished
+from stream.offline.results import Result
 from stream.sinks.base import NULL
 from stream.sources import GENERATOR
+from stream.sources.animation import is_animation
 from stream.stats import Stats
 from stream.video_info import IMAGE_SUFFIXES
 
@@ -39,7 +42,10 @@ class Outcome:
         stats: What the run counted and timed.
         frames_expected: Frames that the input said it holds, ``None`` where it cannot say.
         interrupted: The user stopped the run before the end of the input.
-        damaged: Something of the input could not be read and is missing in the output.
+        damaged: Something of the input is missing in the output, whichever side lost it.
+        losses: What, in sentences; they are among the notes too.
+        result: Of a film that was painted in parts: what was kept, what is left.
+        recipe: What decided its bytes beside frames and settings, likewise.
     """
 
     job: Job
@@ -47,6 +53,14 @@ class Outcome:
     frames_expected: int | None = None
     interrupted: bool = False
     damaged: bool = False
+    losses: Sequence[str] = ()
+    result: Result | None = None
+    recipe: Mapping[str, str | int] | None = None
+
+    @property
+    def frames_done(self) -> int:
+        """Frames in the output."""
+        return self.stats.frames_out if self.result is None else self.result.frames
 
 
 def plan_jobs(inputs: Sequence[str], output: str, *, overwrite: bool) -> list[Job]:
@@ -76,7 +90,7 @@ def _check_folder(output: str) -> None:
     names_file = PurePath(output).suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)
     if names_file and not os.path.isdir(output) and not output.endswith(("/", "\\")):
         raise ValueError(
-            f"got several inputs and -o {output}, expected a folder; they are not joined"
+            f"got several inputs and the output {output}, expected a folder; they are not joined"
         )
 
 
@@ -91,7 +105,7 @@ def _in_folder(folder: str, spec: str) -> str:
     if not path.exists():
         return str(Path(folder, spec.partition("=")[0] + DEFAULT_CONTAINER))
     suffix = path.suffix.lower()
-    kept = suffix in VIDEO_SUFFIXES or suffix in IMAGE_SUFFIXES
+    kept = suffix in VIDEO_SUFFIXES or (suffix in IMAGE_SUFFIXES and not is_animation(path))
     return str(Path(folder, path.name if kept else path.stem + DEFAULT_CONTAINER))
 
 
@@ -105,7 +119,7 @@ def _check_present(spec: str) -> None:
 
 
 def _is_pattern(spec: str) -> bool:
-    return any(sign in spec for sign in "*?[") and not Path(spec).exists()
+    return any(sign in spec for sign in "*?[%") and not Path(spec).exists()
 
 
 def _check_distinct(jobs: Sequence[Job]) -> None:
@@ -115,7 +129,7 @@ def _check_distinct(jobs: Sequence[Job]) -> None:
         if path in taken and job.sink != NULL:
             raise ValueError(
                 f"got {taken[path]} and {job.source}, which would both become {job.sink}, expected "
-                "different names; restyle them one by one, each with its own -o"
+                "different names; restyle them one by one, each to its own output"
             )
         taken[path] = job.source
 
@@ -126,12 +140,13 @@ def _check_free(sink: str, inputs: Sequence[str], overwrite: bool) -> None:
         return
     for spec in inputs:
         if Path(spec).exists() and path.samefile(spec):
-            raise SinkError(f"{sink} is an input; give the output another name with -o.")
+            raise SinkError(f"{sink} is an input; give the output another name.")
         if path.is_dir() and _is_of_pictures(spec) and path.samefile(Path(spec).parent):
-            raise SinkError(f"{sink} holds what is read; give another folder with -o.")
-    if path.is_file() and not overwrite:
+            raise SinkError(f"{sink} holds what is read; give the output another folder.")
+    if path.is_file() and not overwrite and not is_unfinished(path):
         raise SinkError(
-            f"{sink} is already there; add --overwrite to replace it, or give another name with -o."
+            f"{sink} is already there; allow that with overwrite=True, or give the output another "
+            "name."
         )
 
 
@@ -146,7 +161,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
     except FileExistsError as err:
         raise SinkError(
-            f"{folder} is a file, but several inputs need a folder; give one with -o FOLDER."
+            f"{folder} is a file, but several inputs need a folder; give the output another name."
         ) from err
     except OSError as err:
         raise SinkError(

@@ -1,4 +1,4 @@
-"""Session: one source through one stylizer into one sink. The only file that starts threads.
+"""Session: restyles a file from end to end, one source through one stylizer into one sink.
 
     capture ──inbox──► the caller's thread: paint ──painted──► finisher ──outbox──► writer
 
@@ -9,9 +9,9 @@ the caller's  torch, engine, stylizer   closing inbox or painted   all channels 
 finisher      the stylizer's `finish`   closing painted or outbox  the loop's next `put` ends it
 writer        the sink                  closing the outbox         the finisher's next `put` ends it
 
-The channels are bounded and block, so that a file loses no frame. For a live source inbox and
-outbox keep the newest only, and there is no finisher: the loop finishes. A sink that must be
-written from the main thread has neither finisher nor writer.
+The channels are bounded and block, so that no frame is lost. A sink that must be written from the
+main thread has neither finisher nor writer: the loop does their work. What is live is for
+`stream.live.session`.
 """
 
 import threading
@@ -20,7 +20,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 
 from stream.channel import Channel
-from stream.clock import Clock, Pacer
+from stream.clock import Clock
 from stream.errors import Closed
 from stream.frame import Frame
 from stream.sinks.base import Sink
@@ -55,9 +55,8 @@ class Session:
         sink: Closed at the end, at a stop and at Ctrl-C; aborted when anything failed.
         clock: Where time comes from.
         stats: What is counted; ``None`` takes the stylizer's.
-        pacer: Lets each frame wait until it is due; ``None`` writes as fast as frames come.
         on_frame: Called after each frame that was written, in the thread that wrote it.
-        capacity: Frames in inbox and in outbox; 1, newest only, for a live source.
+        capacity: Frames in inbox and in outbox.
         join_limit_s: How long to wait for a thread to end; ``None`` takes what suits each.
     """
 
@@ -69,7 +68,6 @@ class Session:
         *,
         clock: Clock | None = None,
         stats: Stats | None = None,
-        pacer: Pacer | None = None,
         on_frame: Callable[[Frame], None] | None = None,
         capacity: int = CAPACITY,
         join_limit_s: float | None = None,
@@ -79,14 +77,12 @@ class Session:
         self._stylizer = stylizer
         self._sink = sink
         self._clock = clock or Clock()
-        self._pacer = pacer
         self._on_frame = on_frame
         self._join_limit_s = join_limit_s
-        live = source.is_live
-        self._inbox: Channel[Frame] = Channel(1 if live else capacity, leaky=live)
-        self._outbox: Channel[Frame] = Channel(1 if live else capacity, leaky=live)
+        self._inbox: Channel[Frame] = Channel(capacity)
+        self._outbox: Channel[Frame] = Channel(capacity)
         self._painted: Channel[Painted] = Channel(PAINTED)
-        self._finishes_aside = not (live or sink.main_thread)
+        self._finishes_aside = not sink.main_thread
         self._stopped = threading.Event()
         self._failures = Failures()
         self._has_run = False
@@ -120,8 +116,6 @@ class Session:
             workers.append(Worker("writer", write, failures, limit_s or WRITER_LIMIT_S))
         run_workers(workers, self._paint, partial(self._shut_down, workers), failures)
         self._stylizer.reset()
-        if self._source.is_live:
-            self.stats.count_dropped("newer frame", self._inbox.dropped + self._outbox.dropped)
         self.stats.count_unseen("interrupted")
         self.stats.note(*self._source.notes, *self._sink.notes)
         failures.raise_first()
@@ -178,10 +172,7 @@ class Session:
         feed(self._stylizer.finish(painted), hand_over)
 
     def _write(self, frame: Frame) -> None:
-        """The writer thread, or the caller's: one frame into the sink, when it is due."""
-        if self._pacer is not None:
-            delay_s = self._pacer.delay_s(frame.time_s, self._clock.now_s())
-            self._clock.wait(self._stopped, delay_s)
+        """The writer thread, or the caller's: one frame into the sink."""
         start_s = self._clock.now_s()
         self._sink.write(frame)
         self.stats.record("write", self._clock.now_s() - start_s)
@@ -201,7 +192,7 @@ class Session:
         """Wake everybody and wait for them. May be repeated."""
         failures = self._failures
         if failures.failed or failures.interrupted:
-            self._stopped.set()  # but at a plain end the last frames still wait until they are due
+            self._stopped.set()
         self._inbox.close(discard=True)
         self._painted.close()
         if not self._finishes_aside:

@@ -1,4 +1,4 @@
-"""Where frames go: a class a file. `open_sink` chooses among them by a spec.
+"""Sinks for frames, one class a file. `open_sink` opens the one that a spec names.
 
 spec                        sink
 --------------------------  ---------------------------------
@@ -44,7 +44,7 @@ def open_sink(
         return VideoSink(Path(spec), info=info, encoding=encoding, overwrite=overwrite)
     from stream.sinks.images import ImageSink
 
-    return ImageSink(spec, overwrite=overwrite, frame_count=info.frame_count)
+    return ImageSink(spec, overwrite=overwrite, frame_count=info.frame_count, names=info.names)
 
 
 def names_video(spec: str | Path) -> bool:

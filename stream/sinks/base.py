@@ -1,13 +1,14 @@
-"""Sink: what takes frames. The base class of everything in this package."""
+"""Sink: the base class of everything that frames are written to."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import ClassVar, Self
 
 from stream.frame import Frame
 from stream.media.sound import Sound
+from stream.sound_mode import SoundMode
 
 NULL = "null"
 """The spec of a sink that keeps nothing."""
@@ -24,6 +25,8 @@ class VideoEncoding:
         preset: Speed against size, by the codec's own names.
         pix_fmt: Pixel format, e.g. ``yuv420p10le``; yuv420p by default where the codec has it.
         options: Any further options of the encoder's.
+        audio: Of the input's sound: ``copy`` where the container can hold it and encode the rest,
+            ``encode`` all, or ``none``.
     """
 
     codec: str | None = None
@@ -31,6 +34,7 @@ class VideoEncoding:
     preset: str | None = None
     pix_fmt: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    audio: SoundMode = "copy"
 
 
 class Sink(ABC):
@@ -41,20 +45,24 @@ class Sink(ABC):
 
     Attributes:
         hears: True where sound is welcome.
+        counts_itself: True where the sink counts in its statistics what has really gone out.
         took_last: Whether the last frame written went out; a sink that may drop one counts it.
         main_thread: True where only the main thread may write (a window).
         takes_preview: True where unpainted frames are welcome until the model is ready.
         backlog: Frames that may wait for it in a live session; beyond, the oldest is dropped. 1 is
             newest-only, for what is watched; a recording evens out its encoder's pace with more.
         notes: Sentences about what was and was not carried over; grows until `close`.
+        losses: Those of them that tell what of the input is not in the output.
     """
 
     hears: bool = False
+    counts_itself: ClassVar[bool] = False
     took_last: bool = True
     main_thread: ClassVar[bool] = False
     takes_preview: ClassVar[bool] = False
     backlog: ClassVar[int] = 1
     notes: list[str]
+    losses: Sequence[str] = ()
 
     @abstractmethod
     def write(self, frame: Frame) -> None:
@@ -88,7 +96,7 @@ class Sink(ABC):
         return
 
     def end_early(self) -> None:
-        """Said before `close`: the frames stopped before the source did (the user interrupted).
+        """Called before `close`: the frames stopped before the source did (the user interrupted).
 
         What is copied beside them then stops where they do.
         """

@@ -1,4 +1,4 @@
-"""Encoding: from what the user asks to a checked plan for one encoder and one container.
+"""Encoding: checks what the user asks of encoder and container, and fills in the defaults.
 
 Knows the codecs that are worth offering by name; any other video encoder of FFmpeg's is passed on
 with FFmpeg's own defaults, in a pixel format that it has.
@@ -15,14 +15,22 @@ import av
 
 from stream.errors import SinkError
 from stream.frame import Size
+from stream.media.key_frames import OPTIONS, most_apart
 from stream.sinks.base import VideoEncoding
+from stream.sinks.profiles import FILE, codec_options
 
 CRASH_SAFE = {"movflags": "hybrid_fragmented+delay_moov"}
 """MP4 that can be played up to the last fragment after a crash, and is an ordinary one when closed.
 Without delay_moov no edit list is written, and every time stamp shifts."""
 
-KEYFRAMES_S = 2
-"""Seconds between key frames: also what a crash can cost, as a fragment ends at each."""
+THREADS_UP_TO = ((576, 1), (1080, 2))
+"""Encoder threads of a file, by the lines of its pictures."""
+
+MOST_THREADS = 4
+"""Of pictures with more lines."""
+
+REPRODUCIBLE = ("matroska", "webm")
+"""Muxers that write random numbers unless told not to."""
 
 X264_TINY_PX = 192
 """Below this, x264's macroblock tree reads memory it has not set: two runs differ."""
@@ -47,25 +55,24 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """An encoder worth offering.
+    """An encoder worth offering; its quality and speed unless asked otherwise are in `profiles`.
 
     Attributes:
         pix_fmt: Written unless asked otherwise.
-        crf: Quality unless asked otherwise; ``None`` where the codec has no such scale.
-        crf_max: The scale's end (0 is best).
+        crf_max: The end of the quality scale (0 is best); 0 where the codec has no such scale.
         presets: What `preset` may be; empty where there are none.
-        preset: The one used unless asked otherwise; ``None`` leaves it to the codec.
         options: Set always.
         takes_odd_sizes: Whether odd sides work with halved chroma.
+        alpha_pix_fmt: Written where the frames are transparent; ``None`` where it has none.
     """
 
     pix_fmt: str = "yuv420p"
-    crf: int | None = None
     crf_max: int = 0
     presets: tuple[str, ...] = ()
-    preset: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     takes_odd_sizes: bool = False
+    alpha_pix_fmt: str | None = None
+    alpha_options: Mapping[str, str] = field(default_factory=dict)
 
 
 CONTAINERS = {
@@ -77,21 +84,24 @@ CONTAINERS = {
 }
 
 CODECS = {
-    "libx264": Codec(crf=18, crf_max=51, presets=X26X_PRESETS),
-    "libx265": Codec(
-        crf=21, crf_max=51, presets=X26X_PRESETS, options={"x265-params": "log-level=none"}
-    ),
-    "libsvtav1": Codec(
-        crf=28, crf_max=63, presets=tuple(str(number) for number in range(14)), preset="8"
-    ),
+    "libx264": Codec(crf_max=51, presets=X26X_PRESETS),
+    "libx265": Codec(crf_max=51, presets=X26X_PRESETS, options={"x265-params": "log-level=none"}),
+    "libsvtav1": Codec(crf_max=63, presets=tuple(str(number) for number in range(14))),
     "libvpx-vp9": Codec(
-        crf=28,
         crf_max=63,
-        options={"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
         takes_odd_sizes=True,
+        alpha_pix_fmt="yuva420p",
+        alpha_options={"auto-alt-ref": "0"},
     ),
-    "ffv1": Codec(pix_fmt="bgr0", options={"level": "3"}, takes_odd_sizes=True),
-    "prores_ks": Codec(pix_fmt="yuv422p10le", options={"profile": "hq"}),
+    "ffv1": Codec(
+        pix_fmt="bgr0", options={"level": "3"}, takes_odd_sizes=True, alpha_pix_fmt="bgra"
+    ),
+    "prores_ks": Codec(
+        pix_fmt="yuv422p10le",
+        options={"profile": "hq"},
+        alpha_pix_fmt="yuva444p10le",
+        alpha_options={"profile": "4444"},
+    ),
 }
 
 
@@ -112,6 +122,11 @@ class EncodingPlan:
     muxer_options: Mapping[str, str] = field(default_factory=dict)
     takes_odd_sizes: bool = False
 
+    @property
+    def has_alpha(self) -> bool:
+        """Whether transparency is kept."""
+        return any(part.is_alpha for part in av.VideoFormat(self.pix_fmt).components)
+
     def size(self, size: Size) -> Size:
         """The (width, height) that can be encoded: odd sides lose a pixel where they must."""
         if self.takes_odd_sizes:
@@ -123,20 +138,43 @@ class EncodingPlan:
         )
         return max(width, 2), max(height, 2)
 
-    def options(self, rate: Fraction, size: Size) -> dict[str, str]:
-        """The encoder's options for a video of so many frames a second, of this size."""
-        options = {"g": str(max(1, round(KEYFRAMES_S * rate)))}
+    def options(self, rate: Fraction, size: Size, threads: int | None = None) -> dict[str, str]:
+        """The encoder's options for a video of so many frames a second, of this size.
+
+        Args:
+            rate: Frames a second.
+            size: (width, height).
+            threads: Of the encoder; ``None`` takes what the machine has.
+        """
+        options = {"g": str(most_apart(rate)), **OPTIONS.get(self.codec, {})}
         if self.codec == "libx264" and min(size) < X264_TINY_PX:
             options["mbtree"] = "0"
-        return options | dict(self.codec_options)
+        options |= dict(self.codec_options)
+        if self.codec == "libx265" and threads is not None:
+            # frames at work at a time decide its bytes; the threads of its pool do not
+            given = options.get("x265-params", "")
+            options["x265-params"] = ":".join(filter(None, [f"frame-threads={threads}", given]))
+        return options
 
 
-def plan_encoding(suffix: str, encoding: VideoEncoding) -> EncodingPlan:
+def encoder_threads(size: Size) -> int:
+    """How many threads encode a file of pictures of this size (width, height).
+
+    x264's bytes depend on its threads, and those by default on the machine's cores: a file that is
+    to be the same everywhere has as many as its size asks for.
+    """
+    return next((count for lines, count in THREADS_UP_TO if min(size) <= lines), MOST_THREADS)
+
+
+def plan_encoding(suffix: str, encoding: VideoEncoding, *, alpha: bool = False) -> EncodingPlan:
     """Check what is asked and fill in what is not.
 
+    Args:
+        alpha: The frames are transparent, which is kept where the codec can.
+
     Raises:
-        SinkError: No such container or codec, or they do not go together.
-        ValueError: A quality or preset that the codec does not have.
+        SinkError: No such container, or it does not hold the codec.
+        ValueError: No such codec, or a quality or preset that it does not have.
     """
     container = CONTAINERS.get(suffix.lower())
     if container is None:
@@ -151,7 +189,8 @@ def plan_encoding(suffix: str, encoding: VideoEncoding) -> EncodingPlan:
     _check_codec(name)
     codec = CODECS.get(name) or Codec(pix_fmt=_pix_fmt(name))
     _check_pair(name, container, suffix)
-    pix_fmt = encoding.pix_fmt or codec.pix_fmt
+    alpha = alpha and encoding.pix_fmt is None and codec.alpha_pix_fmt is not None
+    pix_fmt = encoding.pix_fmt or (codec.alpha_pix_fmt if alpha else None) or codec.pix_fmt
     _check_pix_fmt(name, pix_fmt)
     return EncodingPlan(
         format=container.format,
@@ -159,23 +198,30 @@ def plan_encoding(suffix: str, encoding: VideoEncoding) -> EncodingPlan:
         pix_fmt=pix_fmt,
         codec_options={
             **codec.options,
+            **codec_options(FILE.get(name, VideoEncoding())),
+            **(codec.alpha_options if alpha else {}),
             **_crf(name, codec, encoding.crf),
             **_preset(name, codec, encoding.preset),
             **encoding.options,
         },
-        muxer_options={**container.options, "flush_packets": "1"},
+        muxer_options=_muxer_options(container),
         takes_odd_sizes=codec.takes_odd_sizes,
     )
+
+
+def _muxer_options(container: Container) -> dict[str, str]:
+    reproducible = {"fflags": "+bitexact"} if container.format in REPRODUCIBLE else {}
+    return {**container.options, "flush_packets": "1", **reproducible}
 
 
 def _check_codec(name: str) -> None:
     try:
         found = av.Codec(name, "w")
     except av.codec.codec.UnknownCodecError as err:
-        near = difflib.get_close_matches(name, CODECS, n=2, cutoff=0.6) or list(CODECS)
-        raise SinkError(f"There is no encoder {name!r}; try {', '.join(near)}.") from err
+        near = ", ".join(difflib.get_close_matches(name, CODECS, n=2, cutoff=0.6) or CODECS)
+        raise ValueError(f"got codec={name}, expected an encoder such as {near}") from err
     if found.type != "video":
-        raise SinkError(f"{name!r} does not encode video; try {', '.join(CODECS)}.")
+        raise ValueError(f"got codec={name}, expected an encoder of video: {', '.join(CODECS)}")
 
 
 def _check_pair(name: str, container: Container, suffix: str) -> None:
@@ -209,17 +255,17 @@ def _check_pix_fmt(name: str, pix_fmt: str) -> None:
 
 def _crf(name: str, codec: Codec, asked: int | None) -> dict[str, str]:
     if asked is None:
-        return {} if codec.crf is None else {"crf": str(codec.crf)}
-    if codec.crf is None and (name in CODECS or not _has_option(codec, name, "crf", str(asked))):
+        return {}
+    if not codec.crf_max and (name in CODECS or not _has_option(codec, name, "crf", str(asked))):
         raise ValueError(f"got crf={asked}, expected none: {name} has no such scale")
-    if codec.crf is not None and not 0 <= asked <= codec.crf_max:
+    if codec.crf_max and not 0 <= asked <= codec.crf_max:
         raise ValueError(f"got crf={asked}, expected 0 (best) to {codec.crf_max} for {name}")
     return {"crf": str(asked)}
 
 
 def _preset(name: str, codec: Codec, asked: str | None) -> dict[str, str]:
     if asked is None:
-        return {} if codec.preset is None else {"preset": codec.preset}
+        return {}
     if name in CODECS and asked not in codec.presets:
         expected = ", ".join(codec.presets) or "none"
         raise ValueError(f"got preset={asked!r}, expected {expected} for {name}")

@@ -1,5 +1,6 @@
 """ImageSink: frames as numbered pictures in a folder, or as one; each is whole or not there."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from stream.errors import SinkError
 from stream.frame import Frame
 from stream.media.part_file import PartFile, sink_errors
+from stream.sinks.alpha import with_alpha
 from stream.sinks.base import Sink
 from stream.video_info import IMAGE_SUFFIXES
 
@@ -25,6 +27,10 @@ FORMAT_OPTIONS = {
 """OpenCV's words for good quality; a WebP above 100 is lossless."""
 
 
+WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
+"""Pictures that keep transparency."""
+
+
 class ImageSink(Sink):
     """Writes ``000001.png`` and so on into a folder, or a single picture. Not thread-safe.
 
@@ -35,6 +41,7 @@ class ImageSink(Sink):
         path: A folder (made if need be) or the name of a picture, which takes exactly one frame.
         overwrite: Whether pictures that are there may be replaced.
         frame_count: How many frames will come, if that is known.
+        names: What they are called, by their pts; without it they are numbered.
 
     Raises:
         SinkError: The picture exists, more than one frame will come for it, the folder has pictures
@@ -42,12 +49,18 @@ class ImageSink(Sink):
     """
 
     def __init__(
-        self, path: str | Path, *, overwrite: bool = False, frame_count: int | None = None
+        self,
+        path: str | Path,
+        *,
+        overwrite: bool = False,
+        frame_count: int | None = None,
+        names: Sequence[str] = (),
     ) -> None:
         self.notes: list[str] = []
         self._path = Path(path)
         self._overwrite = overwrite
         self._count = 0
+        self._names = names
         self._single = not _names_folder(path)
         self._part: PartFile | None = None
         self._made_folder = False
@@ -66,15 +79,18 @@ class ImageSink(Sink):
         if taken and not self._overwrite:
             raise SinkError(
                 f"The folder {self._path} has pictures in it already; choose another one or allow "
-                "it with --overwrite."
+                "it with overwrite=True."
             )
 
     def write(self, frame: Frame) -> None:
         if self._single and self._count:
             raise self._too_many()
         self._count += 1
-        target = self._path if self._single else self._path / self._numbered()
-        encoded = _encode(frame, target.suffix.lower())
+        target = self._path if self._single else self._path / self._name(frame)
+        suffix = target.suffix.lower()
+        if frame.alpha is not None and suffix not in WITH_ALPHA and not self.notes:
+            self.notes.append(f"The transparency was not kept: {suffix} has none; a .png keeps it.")
+        encoded = _encode(frame, suffix)
         part = PartFile(target, overwrite=self._overwrite)
         with ExitStack() as on_failure:
             on_failure.callback(part.discard)
@@ -91,7 +107,9 @@ class ImageSink(Sink):
             f"{self._path} takes one frame, but more come; give a folder ending in a slash."
         )
 
-    def _numbered(self) -> str:
+    def _name(self, frame: Frame) -> str:
+        if 0 <= frame.pts < len(self._names):
+            return self._names[frame.pts]
         return f"{self._count:0{DIGITS}d}{DEFAULT_SUFFIX}"
 
     def close(self) -> None:
@@ -116,7 +134,10 @@ def _names_folder(path: str | Path) -> bool:
 
 
 def _encode(frame: Frame, suffix: str) -> bytes:
-    bgr = cv2.cvtColor(frame.data, cv2.COLOR_RGB2BGR)
+    if frame.alpha is not None and suffix in WITH_ALPHA:
+        bgr = cv2.cvtColor(with_alpha(frame), cv2.COLOR_RGBA2BGRA)
+    else:
+        bgr = cv2.cvtColor(frame.data, cv2.COLOR_RGB2BGR)
     ok, encoded = cv2.imencode(suffix, bgr, FORMAT_OPTIONS.get(suffix, []))
     if not ok:
         raise SinkError(f"A picture cannot be written as {suffix}; use .png or .jpg.")

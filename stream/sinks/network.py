@@ -1,4 +1,4 @@
-"""NetworkSink: a stream to a server (RTMP, RTSP, UDP, TCP, HLS), by PyAV in a process of its own.
+"""NetworkSink: streams to a server (RTMP, RTSP, UDP, TCP, HLS), by PyAV in a child process.
 
     write ──► shared memory: a few slots ──slot, pts──► child: encoders, muxer, socket
     hear ──► with the next picture       ◄──slot done──
@@ -13,7 +13,7 @@ import logging
 import multiprocessing
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -76,6 +76,7 @@ class Child:
     memory: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
     free: list[int]
     heard_at_s: float
+    captured_s: dict[int, float] = field(default_factory=dict)
     imported: bool = False
     connected: bool = False
     reason: str = ""
@@ -103,6 +104,7 @@ class NetworkSink(Sink):
     """
 
     backlog: ClassVar[int] = 1
+    counts_itself: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -181,6 +183,9 @@ class NetworkSink(Sink):
             with suppress(OSError):
                 child.wire.send(None)
             child.process.join(END_S)
+            with suppress(EOFError, OSError):  # what it has sent meanwhile
+                while child.wire.poll():
+                    self._hear_from(child, child.wire.recv(), self._clock.now_s())
         self._kill(child)
 
     def abort(self) -> None:
@@ -234,6 +239,7 @@ class NetworkSink(Sink):
             child.imported = True
             return
         child.free.append(word)
+        self._stats.count_shown(self._name, child.captured_s.pop(word, now_s), now_s)
         if not child.connected:
             child.connected = self._was_connected = True
             self._pause_s, self._last_reason = FIRST_PAUSE_S, ""
@@ -257,11 +263,13 @@ class NetworkSink(Sink):
         self._sounds.clear()
         try:
             child.wire.send((slot, frame.pts, frame.time_base, pieces))
+            child.captured_s[slot] = frame.captured_at_s
             self.took_last = True
         except OSError:
             child.free.append(slot)  # its end is noticed at the next frame
 
     def _kill(self, child: Child) -> None:
+        self._stats.count_missed(self._name, "not sent", len(child.captured_s))
         child.process.kill()
         child.process.join()
         child.process.close()

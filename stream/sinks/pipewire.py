@@ -182,13 +182,13 @@ def refuse_without_pipewire() -> None:
         SinkError: This is no Linux, GStreamer's part is missing, or PipeWire does not run.
     """
     if sys.platform != "linux":
-        raise SinkError("PipeWire is for Linux; use --to virtualcam here.")
+        raise SinkError("PipeWire is for Linux; use the output virtualcam here.")
     if not has_gstreamer():
         raise SinkError(f"The PipeWire camera needs GStreamer's tools: {PACKAGES}.")
     if not pipewire_runs():
         raise SinkError(
             "PipeWire does not run for this user: start it (systemctl --user start pipewire "
-            "wireplumber), or use --to virtualcam."
+            "wireplumber), or use the output virtualcam."
         )
 
 

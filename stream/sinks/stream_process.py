@@ -1,5 +1,4 @@
-"""The child of `stream.sinks.network`: takes pictures and sound from shared memory, encodes and
-sends them.
+"""The child process of NetworkSink: takes pictures and sound from shared memory, encodes and sends.
 
 May hang in a socket for ever: whoever started it kills it. Imports no torch, and OpenCV only to say
 why it failed.
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.media.sound import CHANNELS, SOUND_RATE, Sound
+from stream.sinks.profiles import STREAM, codec_options
 from stream.trust import tls_options
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ Bytes = NDArray[np.uint8]
 Piece = tuple[int, int]
 """Position and number of samples of a piece of sound."""
 
-KEYFRAMES_S = 2
 SLOT_SOUND = 2 * SOUND_RATE
 """The most samples of sound that go with a picture."""
 
@@ -45,7 +44,6 @@ FIRST_SOCKETS = 256
 
 TEE = "tee"
 
-ENCODER = {"preset": "veryfast", "tune": "zerolatency", "crf": "23"}
 
 MUXER_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "flv": {"flvflags": "no_duration_filesize", "flush_packets": "1"},
@@ -166,7 +164,7 @@ def prompt_address(url: str) -> str:
 def notice_loss() -> None:
     """Ask the system to give up this process' connections when nothing is acknowledged (Linux).
 
-    A far side whose network is gone is so noticed although little is sent. One that is frozen is
+    This detects a peer whose network is gone even where little is sent. One that is frozen is
     not: its system acknowledges until its own buffers are full.
     """
     if sys.platform != "linux":
@@ -212,15 +210,18 @@ class _Sender:
     ) -> None:
         from av.codec.context import Flags
 
+        from stream.media.key_frames import KeyFrames, most_apart
         from stream.media.sound_encoding import SoundTrack
 
-        stream = output.add_stream("libx264", rate=publication.rate, options=dict(ENCODER))
+        options = codec_options(STREAM["libx264"])
+        stream = output.add_stream("libx264", rate=publication.rate, options=options)
         stream.width, stream.height = publication.size
         stream.pix_fmt = "yuv420p"
-        stream.codec_context.gop_size = max(1, round(KEYFRAMES_S * publication.rate))
+        stream.codec_context.gop_size = most_apart(publication.rate)
         stream.codec_context.time_base = time_base
         self._output, self._stream = output, stream
         self._first_pts, self._time_base = pts, time_base
+        self._key_frames = KeyFrames()
         self._track: SoundTrack | None = None
         if publication.sound:
             start = round(pts * time_base * SOUND_RATE)
@@ -235,6 +236,7 @@ class _Sender:
 
         picture = av.VideoFrame.from_ndarray(data, format="rgb24").reformat(format="yuv420p")
         picture.pts, picture.time_base = pts - self._first_pts, self._time_base
+        self._key_frames.mark(picture, picture.pts * self._time_base)
         if self._track is not None:
             for sound in sounds:
                 self._track.hear(sound)

@@ -1,7 +1,7 @@
-"""VideoSink: a video file, with everything else that the source's file holds.
+"""VideoSink: writes a video file, with the sound and subtitles of the source's file.
 
-Whatever happens, no half file stands under the final name; what a crash leaves under the temporary
-one can be played up to its last key frame.
+No incomplete file ever has the final name. What a crash leaves under the temporary name can be
+played up to its last key frame.
 """
 
 from pathlib import Path
@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from stream.errors import SinkError
 from stream.frame import Frame, Size
-from stream.media.part_file import PartFile, sink_errors
+from stream.media.part_file import DISK_IS_FULL, PartFile, sink_errors
 from stream.media.sound import Sound
 from stream.sinks.base import Sink, VideoEncoding
-from stream.sinks.encoding import plan_encoding
+from stream.sinks.encoding import encoder_threads, plan_encoding
 from stream.sinks.muxing import Muxer
 from stream.video_info import VideoInfo
 
@@ -28,11 +28,11 @@ class VideoSink(Sink):
     cropped by a pixel, which is noted.
 
     Args:
-        path: The file; its suffix tells the container.
+        path: The file; its suffix chooses the container.
         info: What the source says of itself.
         encoding: Codec and quality.
         overwrite: Whether an existing file may be replaced.
-        is_take: It cannot be had again (it is live), so that what there is is kept whatever fails.
+        is_take: It is live and cannot be recorded again: what was written is kept whatever fails.
 
     Raises:
         SinkError: The file cannot be written there, or not in that codec.
@@ -53,7 +53,9 @@ class VideoSink(Sink):
         self.notes: list[str] = []
         self.hears = info.sound
         self._info = info
-        self._plan = plan_encoding(Path(path).suffix, encoding or VideoEncoding())
+        encoding = encoding or VideoEncoding()
+        self._sound = encoding.audio
+        self._plan = plan_encoding(Path(path).suffix, encoding, alpha=info.has_alpha)
         self._part = PartFile(Path(path), overwrite=overwrite, source=info.path)
         self._muxer: Muxer | None = None
         self._size: Size | None = None
@@ -89,6 +91,8 @@ class VideoSink(Sink):
             size=frame.size,
             time_base=frame.time_base,
             notes=self.notes,
+            sound=self._sound,
+            threads=None if self._is_take else encoder_threads(frame.size),
         )
 
     def end_early(self) -> None:
@@ -105,8 +109,9 @@ class VideoSink(Sink):
             with sink_errors(self._part.target):
                 self._muxer.finish(early=self._early)
         except SinkError as err:
-            self._give_up(err)
+            self._give_up(err, is_kept=not _is_full(err))
             raise
+        self.losses = self._muxer.losses
         self._done = True
         self._part.publish()
 
@@ -121,9 +126,13 @@ class VideoSink(Sink):
         self._let_go()
         self._part.discard()
 
-    def _give_up(self, cause: SinkError) -> None:
-        """Nothing more can be written: leave nothing, or of a take the file, under another name."""
-        is_kept = self._is_take and self._muxer is not None
+    def _give_up(self, cause: SinkError, *, is_kept: bool = False) -> None:
+        """Nothing more can be written: leave nothing, or the file under another name if it is a
+        take, or if it failed at its very end.
+        """
+        is_kept = self._muxer is not None and (
+            self._is_take or (is_kept and self._muxer.has_written)
+        )
         self._let_go()
         if is_kept:
             raise SinkError(f"{cause} What there is of it is kept as {self._part.path}.") from cause
@@ -133,3 +142,8 @@ class VideoSink(Sink):
         self._done = True
         if self._muxer is not None:
             self._muxer.abandon()
+
+
+def _is_full(failure: SinkError) -> bool:
+    """Whether it is the disk that can take no more: it is not filled with what is half there."""
+    return getattr(failure.__cause__, "errno", None) in DISK_IS_FULL

@@ -100,8 +100,8 @@ def _reason(platform: str, devices: Sequence[VideoDevice]) -> str:
         return f"{barred[0]} may not be used by you; join the group video and log in again."
     if not loopbacks:
         return (
-            "There is no virtual camera: load v4l2loopback, as `allaprima doctor` tells, or use "
-            "--to pipewire."
+            "There is no virtual camera: load v4l2loopback, as `allaprima doctor` says, or use "
+            "the output pipewire."
         )
     if all(one.is_stuck for one in loopbacks):
         return (

@@ -1,4 +1,4 @@
-"""WindowSink: the preview window, by OpenCV's highgui. What its keys do is told by who opens it.
+"""WindowSink: the preview window, by OpenCV's highgui. Its key bindings are given by the caller.
 
 Only the main thread may touch it. highgui aborts the whole process where it cannot reach a
 display, so the display is asked first, and highgui is not touched before the first frame.
@@ -147,7 +147,7 @@ def refuse_without_display() -> None:
     if "GUI:                           NONE" in cv2.getBuildInformation():
         raise SinkError(
             "This OpenCV has no windows (opencv-python-headless is installed): uninstall it, then "
-            "reinstall opencv-python; or use another --to."
+            "reinstall opencv-python; or use another output."
         )
     if sys.platform != "linux":
         return
@@ -155,11 +155,11 @@ def refuse_without_display() -> None:
     if not display:
         raise SinkError(
             "There is no display for a window (DISPLAY is not set): start it in a desktop "
-            "session, or use another --to."
+            "session, or use another output."
         )
     if not display_answers(display):
         raise SinkError(
-            f"The display {display} does not answer: check DISPLAY, or use another --to."
+            f"The display {display} does not answer: check DISPLAY, or use another output."
         )
     loaded = list(sys.modules)
     if "av" in loaded and loaded.index("av") < loaded.index("cv2"):

@@ -1,4 +1,4 @@
-"""Where frames come from: a class a file. `open_source` chooses among them by a spec.
+"""Sources of frames, one class a file. `open_source` opens the one that a spec names.
 
 spec                         source
 ---------------------------  ------------------------------
@@ -6,12 +6,15 @@ clip.mp4, any video file     stream.sources.video.VideoSource
 testsrc[=size=640x360:...]   the same, from a lavfi generator
 folder/ of pictures, *.png   stream.sources.images.ImageSource
 picture.png                  the same, one frame
+shot_%04d.png                the same, those of a number
+moving.webp, moving.png      stream.sources.animation.AnimationSource
 """
 
 import re
 from fractions import Fraction
 from pathlib import Path
 
+from stream.sources.animation import is_animation
 from stream.sources.base import Source
 from stream.video_info import IMAGE_SUFFIXES
 
@@ -35,8 +38,13 @@ def open_source(spec: str | Path, *, rate: Fraction | float | None = None) -> So
     path = Path(spec)
     if rate is not None and rate <= 0:
         raise ValueError(f"got rate={rate}, expected more than 0")
-    pictures = path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES or _is_pattern(path)
-    if pictures:
+    if path.suffix.lower() in IMAGE_SUFFIXES and is_animation(path):
+        from stream.sources.animation import AnimationSource
+
+        if rate is not None:
+            raise ValueError(f"got rate={rate} for {text}, expected none: an animation has its own")
+        return AnimationSource(path)
+    if names_pictures(spec):
         from stream.sources.images import ImageSource
 
         return ImageSource(path, rate=rate)
@@ -49,5 +57,13 @@ def open_source(spec: str | Path, *, rate: Fraction | float | None = None) -> So
     return VideoSource(path)
 
 
+def names_pictures(spec: str | Path) -> bool:
+    """Whether a spec names pictures that have no rate of their own."""
+    path = Path(spec)
+    if path.is_dir() or _is_pattern(path):
+        return True
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_animation(path)
+
+
 def _is_pattern(path: Path) -> bool:
-    return any(sign in str(path) for sign in "*?[") and not path.exists()
+    return any(sign in str(path) for sign in "*?[%") and not path.exists()

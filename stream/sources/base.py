@@ -1,7 +1,7 @@
-"""Source: what gives frames, one by one. The base class of everything in this package."""
+"""Source: the base class of everything that frames are read from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,20 +17,22 @@ class Source(ABC):
 
     Attributes:
         info: What is known before the first frame.
-        is_live: True where a frame not read in time is lost (camera, stream), False for files.
         has_sound: True where sound comes beside the frames, by `sounds`: only in a live session
             that asked for it.
         can_wait: True where nothing is lost by reading later, so that a live session can load its
             model after the first frame and go on from there.
+        ends: True where the end of the frames is an end: a camera's or a live stream's is a loss.
         damaged: True once something of the input turned out to be lost; final at the end.
+        losses: What that is, in sentences that are among the notes too.
         notes: Sentences about what was met on the way (damage, assumptions); grows while reading.
     """
 
     info: VideoInfo
-    is_live: bool = False
     has_sound: bool = False
     can_wait: bool = False
+    ends: bool = False
     damaged: bool = False
+    losses: Sequence[str] = ()
     notes: list[str]
 
     @abstractmethod

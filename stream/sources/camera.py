@@ -1,8 +1,9 @@
-"""CameraSource: a camera or capture card by OpenCV, asked for what it may not give.
+"""CameraSource: reads a camera or capture card through OpenCV.
 
 Cameras are named by number (``0``), by path (``/dev/video2``) or by what `allaprima devices` calls
-them. MJPG is asked for, because most cameras give their full size at full rate only so; the size
-that comes is the one that counts, and the rate is measured, because drivers lie.
+them. MJPG is requested, because most cameras give their full size at full rate only that way. The
+size of the first frame counts, not the requested one, and the rate is measured, because drivers
+report wrong ones.
 """
 
 import errno
@@ -28,11 +29,14 @@ TIME_BASE = Fraction(1, 1_000_000)
 LOST_AFTER_READS = 3
 """A driver may miss a frame; after so many in a row the camera is gone."""
 
-STALL_S = 1.0
+STALL_S = 0.9
 """A read that failed after so long has waited for a camera that gives nothing."""
 
-SELECT_TIMEOUT_S = 2
-"""How long OpenCV waits for a frame on Linux; ten seconds unless told."""
+SELECT_TIMEOUT_S = 1
+"""How long OpenCV waits for a frame on Linux, in whole seconds; its default is ten."""
+
+FIRST_READS, FIRST_S = 5, 5.0
+"""The same for its first frame: a camera may have to warm up."""
 
 MEASURED_AFTER_S = 5.0
 RATE_LIE_SHARE = 0.1
@@ -69,8 +73,6 @@ class CameraSource(Source):
         SourceError: There is no such camera, it is not ours to use, or it gives no picture.
     """
 
-    is_live = True
-
     def __init__(
         self,
         name: str,
@@ -94,7 +96,7 @@ class CameraSource(Source):
                 "unplugged? `allaprima devices` lists what is there."
             )
         self._ask(self._capture, mode or CameraMode())
-        first = self._grab()
+        first = self._grab(FIRST_READS, FIRST_S)
         size = int(first.shape[1]), int(first.shape[0])
         self._promised = self._capture.get(cv2.CAP_PROP_FPS)
         self.info = VideoInfo(size=size, time_base=TIME_BASE, rate=_rate(self._promised))
@@ -125,15 +127,15 @@ class CameraSource(Source):
                 f"{mode.rate:g}."
             )
 
-    def _grab(self) -> Any:
-        for _ in range(LOST_AFTER_READS):
+    def _grab(self, reads: int = LOST_AFTER_READS, stall_s: float = STALL_S) -> Any:
+        for _ in range(reads):
             if self._capture is None:
                 break
             start_s = self._clock.now_s()
             ok, bgr = self._capture.read()
             if ok:
                 return bgr
-            if self._clock.now_s() - start_s > STALL_S:
+            if self._clock.now_s() - start_s > stall_s:
                 break
         self.close()
         raise SourceError(f"The camera {self._name} gives no pictures any more; check its cable.")
@@ -215,7 +217,7 @@ def refuse_unusable(device: int | str) -> None:
     except FileNotFoundError as err:
         raise SourceError(
             f"There is no camera {path}; plug one in, or see `allaprima devices`, or try "
-            "--from testsrc."
+            "the input testsrc."
         ) from err
     except PermissionError as err:
         raise SourceError(

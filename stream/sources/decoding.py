@@ -1,7 +1,7 @@
 """Decoding: packets of one video stream to decoded pictures, keeping count of what was lost.
 
 A damaged file gives what decodes: an unreadable stretch is skipped, a broken packet is counted, and
-`Damage` says afterwards how much is missing and where; `Stamps` tells when each picture is due.
+`Damage` says afterwards how much is missing and where; `Stamps` gives the time of each picture.
 Starts no thread of its own (FFmpeg does).
 """
 
@@ -12,18 +12,24 @@ from fractions import Fraction
 from typing import cast
 
 import av
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from stream.media.demuxing import Continuity, packets
+from stream.media.continuity import Continuity
+from stream.media.demuxing import packets
 
 READ_ATTEMPTS = 16
 """Failed reads in a row after which a damaged file is taken to end."""
 
 CODECS_WITH_HIDDEN_FRAMES = {"vp8", "libvpx"}
 """Codecs whose packets do not each make a picture, so that none can be missed by counting."""
+
+
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 class Stamps:
@@ -107,10 +113,12 @@ class Damage:
     Attributes:
         time_base: Seconds per tick of the packets.
         counts_packets: Whether each packet must make one picture.
+        read: Packets that were read, of any kind.
     """
 
     time_base: Fraction
     counts_packets: bool = True
+    read: int = 0
     failed_reads: int = 0
     failed_packets: int = 0
     concealed: int = 0
@@ -161,19 +169,34 @@ def decoded_frames(
 ) -> Iterator[VideoFrame]:
     """Every picture that decodes, in order of presentation."""
     stamps = Stamps()
+    decoder = decoder_of(stream)
     for packet in _packets(container, stream, damage, continuity):
+        damage.read += 1
         if damage.counts_packets and not packet.is_discard:
             stamps.expect(packet)
-        yield from _decode(stream, packet, stamps, damage)
-    yield from _decode(stream, None, stamps, damage)
+        yield from _decode(decoder, packet, stamps, damage)
+    yield from _decode(decoder, None, stamps, damage)
     damage.missed(stamps.rest())
 
 
+def decoder_of(stream: VideoStream) -> VideoCodecContext:
+    """The stream's own, but for VP8 and VP9 with transparency, which only libvpx's decodes."""
+    other = ALPHA_DECODERS.get(stream.codec_context.name)
+    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) != "1" or not other:
+        return stream.codec_context
+    decoder = CodecContext.create(other, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
+
+
 def _decode(
-    stream: VideoStream, packet: "Packet[VideoStream] | None", stamps: Stamps, damage: Damage
+    decoder: VideoCodecContext,
+    packet: "Packet[VideoStream] | None",
+    stamps: Stamps,
+    damage: Damage,
 ) -> Iterator[VideoFrame]:
     try:
-        frames = stream.codec_context.decode(packet)
+        frames = decoder.decode(packet)
     except av.FFmpegError:
         damage.failed(packet)
         if packet is not None:

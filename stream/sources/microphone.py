@@ -76,8 +76,8 @@ class Microphone:
             told = _last_line(self._errors.read())
             self._let_go()
             raise SourceError(
-                f"The microphone {device} gives no sound ({told}); choose another with "
-                "--audio-device."
+                f"The microphone {device} gives no sound ({told}); choose another "
+                "(audio_device=...)."
             )
 
     def _read(self) -> bytes | None:

@@ -1,8 +1,8 @@
-"""NetworkSource: the pictures of a stream (RTSP, RTMP, HTTP, HLS, UDP, TCP) as they come, by PyAV.
+"""NetworkSource: reads a network stream (RTSP, RTMP, HTTP, HLS, UDP, TCP) with low delay, by PyAV.
 
-Opened for low delay: little is probed, nothing is held back; only what comes ahead of its time (a
-file, the segments of HLS) is shown when it is due. It blocks for at most its time-outs;
-what is lost is a SourceError, which `ReconnectingSource` answers by opening anew.
+Little is probed and nothing is buffered; only what arrives ahead of its time (a file, the segments
+of HLS) is paced. A read blocks for at most its time-out. A lost stream raises SourceError, upon
+which `ReconnectingSource` opens it again.
 """
 
 import logging
@@ -28,10 +28,11 @@ from stream.frame import Frame
 from stream.media import colour
 from stream.media.connection_errors import explain
 from stream.media.orientation import Orientation
+from stream.media.safe_opening import NETWORK_PROTOCOLS, STREAMED_FORMATS, whitelist
 from stream.media.sound import Sound
 from stream.sources.base import Source
 from stream.sources.opening import best_video_stream
-from stream.sources.rgb_conversion import RgbConverter, refuse_hdr
+from stream.sources.rgb_conversion import RgbConverter
 from stream.sources.segments import NO_REUSE, Fetcher, is_playlist
 from stream.sources.sound_decoding import SoundDecoder
 from stream.trust import tls_options
@@ -42,8 +43,11 @@ logger = logging.getLogger(__name__)
 TIMEOUT_S = 5.0
 """How long a silent host is waited for at the opening."""
 
-STALL_S = 2.5
-"""How long a stream may pause before it is taken for lost."""
+STALL_S = 1.8
+"""How long a stream may pause before it is taken for lost; noticed within 2 s."""
+
+SEGMENT_STALL_S = 10.0
+"""The same where pictures come in segments, with seconds between."""
 
 LOW_DELAY = {"flags": "low_delay"}
 
@@ -62,11 +66,17 @@ SCHEME_OPTIONS = {
 }
 """FFmpeg's options by scheme. RTSP says in its description what others must be probed for."""
 
-WITHOUT_TIMEOUT = {"udp"}
-"""Schemes for which FFmpeg's own option of that name means something else."""
+PATIENT = {"probesize": "10000000", "analyzeduration": "8000000"}
+"""For a stream in which no pictures were found so quickly: its sound may come first."""
+
+DESCRIBED = ("rtsp", "rtsps")
+"""Schemes that say beforehand whether there will be pictures."""
 
 SEGMENTED = {"hls", "dash"}
 """Containers that come a few seconds at a time."""
+
+FINITE = {"http", "https"}
+"""Schemes at which there are files and finished playlists, which say how long they are."""
 
 DEFAULT_RATE = Fraction(25)
 
@@ -88,8 +98,6 @@ class NetworkSource(Source):
         SourceError: No picture comes out of it.
     """
 
-    is_live = True
-
     def __init__(
         self,
         container: InputContainer,
@@ -106,6 +114,7 @@ class NetworkSource(Source):
         self._clock = clock or Clock()
         self._stopped = threading.Event()
         self._pacer = Pacer() if comes_in_bursts(container) else None
+        self.ends = bool(container.duration) and urlsplit(url).scheme.lower() in FINITE
         self._container: InputContainer | None = container
         self._decoder = SoundDecoder()
         self._sounds: deque[Sound] = deque(maxlen=SOUND_BACKLOG)
@@ -120,7 +129,6 @@ class NetworkSource(Source):
             first = self._next_picture()
             if first is None:
                 raise SourceError(f"{name} ended before its first picture; check what it sends.")
-            refuse_hdr(first.color_trc)
         except SourceError:
             self.close()
             raise
@@ -208,25 +216,31 @@ def open_url(
         raise SourceError(f"Streams of {scheme}:// cannot be read; give one of {known}.")
     if not urlsplit(url).netloc:
         raise SourceError(f"{url} is no address: it names no server; write {scheme}://server/...")
+    options = SCHEME_OPTIONS[scheme]
     try:
-        container = _open_container(url, scheme, timeout_s, insecure=insecure)
+        container = _open_container(url, options, timeout_s, insecure=insecure)
+        if not container.streams.video and scheme not in DESCRIBED:
+            container.close()
+            container = _open_container(url, options | PATIENT, timeout_s, insecure=insecure)
     except (av.FFmpegError, OSError, ValueError) as err:
         raise SourceError(explain(url, err, insecure=insecure)) from err
     return NetworkSource(container, url, clock=clock, sound=sound, insecure=insecure)
 
 
-def _open_container(url: str, scheme: str, timeout_s: float, *, insecure: bool) -> InputContainer:
-    options = LOW_DELAY | SCHEME_OPTIONS[scheme] | tls_options(url, insecure=insecure)
-    timeout = None if scheme in WITHOUT_TIMEOUT else (timeout_s, min(timeout_s, STALL_S))
-    place = url
-    if scheme in WITHOUT_TIMEOUT:
-        place += ("&" if "?" in url else "?") + f"timeout={round(timeout_s * 1e6)}"
+def _open_container(
+    url: str, options: dict[str, str], timeout_s: float, *, insecure: bool
+) -> InputContainer:
+    scheme = urlsplit(url).scheme.lower()
+    allowed = whitelist(STREAMED_FORMATS, NETWORK_PROTOCOLS)
+    options = LOW_DELAY | allowed | options | tls_options(url, insecure=insecure)
+    stall_s = min(timeout_s, SEGMENT_STALL_S if is_playlist(url) else STALL_S)
+    timeout = timeout_s, stall_s
     fetched, kind = scheme == "https" and not insecure, None
     if not (fetched and is_playlist(url)):
-        container = av.open(place, options=options, timeout=timeout)
+        container = av.open(url, options=options, timeout=timeout)
         if not (fetched and container.format.name in SEGMENTED):
             return container
         container.close()
         kind = container.format.name  # the server said so, in words that a fetched file lacks
-    opener = Fetcher(min(timeout_s, STALL_S)).open
+    opener = Fetcher(stall_s).open
     return av.open(url, format=kind, options=options | NO_REUSE, timeout=timeout, io_open=opener)

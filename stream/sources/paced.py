@@ -1,4 +1,4 @@
-"""PacedSource: a file that plays by the clock, as a camera would, once or round and round."""
+"""PacedSource: plays a file in real time, as a camera would, once or in a loop."""
 
 import threading
 from collections.abc import Callable
@@ -25,7 +25,6 @@ class PacedSource(Source):
         SourceError: The file cannot be opened.
     """
 
-    is_live = True
     can_wait = True
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a container promises of a stream before it is read: start, end and number of frames."""
+"""Probing: start, end and number of frames of a stream, as its container declares them."""
 
 from fractions import Fraction
 
@@ -23,6 +23,16 @@ def stream_start_s(container: InputContainer) -> Fraction:
     return min(starts, default=Fraction(0))
 
 
+HIGHEST_RATE = 1000
+"""Frames a second; what is more is a clock's ticks, not a rate (raw DV says 60000)."""
+
+
+def believable_rate(stream: VideoStream) -> Fraction | None:
+    """Frames a second on average, as far as the container or the codec knows."""
+    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+    return next((rate for rate in rates if rate and 0 < rate <= HIGHEST_RATE), None)
+
+
 EXACT_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 """Containers that write down when the last frame's time is over; others tell when it begins."""
 
@@ -32,20 +42,26 @@ def ends_exactly(container: InputContainer) -> bool:
     return container.format.name in EXACT_FORMATS
 
 
-def promised_end(container: InputContainer, stream: VideoStream) -> int | None:
-    """When the stream ends by its own account, in its ticks; ``None`` if it does not say."""
+def promised_ends(container: InputContainer, stream: VideoStream) -> list[int]:
+    """When the stream ends by its own account, in its ticks; none if it does not say.
+
+    Two where that is open: MP4's length may or may not count the time before a late begin. The
+    first that is after the last picture's begin holds.
+    """
     if stream.time_base is None:
-        return None
+        return []
     start = stream.start_time or 0
+    alone = all(other is stream for other in container.streams)
+    whole = round((container.duration or 0) * MICROSECONDS / stream.time_base) if alone else 0
+    if stream.duration and ends_exactly(container):
+        ends = {stream.duration, start + stream.duration} if start > 0 else {stream.duration}
+        return sorted(max(end, whole) for end in ends)
     if stream.duration:
-        return start + stream.duration
+        return [start + stream.duration]
     tagged = _clock_time(stream.metadata.get("DURATION", ""))
     if tagged:
-        return round(tagged / stream.time_base)
-    alone = all(other is stream for other in container.streams)
-    if alone and container.duration:
-        return start + round(container.duration * MICROSECONDS / stream.time_base)
-    return None
+        return [round(tagged / stream.time_base)]
+    return [start + whole] if whole else []
 
 
 def promised_frames(stream: VideoStream, duration_s: float | None, rate: Fraction) -> int | None:

@@ -37,8 +37,6 @@ class ScreenSource(Source):
         SourceError: The spec is not understood, there is no X display, or the region is off it.
     """
 
-    is_live = True
-
     def __init__(self, spec: str, rate: float | None = None) -> None:
         self.notes: list[str] = []
         self._spec = spec

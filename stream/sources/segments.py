@@ -10,6 +10,7 @@ import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import av
@@ -58,6 +59,17 @@ class Fetched:
         self._answer.close()
 
 
+class WebOnly(urllib.request.HTTPRedirectHandler):
+    """Follows a server to no other kind of address (urllib would to FTP)."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if urlsplit(newurl).scheme.lower() not in SCHEMES:
+            raise OSError(f"the server leads to {shown(newurl)}, which is not of the web")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 class Fetcher:
     """Opens what a playlist names; `open` is PyAV's `io_open`. Not thread-safe.
 
@@ -68,7 +80,7 @@ class Fetcher:
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         handler = urllib.request.HTTPSHandler(context=checking_context())
-        self._opener = urllib.request.build_opener(handler)
+        self._opener = urllib.request.build_opener(handler, WebOnly())
 
     def open(self, url: str, flags: int, options: Mapping[str, str]) -> Fetched:
         """
@@ -98,7 +110,8 @@ def request(url: str, options: Mapping[str, str]) -> urllib.request.Request:
     parts = urlsplit(url)
     if parts.scheme.lower() not in SCHEMES:
         raise SourceError(
-            f"{shown(url)} cannot be read with its certificate checked; allow it with --insecure."
+            f"{shown(url)} cannot be read with its certificate checked; allow it with "
+            "insecure=True."
         )
     place = parts.netloc.rpartition("@")[2]
     asked = urllib.request.Request(urlunsplit(parts._replace(netloc=place)))

@@ -5,6 +5,7 @@ SoundDecoder: packets of one stream. FileSound: a file's, read along with its pi
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -14,6 +15,9 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
+from stream.media.continuity import Continuity
+from stream.media.demuxing import packets
+from stream.media.safe_opening import open_file
 from stream.media.sound import CHANNELS, SOUND_RATE, Sound
 
 GAP_S = 0.02
@@ -32,8 +36,16 @@ class SoundDecoder:
 
     def decode(self, packet: "Packet[AudioStream]") -> list[Sound]:
         """What comes out of one packet; nothing where it is damaged."""
+        return self._decode(packet.stream, packet)
+
+    def flush(self, stream: AudioStream) -> list[Sound]:
+        """What the stream's decoder still holds at the end."""
+        return self._decode(stream, None)
+
+    def _decode(self, stream: AudioStream, packet: "Packet[AudioStream] | None") -> list[Sound]:
         try:
-            return [piece for frame in packet.decode() for piece in self._pieces(frame)]
+            frames = stream.codec_context.decode(packet)
+            return [piece for frame in frames for piece in self._pieces(frame)]
         except av.FFmpegError:
             return []
 
@@ -64,9 +76,7 @@ class FileSound:
     """
 
     def __init__(self, path: Path, shift_s: float = 0.0) -> None:
-        self._container: InputContainer | None = av.open(
-            f"file:{path}", metadata_errors="surrogateescape"
-        )
+        self._container: InputContainer | None = open_file(path)
         self._shift = round(shift_s * SOUND_RATE)
         self._pieces = self._decode(self._container)
         self._held: Sound | None = None
@@ -74,11 +84,15 @@ class FileSound:
     def _decode(self, container: InputContainer) -> Iterator[Sound]:
         decoder = SoundDecoder()
         try:
-            for packet in container.demux(audio=0):
-                for sound in decoder.decode(packet):
-                    yield Sound(sound.samples, sound.position + self._shift)
+            stream = container.streams.audio[0]
+            for packet in packets(container, [stream], Continuity(container)):
+                yield from self._placed(decoder.decode(cast("Packet[AudioStream]", packet)))
+            yield from self._placed(decoder.flush(stream))
         except av.FFmpegError:
             return
+
+    def _placed(self, sounds: list[Sound]) -> list[Sound]:
+        return [Sound(sound.samples, sound.position + self._shift) for sound in sounds]
 
     def until(self, time_s: float) -> Iterator[Sound]:
         """Everything before this time that was not given before."""
@@ -106,7 +120,7 @@ class FileSound:
 def has_sound(path: Path) -> bool:
     """Whether a file holds sound that can be decoded."""
     try:
-        with av.open(f"file:{path}", metadata_errors="surrogateescape") as container:
+        with open_file(path) as container:
             return any(stream.codec_context is not None for stream in container.streams.audio)
     except av.FFmpegError:
         return False

@@ -21,22 +21,31 @@ from av.video.stream import VideoStream
 from stream.errors import SourceError
 from stream.frame import Frame
 from stream.media import colour
-from stream.media.demuxing import Continuity
+from stream.media.continuity import Continuity
+from stream.media.edits import is_cut
 from stream.media.orientation import Orientation
 from stream.media.timeline import Timeline
+from stream.media.tone_mapping import HDR_TRANSFERS
 from stream.sources.base import Source
+from stream.sources.completeness import loss_at_end
 from stream.sources.decoding import CODECS_WITH_HIDDEN_FRAMES, Damage, decoded_frames
 from stream.sources.deinterlacing import Deinterlacer
 from stream.sources.opening import best_video_stream, open_generator, open_video
-from stream.sources.probing import ends_exactly, promised_end, promised_frames, stream_start_s
-from stream.sources.rgb_conversion import RgbConverter, refuse_hdr
+from stream.sources.probing import (
+    believable_rate,
+    ends_exactly,
+    promised_ends,
+    promised_frames,
+    stream_start_s,
+)
+from stream.sources.rgb_conversion import RgbConverter
 from stream.video_info import VideoInfo
 
 DEFAULT_RATE = Fraction(25)
 """Frames a second where neither the container nor the codec says."""
 
 EARLY_END_S = 0.5
-"""An end this much before the promised one is worth a note."""
+"""An end this much before the promised one is a loss, where that is no exact promise."""
 
 
 class VideoSource(Source):
@@ -54,6 +63,7 @@ class VideoSource(Source):
         if (path is None) == (generator is None):
             raise ValueError(f"got {path=} and {generator=}, expected exactly one of them")
         self.notes: list[str] = []
+        self.losses: list[str] = []
         self._name = str(path) if path is not None else str(generator)
         self._container: InputContainer | None = None
         container = open_video(Path(path)) if path is not None else open_generator(self._name)
@@ -64,15 +74,19 @@ class VideoSource(Source):
         self._container = container
 
     def _start(self, container: InputContainer, path: Path | None) -> None:
-        stream = best_video_stream(container, self._name, self.notes)
+        ignored: list[str] = []
+        stream = best_video_stream(container, self._name, ignored)
+        self._lose(*([] if container.format.name == "hls" else ignored))
         # Threads over whole frames would conceal damage differently from run to run, and lose
         # good frames after a bad one at the end; one core decodes 720p at hundreds a second.
         stream.thread_type = "SLICE"
         time_base = stream.time_base or Fraction(1, 1000)
-        rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
+        rate = believable_rate(stream) or DEFAULT_RATE
         interval = max(1, round(1 / (rate * time_base)))
         self._stream = stream
-        self._damage = Damage(time_base, counts_packets=_each_packet_shows(stream))
+        self._is_cut = is_cut(stream)
+        counts = _each_packet_shows(stream) and not self._is_cut
+        self._damage = Damage(time_base, counts_packets=counts)
         self._continuity = Continuity(container)
         self._timeline = Timeline(time_base, interval)
         self._deinterlacer = Deinterlacer(time_base)
@@ -85,10 +99,11 @@ class VideoSource(Source):
             )
         self._converter = self._make_converter(first)
         self.info = self._describe(container, first, rate, time_base, path)
+        if path is not None:
+            self._lose(*loss_at_end(path, container.format.name))
         self._frames = self._timed(self._deinterlacer.process(chain([first], decoded)))
 
     def _make_converter(self, first: VideoFrame) -> RgbConverter:
-        refuse_hdr(first.color_trc)
         if first.colorspace not in (colour.RGB, colour.UNSPECIFIED, *colour.SWSCALE_MATRICES):
             raise SourceError(
                 f"The colour matrix of {self._name} (H.273 code {first.colorspace}) cannot be "
@@ -119,9 +134,11 @@ class VideoSource(Source):
     ) -> VideoInfo:
         orientation = self._orientation(first)
         aspect = self._stream.sample_aspect_ratio or Fraction(1)
-        self._end = promised_end(container, self._stream)
+        self._ends = promised_ends(container, self._stream)
+        self._end = self._ends[-1] if self._ends else None
         self._ends_exactly = ends_exactly(container)
         start_s = stream_start_s(container)
+        tags = self._colour_tags(first)
         duration_s = None if self._end is None else float(self._end * time_base - start_s)
         return VideoInfo(
             size=self._converter.size,
@@ -130,12 +147,23 @@ class VideoSource(Source):
             frame_count=promised_frames(self._stream, duration_s, rate),
             duration_s=duration_s,
             sample_aspect_ratio=orientation.aspect_ratio(aspect),
-            color_primaries=int(first.color_primaries),
-            color_trc=int(first.color_trc),
-            colorspace=int(first.colorspace),
+            color_primaries=tags[0],
+            color_trc=tags[1],
+            colorspace=tags[2],
             path=path,
             start_s=start_s,
+            has_alpha=self._converter.has_alpha,
         )
+
+    def _colour_tags(self, first: VideoFrame) -> tuple[int, int, int]:
+        """Primaries, transfer and matrix to tag the output by."""
+        if self._converter.hdr is None:
+            return int(first.color_primaries), int(first.color_trc), int(first.colorspace)
+        self.notes.append(
+            f"The HDR of the input, {HDR_TRANSFERS[self._converter.hdr]}, was converted to SDR "
+            "(BT.709)."
+        )
+        return colour.BT709, colour.BT709, colour.BT709
 
     def _timed(self, decoded: Iterator[VideoFrame]) -> Generator[Frame, None, None]:
         """Frames with their times; each waits for the next one, which ends it."""
@@ -143,13 +171,18 @@ class VideoSource(Source):
         duration = 0
         for picture in decoded:
             # An interlaced picture's duration may be that of one field.
+            if self._is_cut and held is not None and (picture.pts or 0) <= held.pts:
+                continue  # at the seam of two edits: FFmpeg shows the earlier one's
             duration = 0 if self._deinterlacer.count else int(picture.duration or 0)
             pts = self._timeline.place(picture.pts, duration)
             if held is not None:
                 yield held.replace(held.data, duration=pts - held.pts)
-            held = Frame(self._converter.convert(picture), pts, self._timeline.time_base)
+            data, alpha = self._converter.convert_both(picture)
+            held = Frame(data, pts, self._timeline.time_base, alpha=alpha)
         if held is not None:
-            yield held.replace(held.data, duration=self._last_duration(held.pts, duration))
+            self._end = next((end for end in self._ends if end > held.pts), self._end)
+            held = held.replace(held.data, duration=self._last_duration(held.pts, duration))
+            yield held
         self._report_end(held)
 
     def _last_duration(self, pts: int, duration: int) -> int:
@@ -157,32 +190,45 @@ class VideoSource(Source):
         trusted = self._ends_exactly and not self._continuity.jumps
         if trusted and self._end is not None and self._end > pts:
             longest_s = max(EARLY_END_S, float(2 * duration * self._timeline.time_base))
-            if (self._end - pts) * self._timeline.time_base <= longest_s:
-                return self._end - pts
+            rest = self._end - pts
+            if rest * self._timeline.time_base <= longest_s or self._is_whole():
+                return rest
         return duration or self._timeline.interval
 
+    def _is_whole(self) -> bool:
+        """Whether every picture that the file's index lists has come; MP4 has a whole index."""
+        listed = len(self._stream.index_entries)
+        return bool(self._stream.frames) and self._damage.read == listed > 0 and not self._lost()
+
+    def _lost(self) -> list[str]:
+        return self._damage.notes()
+
     def _report_end(self, last: Frame | None) -> None:
-        damage = self._damage.notes()
-        self.damaged = bool(damage)
-        self.notes += damage
+        self._lose(*self._lost())
         self.notes += self._continuity.notes()
         self.notes += self._timeline.notes()
         self.notes += self._deinterlacer.notes()
         if self._converter.resized:
             width, height = self._converter.size
             self.notes.append(
-                f"Frames that came in another size and were scaled to {width}x{height}: "
+                f"Frames that came in another size and were fitted into {width}x{height}: "
                 f"{self._converter.resized}."
             )
         if last is None or self._end is None or self._continuity.jumps:
             return
         end_s = float(self._end * self._timeline.time_base - self.info.start_s)
-        stopped_s = last.time_s - float(self.info.start_s)
-        if end_s - stopped_s > max(EARLY_END_S, 2 / float(self.info.rate or DEFAULT_RATE)):
-            self.damaged = True
-            self.notes.append(
+        shown_s = float((last.duration or 0) * last.time_base)
+        stopped_s = last.time_s + shown_s - float(self.info.start_s)
+        early_s = 0.0 if self._ends_exactly else EARLY_END_S
+        if end_s - stopped_s > max(early_s, 2 / float(self.info.rate or DEFAULT_RATE)):
+            self._lose(
                 f"The video stops at {stopped_s:.2f} s of the {end_s:.2f} s that its file promises."
             )
+
+    def _lose(self, *sentences: str) -> None:
+        self.damaged |= bool(sentences)
+        self.notes += sentences
+        self.losses += sentences
 
     def read(self) -> Frame | None:
         if self._container is None:

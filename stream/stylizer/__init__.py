@@ -1,1 +1,1 @@
-"""Frame in, painted frames out: one style, one size, one history. `stylizer.py` is the way in."""
+"""Restyles one stream: frames in, painted frames out. `stylizer.py` is the entry point."""

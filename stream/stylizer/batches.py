@@ -1,44 +1,50 @@
-"""Batches: pictures that are painted several at a time, each there when it is asked for.
+"""Batches: paints pictures several at a time behind an interface for single pictures.
 
-A batch is begun when it is full, or when one of its pictures is asked for before that; then its
-last picture fills the rest. So every call of the engine has one shape, which is captured or
+A batch starts when it is full, or when one of its pictures is needed earlier; then it is padded
+with copies of its last picture. Every call of the engine so has one shape, which is captured or
 compiled once. Called by `stylizer.py`.
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 
-from stream.stylizer.causal_order import Begin, Data, Painting
+from stream.stylizer.causal_order import Data, Painting
+from stream.temporal.noise import Places
+
+BeginBatch = Callable[[Data, Sequence[Places | None]], Painting]
+"""Begins to paint uint8 (B, H, W, 3), each picture under noise from its own places."""
 
 
 class Batches:
     """`stream.stylizer.causal_order.Begin` for one picture, by calls for several. Not thread-safe.
 
     Args:
-        begin: Begins to paint uint8 (B, H, W, 3).
+        begin: BeginBatchs to paint uint8 (B, H, W, 3).
         size: B.
     """
 
-    def __init__(self, begin: Begin, size: int) -> None:
+    def __init__(self, begin: BeginBatch, size: int) -> None:
         self._begin = begin
         self._size = size
         self._batch = Batch(begin, size)
 
-    def begin(self, data: Data) -> Painting:
+    def begin(self, data: Data, places: Places | None = None) -> Painting:
         """Take the next picture, (H, W, 3); all of a batch have one size and one style."""
         if self._batch.is_begun:
             self._batch = Batch(self._begin, self._size)
-        return self._batch.add(data)
+        return self._batch.add(data, places)
 
 
 class Batch:
     """Pictures that are painted together; see `Batches`."""
 
-    def __init__(self, begin: Begin, size: int) -> None:
+    def __init__(self, begin: BeginBatch, size: int) -> None:
         self._begin = begin
         self._size = size
         self._data: list[Data] = []
+        self._places: list[Places | None] = []
         self._painting: Painting | None = None
         self._painted: Data | None = None
 
@@ -46,17 +52,21 @@ class Batch:
     def is_begun(self) -> bool:
         return self._painting is not None
 
-    def add(self, data: Data) -> Painting:
+    def add(self, data: Data, places: Places | None = None) -> Painting:
         """Take a picture of a batch that is not begun."""
         index = len(self._data)
         self._data.append(data)
+        self._places.append(places)
         if len(self._data) == self._size:
             self._painting = self._started()
         return partial(self._picture, index)
 
     def _started(self) -> Painting:
         data, self._data = self._data, []
-        return self._begin(np.stack(data + [data[-1]] * (self._size - len(data))))
+        rest = self._size - len(data)
+        return self._begin(
+            np.stack(data + [data[-1]] * rest), self._places + [self._places[-1]] * rest
+        )
 
     def _picture(self, index: int) -> Data:
         if self._painted is None:

@@ -1,12 +1,11 @@
-"""CausalOrder: the frames of one stream in order, each painted and given back once.
+"""CausalOrder: paints the frames of one stream in order, each from itself and those before it.
 
     frame ─► decide ─► begin to paint ─► follow the motion ─► in work ─► mix ┄► out, later
 
-Where nothing changed since the last frame, its picture is given out again and the model rests.
-Decisions need no pictures, so frames may be in work while later ones are decided on: a GPU paints
-them meanwhile, or several are painted together. Live, none is in work: each comes back at once.
-Pictures here have the model's size. Where the frames to come can be seen, as in a file,
-`look_ahead_buffer.py` takes its place.
+Where nothing changed since the last frame, its picture is shown again and the model is not called.
+Decisions need no painted pictures, so several frames may be in work at a time: a GPU paints some
+while later ones are decided on. Live, none is in work, and each frame comes back at once. Pictures
+here have the model's size. For files `look_ahead_buffer.py` extends this to later frames.
 """
 
 from collections import deque
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from stream.frame import Frame, Size
 from stream.stats import STILL, Stats
 from stream.temporal import Decision, Temporal, TemporalSettings, gate
+from stream.temporal.noise import Places
 from stream.temporal.settings import DEFAULTS
 
 Data = NDArray[np.uint8]
@@ -27,15 +27,15 @@ Data = NDArray[np.uint8]
 Painting = Callable[[], Data]
 """A picture to come; the call waits for it."""
 
-Begin = Callable[[Data], Painting]
-"""Begins to paint a picture of the model's size."""
+Begin = Callable[[Data, Places | None], Painting]
+"""Begins to paint a picture of the model's size, under noise that comes from these places."""
 
 Later = Callable[[], Iterable[Frame]]
-"""What is left to do when a picture is painted; it gives the frames that are ready then. In order,
-and once; in whatever thread."""
+"""The rest of the work on a painted picture; it returns the frames that are ready then. To be
+called once and in order, in any one thread."""
 
 NO_PICTURE: Data = np.empty((0, 0, 3), np.uint8)
-"""What a frame holds while it waits: its source picture is not needed any more."""
+"""Stands in a waiting frame for its source picture, which is not needed any more."""
 
 
 STILLS = 4
@@ -65,6 +65,7 @@ class CausalOrder:
         settings: Expert settings of stability.
         in_work: How many frames may be in work while later ones are taken, and are held back.
         sees_cuts: Look for cuts; otherwise whoever calls `end_shot` does.
+        carries_noise: Move the noise along with the picture.
     """
 
     def __init__(
@@ -75,10 +76,12 @@ class CausalOrder:
         *,
         in_work: int = 0,
         sees_cuts: bool = True,
+        carries_noise: bool = False,
     ) -> None:
         self._begin = begin
         self._stats = stats
         self._most_in_work = in_work
+        self._carries_noise = carries_noise
         self._in_work: deque[Work] = deque()
         self._painting = 0  # of them
         self._later: list[Later] = []
@@ -122,13 +125,22 @@ class CausalOrder:
 
     def _take_up(self, data: Data, decision: Decision, then: Callable[[Data], None]) -> None:
         """Begin a frame's picture, and wait for the oldest in work if there are too many."""
-        painting = None if decision.is_still else self._begin(data)
-        if decision.trail is not None:
-            with self._stats.stage("follow"):  # a GPU paints meanwhile
-                decision = self._temporal.follow(decision)
+        painting = None
+        if self._carries_noise and not decision.is_still:
+            decision = self._followed(decision)
+            painting = self._begin(data, self._temporal.noise_places(decision))
+        elif not decision.is_still:
+            painting = self._begin(data, None)
+            decision = self._followed(decision)  # a GPU paints meanwhile
         self._in_work.append(Work(decision, painting, then))
         self._painting += painting is not None
         self._complete(self._most_in_work)
+
+    def _followed(self, decision: Decision) -> Decision:
+        if decision.trail is None:
+            return decision
+        with self._stats.stage("follow"):
+            return self._temporal.follow(decision)
 
     def _complete(self, left: int) -> None:
         """Finish the oldest pictures until no more than `left` are being painted.

@@ -1,12 +1,12 @@
-"""LookAheadBuffer: the frames of a file in order. Later frames can be seen, so that earlier wait.
+"""LookAheadBuffer: holds frames of a file back, so that later frames can smooth or replace them.
 
-    frame ─► a new shot? ─► wait ─► decide ─► in work ─► mix ┄► look ahead ─► tween ─► out
+    frame ─► a new shot? ─► wait ─► decide ─► in work ─► mix ┄► look ahead ─► interpolate ─► out
                                     one in `every`, the      │  `post_processing.py`, later
                                     first and the last of each shot,
                                     and what no flow finds in its neighbours
 
-Shots know nothing of each other: each is painted as if the stream began with it, so that a film can
-be cut there, painted in parts, and joined. What is held back is bounded, however long the shot.
+Shots are independent: each is painted as if the stream began with it, so that a video can be cut
+there, painted in parts, and joined. What is held back is bounded, however long the shot.
 Called by `stylizer.py`.
 """
 
@@ -45,6 +45,7 @@ class LookAheadBuffer(CausalOrder):
         look_ahead: Smooth each picture by those after it.
         every: Paint one frame in so many; the others are made from their painted neighbours, or
             painted as well where much of them is in neither.
+        carries_noise: As `CausalOrder` takes it.
 
     Raises:
         ValueError: `every` is below 1.
@@ -59,8 +60,16 @@ class LookAheadBuffer(CausalOrder):
         in_work: int = 0,
         look_ahead: bool,
         every: int,
+        carries_noise: bool = False,
     ) -> None:
-        super().__init__(begin, stats, settings, in_work=in_work, sees_cuts=every == 1)
+        super().__init__(
+            begin,
+            stats,
+            settings,
+            in_work=in_work,
+            sees_cuts=every == 1,
+            carries_noise=carries_noise,
+        )
         if every < 1:
             raise ValueError(f"got every={every}, expected 1 or more")
         self._every = every

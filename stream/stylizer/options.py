@@ -1,5 +1,5 @@
-"""EngineOptions: what file jobs and live sessions are both asked about model and machine, with its
-checks, and the names that options have in messages. Imports nothing heavy.
+"""EngineOptions: the choices about model and machine that file jobs and live sessions share, with
+their checks, and the error for a choice that cannot be used. Imports nothing heavy.
 """
 
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
-    from models import Engine, OnDownload
+    from models import Engine, OnDownload, Recipe
 
 FPS_TARGET = 24.0
 STDOUT = "-"
@@ -22,29 +22,27 @@ STYLE_OPTIONS = {
     "seed": "seed",
 }
 """Field of `Style` -> the option's name."""
-MACHINE_OPTIONS = {"device": "device", "compile": "compile"}
-"""Argument of `load_engine` -> the option's name."""
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 COMPILE = ("off", "auto", "now")
 
 
 class OptionError(ValueError):
-    """A value that the user typed cannot be used; the message names the option."""
+    """The value of an option cannot be used; the message is ``got NAME=VALUE, expected ...``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
     """``None`` = the model's own default; `size` is its short side in px."""
 
-    model: str
-    loras: Sequence[str]
-    vae: str | None
-    offline: bool
-    device: str
-    compile: str
-    size: int | None
-    stability: float | None
+    model: str = "bundled"
+    loras: Sequence[str] = ()
+    vae: str | None = None
+    offline: bool = False
+    device: str = "auto"
+    compile: str = "auto"
+    size: int | None = None
+    stability: float | None = None
 
     def check_engine(self) -> None:
         """Refuse what no model could make right.
@@ -53,16 +51,19 @@ class EngineOptions:
             ValueError: A value cannot be used (got and expected).
         """
         if self.stability is not None and not 0 <= self.stability <= 1:
-            raise ValueError(f"got --stability {self.stability:g}, expected 0 to 1")
+            raise ValueError(f"got stability={self.stability:g}, expected 0 to 1")
         if self.size is not None and self.size < 1:
-            raise ValueError(f"got --size {self.size}, expected a short side such as 512")
+            raise ValueError(f"got size={self.size}, expected a short side such as 512")
         if not DEVICE.fullmatch(self.device):
-            raise ValueError(f"got --device {self.device}, expected auto, cpu, mps, cuda or cuda:N")
+            raise ValueError(f"got device={self.device}, expected auto, cpu, mps, cuda or cuda:N")
         if self.compile not in COMPILE:
-            raise ValueError(f"got --compile {self.compile}, expected {', '.join(COMPILE)}")
+            raise ValueError(f"got compile={self.compile}, expected {', '.join(COMPILE)}")
 
-    def load_engine(self, on_download: "OnDownload | None") -> "Engine":
-        """The engine that was asked for; `on_download` is told of what has to be fetched.
+    def load_engine(
+        self, on_download: "OnDownload | None", recipe: "Recipe | None" = None
+    ) -> "Engine":
+        """The engine that was asked for; `on_download` is called with the progress of downloads,
+        and a `recipe` says by what it is to compute, as far as this machine can.
 
         Raises:
             ModelError: It cannot be found, loaded or run.
@@ -78,6 +79,7 @@ class EngineOptions:
             compile=cast(Literal["off", "auto", "now"], self.compile),
             offline=self.offline,
             on_download=on_download,
+            recipe=recipe,
         )
 
 
@@ -95,14 +97,14 @@ def check_report(where: str | None, taken: Sequence[str]) -> None:
         return
     path = Path(where)
     if path.is_dir() or not path.parent.is_dir():
-        raise ValueError(f"got --json {path}, expected a file name in a folder that exists")
+        raise ValueError(f"got json={path}, expected a file name in a folder that exists")
     if path.resolve() in {Path(other).resolve() for other in taken}:
-        raise ValueError(f"got --json {path}, which is also an input or an output")
+        raise ValueError(f"got json={path}, which is also an input or an output")
 
 
 @contextmanager
-def option_names() -> Iterator[None]:
-    """Turn an argument error into one that speaks of the option that the user typed.
+def option_errors() -> Iterator[None]:
+    """Mark an argument error as one of an option's value, in the option's name.
 
     Raises:
         OptionError: Instead of a ValueError.
@@ -110,7 +112,11 @@ def option_names() -> Iterator[None]:
     try:
         yield
     except ValueError as err:
-        text = str(err)
-        for field, name in (*STYLE_OPTIONS.items(), *MACHINE_OPTIONS.items()):
-            text = text.replace(f"got {field}=", f"got --{name} ")
-        raise OptionError(text) from err
+        raise OptionError(option_words(str(err))) from err
+
+
+def option_words(sentence: str) -> str:
+    """The sentence of an argument error with the option's name for the field of `Style`."""
+    for field, name in STYLE_OPTIONS.items():
+        sentence = sentence.replace(f"got {field}=", f"got {name}=")
+    return sentence

@@ -1,4 +1,4 @@
-"""OutputFrames: painted pictures become the frames that go out, in order and at the output size.
+"""OutputFrames: turns painted pictures into output frames, in order and resized to the output size.
 
 Needs no model, and may run in another thread than the one that paints. Called by `stylizer.py`.
 """

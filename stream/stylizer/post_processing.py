@@ -1,9 +1,9 @@
-"""Post-production: what is left to do for the pictures of a film once they are painted.
+"""PostProcessing: look-ahead smoothing and interpolation, after the pictures of a file are painted.
 
-    painted moments ─► look ahead ─► tween ─► frames
+    painted moments ─► look ahead ─► interpolate ─► frames
 
-Needs no model, so a session does it in a thread of its own while the next frames are painted: on a
-GPU that is where a file's time goes. Called by `look_ahead_buffer.py`, later and in order.
+Needs no model, so the session does it in another thread while the next frames are painted; on a GPU
+it takes longer than painting. Called by `look_ahead_buffer.py`, in order.
 """
 
 from collections.abc import Sequence

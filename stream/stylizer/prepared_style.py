@@ -1,11 +1,12 @@
-"""PreparedStyle: what a style needs of the engine, made ready once, and pictures painted with it.
+"""PreparedStyle: paints pictures with a style whose embedding, schedule and noise are made once.
 
     data ─encode─► latents ─denoise─► x0 ─decode─► data
 
-Knows no time. Torch is touched only in here. Called by `stylizer.py`.
+Each picture is painted for itself. This is the only file of the package that calls the engine's
+networks. Called by `stylizer.py`.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from stream.frame import Size
 from stream.stats import Stats
 from stream.stylizer.causal_order import Painting
+from stream.temporal.noise import Places
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,41 +91,72 @@ class PreparedStyle:
         """How many pictures are worth having begun; 0 where `begin` paints them itself."""
         return self._engine.in_flight(self._ahead)
 
-    def begin(self, data: NDArray[np.uint8]) -> Painting:
-        """Begin to paint uint8 RGB (H, W, 3), or (B, H, W, 3), of the size that was adopted.
+    def begin(self, data: NDArray[np.uint8], places: Places | None = None) -> Painting:
+        """Begin to paint uint8 RGB (H, W, 3) of the size that was adopted.
+
+        Args:
+            places: Where its noise comes from; ``None`` leaves it in its place.
 
         Raises:
             ModelError: The model failed.
         """
-        if self.in_flight or data.ndim == 4:
-            return self._begin_whole(data)
-        painted = self._paint(data)
+        noise = self._noise.value if places is None else self._moved(places)
+        if self.in_flight:
+            return self._begin_whole(data, noise)
+        painted = self._paint(data, noise)
         return lambda: painted
 
-    def _paint(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def begin_batch(self, data: NDArray[np.uint8], places: Sequence[Places | None]) -> Painting:
+        """The same for several pictures, (B, H, W, 3), in one call of the engine.
+
+        Raises:
+            ModelError: The model failed.
+        """
+        noise = self._noise.value
+        if any(each is not None for each in places):
+            import torch
+
+            noise = torch.stack(
+                [noise if each is None else self._moved(each) for each in places], dim=1
+            )
+        self._stats.count_event("batch")
+        return self._begin_whole(data, noise)
+
+    def _moved(self, places: Places) -> "Tensor":
+        import torch
+
+        from models import moved_noise
+
+        return moved_noise(self._noise.value, torch.from_numpy(places))
+
+    def _paint(self, data: NDArray[np.uint8], noise: "Tensor") -> NDArray[np.uint8]:
         engine, stage = self._engine, self._stats.stage
         with stage("encode"):
-            latents = engine.encode(engine.to_image(data))
+            image = engine.to_image(data)
+            latents = engine.encode(image)
+            features = engine.features(image, noise, self._conditioning.value)
         with stage("denoise"):
             x0 = engine.denoise(
-                latents, self._noise.value, self._conditioning.value, self._schedule.value
+                latents,
+                noise,
+                self._conditioning.value,
+                self._schedule.value,
+                features=features,
             )
         with stage("decode"):
             return engine.to_data(engine.decode(x0))
 
-    def _begin_whole(self, data: NDArray[np.uint8]) -> Painting:
+    def _begin_whole(self, data: NDArray[np.uint8], noise: "Tensor") -> Painting:
         """As `begin`, where one call of the engine does it all."""
         with self._stats.stage("begin"):
             painting = self._engine.begin(
                 data,
-                self._noise.value,
+                noise,
                 self._conditioning.value,
                 self._schedule.value,
                 ahead=self._ahead,
             )
         self._stats.note(*self._engine.notes)
-        if data.ndim == 4:
-            self._stats.count_event("batch")
         return partial(self._waited_for, painting)
 
     def _waited_for(self, painting: Painting) -> NDArray[np.uint8]:

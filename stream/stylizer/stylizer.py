@@ -1,4 +1,4 @@
-"""Stylizer: frames in, painted frames out; engine, style, sizes and history in one place.
+"""Stylizer: frames in, painted frames out, with the style, sizes and history of one stream.
 
     frame ──paint──► Painted ──finish──► frames that go out
 
@@ -23,7 +23,7 @@ from stream.frame import Frame, Size
 from stream.geometry import OutputSize
 from stream.stats import Stats
 from stream.stylizer.batches import Batches
-from stream.stylizer.causal_order import CausalOrder
+from stream.stylizer.causal_order import Begin, CausalOrder
 from stream.stylizer.look_ahead_buffer import LookAheadBuffer
 from stream.stylizer.output_frames import OutputFrames, Painted
 from stream.stylizer.prepared_style import PreparedStyle
@@ -48,7 +48,7 @@ class Stylizer:
         style: What to paint; ``None`` takes the model's default.
         short_side_px: Short side the model paints at; ``None`` takes the model's native one.
         output_size: ``"source"`` (the default), ``"model"``, or (width, height).
-        stability: 0 (every frame for itself) to 1 (paint clings).
+        stability: 0 (every frame for itself) to 1 (keeps most of the frame before).
         sample_aspect_ratio: Width of a source pixel over its height.
         stats: Where stage times go; one is made if there is none.
         look_ahead: Smooth each frame by those after it as well, which holds frames back. Not for
@@ -58,6 +58,8 @@ class Stylizer:
         temporal: Expert settings of stability.
         overlap: Let frames be painted while the host works on others, which holds some back: one
             on a GPU, as many as there are cores where the engine paints them side by side.
+        by_shots: Paint each shot as if the stream began with it, whatever else is asked for: a film
+            may then be painted in parts that begin at cuts. Not for a live stream.
         batch: Paint so many frames in one call of the engine, which holds up to twice as many back
             if it is more than 1; where frames stand still, up to eight times as many.
 
@@ -79,6 +81,7 @@ class Stylizer:
         every: int = 1,
         temporal: TemporalSettings = DEFAULTS,
         overlap: bool = False,
+        by_shots: bool = False,
         batch: int = 1,
     ) -> None:
         for name, count in (("batch", batch), ("every", every)):
@@ -97,7 +100,7 @@ class Stylizer:
         self._sizes: Sizes | None = None
         self._prepared = PreparedStyle(engine, self.stats, ahead=overlap)
         self._look_ahead, self._every, self._temporal = look_ahead, every, temporal
-        self._overlap, self._batch = overlap, batch
+        self._overlap, self._by_shots, self._batch = overlap, by_shots, batch
         self._order, self._output_frames = self._make_order(), OutputFrames(self.stats)
 
     @property
@@ -126,8 +129,10 @@ class Stylizer:
             self._engine.size_multiple,
             self._sample_aspect_ratio,
         )
+        scale = self._engine.output_scale
+        painted = scale * model[0], scale * model[1]
         return Sizes(
-            source_size, model, geometry.output_size(self._output_size, source_size, model)
+            source_size, model, geometry.output_size(self._output_size, source_size, painted)
         )
 
     @overload
@@ -192,13 +197,15 @@ class Stylizer:
         self._order, self._output_frames = self._make_order(), OutputFrames(self.stats)
 
     def _make_order(self) -> CausalOrder:
-        begin, in_work = self._prepared.begin, 0
+        begin: Begin = self._prepared.begin
+        in_work, carries_noise = 0, self._engine.carries_noise
         if self._batch > 1:
             # one batch fills while the other is painted, with room for frames that are still
-            begin, in_work = Batches(begin, self._batch).begin, 2 * self._batch - 1
+            batches = Batches(self._prepared.begin_batch, self._batch)
+            begin, in_work = batches.begin, 2 * self._batch - 1
         elif self._overlap:
             in_work = self._prepared.in_flight
-        if self._look_ahead or self._every != 1:
+        if self._look_ahead or self._every != 1 or self._by_shots:
             return LookAheadBuffer(
                 begin,
                 self.stats,
@@ -206,8 +213,11 @@ class Stylizer:
                 in_work=in_work,
                 look_ahead=self._look_ahead,
                 every=self._every,
+                carries_noise=carries_noise,
             )
-        return CausalOrder(begin, self.stats, self._temporal, in_work=in_work)
+        return CausalOrder(
+            begin, self.stats, self._temporal, in_work=in_work, carries_noise=carries_noise
+        )
 
     def _configured(self, frame: Frame) -> "Sizes":
         if self._sizes is None:

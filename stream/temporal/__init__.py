@@ -1,4 +1,4 @@
-"""What one frame knows of those before it, so that paint stays on its object.
+"""Temporal stability: what a frame keeps of the painted frames before it, so that nothing flickers.
 
     data ─► shots    is this a new shot, or one that comes back?
          ─► gate     which cells still look as they did when they were painted
@@ -9,8 +9,9 @@
             settings what experts may turn one by one
             buffers  memory used again from frame to frame
 
-All of it runs on the host, on uint8 pictures of the model's size, and starts no thread. Nothing
-changed: the last picture is shown again and the model is not asked. Called by `stream.stylizer`.
+All of it runs on the CPU, on uint8 pictures of the model's size, and starts no thread. Where
+nothing changed, the last picture is shown again and the model is not called. Called by
+`stream.stylizer`.
 """
 
 from stream.temporal.settings import TemporalSettings

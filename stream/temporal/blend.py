@@ -1,4 +1,4 @@
-"""Blend: yesterday's paint, moved to where its thing is now, mixed with today's. Pure functions.
+"""Blend: mixes the last painted picture, warped to the current frame, with the new one. Pure.
 
     x~_t = a · W(x~_{t-1}, w) + (1 - a) · x_t,     a = confidence · exp(-dt / tau)
 

@@ -1,7 +1,7 @@
-"""Buffers: memory that is used again for every frame.
+"""Buffers: preallocated arrays that are reused for every frame.
 
-A fresh array of a picture's size is memory that the system has to map page by page, and at 512x512
-that takes longer than the arithmetic on it.
+The system maps a new array of a picture's size page by page, and at 512x512 that takes longer than
+the arithmetic on it.
 """
 
 import math

@@ -1,9 +1,9 @@
-"""Gate: which cells of a picture still look as they did. Pure functions on the host.
+"""Gate: finds the cells of a picture that have not changed since they were painted. Pure functions.
 
-A *cell* is the block of pixels behind one latent position. A cell keeps its paint as long as
-neither its mean colour nor its pixels have left those of the picture that the paint was made from
-by more than the sensor's noise explains, and than the light's changing explains for all cells
-alike. The reference is that picture and not the frame before: what is slow adds up and is seen.
+A *cell* is the block of pixels behind one latent position. A cell keeps its paint while its mean
+colour and its pixels differ from the frame it was painted from by no more than sensor noise and a
+change of light explain. The reference is that frame and not the previous one, so that slow changes
+add up and are seen.
 """
 
 from typing import NamedTuple
@@ -59,7 +59,7 @@ EXPOSURE_ROUNDS = 2
 """Fits of gain and offset, each to the cells that agree with the one before."""
 
 MANY_CELLS = 1024
-"""Of more cells than these, every second one each way tells of the light."""
+"""Of more cells than these, every second one each way is used to measure the light."""
 
 LEAST_SPREAD = 4.0
 """Variance of the cells' luma below which a gain cannot be told from an offset."""
@@ -92,7 +92,7 @@ class Seen(NamedTuple):
 
     Attributes:
         small: uint8 RGB (H/k, W/k, 3), reduced.
-        look: What is kept of it.
+        look: What of it is compared with later frames.
     """
 
     small: NDArray[np.uint8]

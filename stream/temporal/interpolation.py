@@ -1,4 +1,4 @@
-"""Between: a picture that nobody painted, from the painted ones before and after it.
+"""Interpolation: makes a frame that was not painted from the painted frames before and after it.
 
     b = W(k_0, w_0) · c_0 (1 - t) + W(k_1, w_1) · c_1 t,     normalised
 

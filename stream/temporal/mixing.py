@@ -1,4 +1,4 @@
-"""Mixing: a new painting with what is kept of the history, only around what changed.
+"""Mixing: blends a new painting with the warped history, only around the cells that changed.
 
     shown ──► pulled along the flow ──┐
     painted ──────────────────────────┴─► blend ──► restore ──► open cells of it over what was shown
@@ -25,17 +25,19 @@ MARGIN_CELLS = 3
 
 
 class History(NamedTuple):
-    """What is kept of the last picture.
+    """What the new frame keeps of the last picture.
 
     Attributes:
         weight: float32 (H/k, W/k), its share of each pixel.
         flow: Backward flow, float32 (H/k, W/k, 2); ``None`` where nothing moved.
         copied: uint8 (h, w), 1 in cells that keep their bytes; ``None`` where none do.
+        sure: float32 (H/k, W/k), how sure the flow is; ``None`` where there is none.
     """
 
     weight: Floats
     flow: Floats | None
     copied: Data | None
+    sure: Floats | None = None
 
 
 class Box(NamedTuple):
@@ -75,7 +77,7 @@ class Mixer:
             history: What of `shown` is kept.
             grid: (w, h), how many cells there are.
         """
-        weight, flow, copied = history
+        weight, flow, copied = history.weight, history.flow, history.copied
         if copied is None:
             return self._blended(shown, painted, weight, flow, Box(0, 0, *grid, grid))
         box = _around_open(copied, weight.shape)

@@ -1,4 +1,4 @@
-"""Splitter: tells the first frame of each shot where not every frame is painted.
+"""Splitter: finds the first frame of each shot where not every frame is painted.
 
 The same signs as in `state`, but between a frame and the one just before it: what moves far between
 two painted frames is no cut.

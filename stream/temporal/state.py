@@ -2,12 +2,12 @@
 
     decide   on the host, before the model: copy the last picture, start afresh, or mix
     follow   while the model paints: where everything was one frame before
-    mix      after the model: the painted picture with what is kept of the history
+    mix      after the model: the painted picture, blended with the history
 
 A decision looks at frames only, never at pictures: while a picture is on its way, the frames after
 it can be decided on. Mixing happens in the same order, later.
 
-All that is remembered of a shot is one `Scene`. A cut puts it aside; a shot that comes back (the
+The history of a shot is one `Scene`. A cut stores it; a shot that comes back (the
 frame after a flash, the other speaker) finds its scene again, and its very pixels.
 """
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from stream.frame import Size
 from stream.temporal import blend, gate, shots
+from stream.temporal import noise as carried_noise
 from stream.temporal.mixing import History, Mixer
 from stream.temporal.motion import FlowEstimator, Motion
 from stream.temporal.settings import DEFAULTS, TemporalSettings
@@ -63,10 +64,12 @@ class Canvas:
     Attributes:
         grid: (w, h), the cells of its frames.
         shown: The last shown picture, uint8 RGB (H, W, 3); ``None`` until the first is mixed.
+        noise_shift: How far the noise has moved (`stream.temporal.noise`).
     """
 
     grid: Size
     shown: Data | None = None
+    noise_shift: Floats | None = None
 
 
 class Trail(NamedTuple):
@@ -96,8 +99,8 @@ class Decision(NamedTuple):
         is_still: Nothing changed: show the canvas's picture again, without painting.
         is_cut: The frame starts a new shot, or returns to one.
         trail: What `follow` needs; ``None`` where it has nothing to find out.
-        history: What is kept of the last picture; ``None`` takes the new paint as it is, bit for
-            bit.
+        history: The part of the last picture to keep; ``None`` takes the new paint as it is, bit
+            for bit.
         resting: bool (h, w), cells that show what they showed before: copied, or painted on until
             they have settled; ``None`` where there is no history.
         canvas: Where the picture is history for the next frames; ``None`` at stability 0.
@@ -218,8 +221,22 @@ class Temporal:
             motion = self._flow.estimate(trail.now, trail.then, trail.noise)
         return decision._replace(trail=None, history=_history(motion, trail))
 
+    def noise_places(self, decision: Decision) -> carried_noise.Places | None:
+        """Where the frame's noise comes from, once a frame and in order; ``None`` = as it is.
+
+        Args:
+            decision: From `follow`.
+        """
+        canvas = decision.canvas
+        if canvas is None:
+            return None
+        canvas.noise_shift = carried_noise.carried(
+            canvas.noise_shift, decision.history, canvas.grid
+        )
+        return None if canvas.noise_shift is None else carried_noise.places(canvas.noise_shift)
+
     def mix(self, painted: Data, decision: Decision) -> Data:
-        """The painted picture, uint8 (H, W, 3), with what is kept of the history."""
+        """The painted picture, uint8 (H, W, 3), blended with the history."""
         canvas = decision.canvas
         if canvas is None:
             return painted
@@ -230,7 +247,7 @@ class Temporal:
         return painted
 
     def _cut(self, now: Scene, stability: float) -> Decision:
-        """Put the scene aside; go on with an older one that looks like this frame, if any does."""
+        """Store the scene; go on with an older one that looks like this frame, if any does."""
         if self._scene is not None:
             self._shots = [self._scene, *self._shots][: self._settings.shots_kept]
         for kept in self._shots:
@@ -334,6 +351,7 @@ def _history(motion: Motion | None, trail: Trail) -> History:
     size = trail.now.shape[::-1] if motion is None else motion.confidence.shape[::-1]
     weight = np.asarray(cv2.resize(trail.kept.astype(np.float32), size), dtype=np.float32)
     flow: Floats | None = None
+    sure: Floats | None = None
     if motion is not None:
         sure = np.minimum(cv2.blur(motion.confidence, (3, 3)), 1)
         flow = motion.flow
@@ -344,4 +362,4 @@ def _history(motion: Motion | None, trail: Trail) -> History:
         weight *= sure
         weight *= blend.faded(flow)
     copied = None if trail.is_open.all() else (~trail.is_open).astype(np.uint8)
-    return History(weight, flow, copied)
+    return History(weight, flow, copied, sure)

@@ -18,7 +18,7 @@ import table as tables
 import torch
 from contest import Contestant, EventStopwatch, Stopwatch, Unavailable, contest, make_frames, rows
 from diffusers_contestants import diffusers_contestants
-from miniature import SIZE
+from miniature import SIZE, save_bundled_like
 from painters import painter
 from painting import CLOSE, ENGINES, STYLE, assert_same, divided, make_data
 from random_models import Case, random_engine
@@ -27,7 +27,7 @@ from roofline import Peak, Work, count_work, peak_of
 from stream_batch import StreamBatch
 from streamdiffusion_contestants import streamdiffusion_contestants
 
-from models import Style
+from models import Engine, Style, load_engine
 
 BENCHMARKS = Path(contests.__file__).parent
 CPU = torch.device("cpu")
@@ -37,6 +37,10 @@ BLOCKED = ("av", "cv2", "typer", "rich", "stream")
 
 def case(architecture: Any = "tiny", *, steps: int = 1, batch: int = 1) -> Case:
     return Case(architecture, Style("x", 0.5, steps), (64, 64), batch, CPU, torch.float32)
+
+
+def with_stem(folder: Path) -> Engine:
+    return load_engine(save_bundled_like(folder, stem=True), device="cpu", acceleration="off")
 
 
 def table_of(case: Case, make: Any = gpu.gpu_contestants) -> dict[str, dict[str, Any]]:
@@ -343,13 +347,13 @@ def test_the_table_shows_failures_and_equal_pictures(capsys: pytest.CaptureFixtu
     assert third.endswith("failed: ZeroDivisionError: division by zero")
 
 
-@pytest.mark.parametrize("kind", ["lcm", "bundled"])
+@pytest.mark.parametrize("kind", ["lcm", "bundled", "stem"])
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_a_stream_batch_paints_each_frame_as_step_by_step(
     kind: str, steps: int, tmp_path: Path
 ) -> None:
     style = replace(STYLE, num_inference_steps=steps)
-    engine = divided(ENGINES[kind](tmp_path))
+    engine = divided({**ENGINES, "stem": with_stem}[kind](tmp_path))
     frames = [make_data(seed) // (seed + 1) for seed in range(5)]
     late = StreamBatch(engine, style, SIZE)
     ours = [late(frame) for frame in [*frames, *frames[: steps - 1]]][steps - 1 :]

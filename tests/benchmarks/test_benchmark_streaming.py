@@ -1,7 +1,7 @@
 """The benchmarks of the streaming layer and of whole files, on small pictures and fake models."""
 
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from fakes import FakeEngine
 from material import cut, write_clip
 from streaming import DeviceEngine, FreeEngine, MemorySource, make_ways, measure
 
-from stream import Frame, open_source
+from stream import Frame, ManualClock, open_source
 
 COUNT = 5
 SIZE = (64, 48)
@@ -52,13 +52,16 @@ def test_each_way_paints_every_frame(frames: list[Frame], name: str) -> None:
     assert engine.count == COUNT
 
 
-def test_a_device_paints_while_the_host_works() -> None:
+def test_a_device_paints_while_the_host_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock(50.0)
+    time = SimpleNamespace(perf_counter=clock.now_s, sleep=clock.advance)
+    monkeypatch.setattr(streaming, "time", time)
     engine, data = DeviceEngine(0.3), np.zeros((4, 4, 3), np.uint8)
-    start_s = time.perf_counter()
     waits = [engine.begin(data) for _ in range(2)]
-    begun_s = time.perf_counter() - start_s
-    assert all(wait() is data for wait in waits)
-    assert begun_s < 0.3 < 0.6 <= time.perf_counter() - start_s
+    assert clock.now_s() == 50
+    clock.advance(0.2)  # the host's work
+    ends_s = [clock.now_s() for wait in waits if wait() is data]
+    assert ends_s == pytest.approx([50.3, 50.6])
 
 
 def test_costs_are_beside_the_bare_engine(

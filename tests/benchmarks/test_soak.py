@@ -4,12 +4,18 @@ import sys
 
 import pytest
 from live_fakes import FakePainter
-from soak import Sample, growth, soak
+from soak import FarSide, Sample, growth, soak
+
+from stream.clock import Clock
+from stream.live.controls import Controls
+from stream.stats import Stats
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 SOURCE = "testsrc=size=96x64:rate=120:duration=1"
 """Five times the rate of a camera: ten seconds of it are a minute's work."""
+
+FRAMES = 600
 
 
 def test_growth_is_between_the_first_quarter_and_the_last() -> None:
@@ -23,8 +29,27 @@ def test_growth_is_between_the_first_quarter_and_the_last() -> None:
     assert (ages["first quarter"]["p50"], ages["last quarter"]["p50"]) == (18.0, 45.0)
 
 
-def test_nothing_grows_in_a_short_run() -> None:
-    told = soak(8.0, SOURCE, lambda controls, clock, stats: FakePainter())
+def test_nothing_grows_in_a_short_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends when so many frames have been painted and some have come to the far side."""
+    far_sides: list[FarSide] = []
+
+    def make_far_side() -> FarSide:
+        far_sides.append(FarSide())
+        return far_sides[-1]
+
+    def make_painter(controls: Controls, clock: Clock, stats: Stats) -> FakePainter:
+        painter = FakePainter()
+
+        def painting() -> None:
+            if len(painter.painted) >= FRAMES and far_sides[0].taken:
+                controls.quit()
+
+        painter.on_paint = painting
+        return painter
+
+    monkeypatch.setattr("soak.FarSide", make_far_side)
+    monkeypatch.setattr("soak.PERIOD_S", 0.2)
+    told = soak(None, SOURCE, make_painter)
     grew, sinks = told["grew"], told["failed"]
     assert isinstance(grew, dict)
     assert sinks == []
@@ -34,3 +59,4 @@ def test_nothing_grows_in_a_short_run() -> None:
     assert grew["in_use_mib"] < 4
     assert told["far_side_bytes"]
     assert told["frames"]
+    assert told["seconds"]

@@ -67,6 +67,11 @@ def bundled_like(folder: Path, device: torch.device) -> Engine:
     return load_engine(name, device=device, dtype=torch.float32, acceleration="off")
 
 
+def with_stem(folder: Path, device: torch.device) -> Engine:
+    name = save_bundled_like(folder, stem=True)
+    return load_engine(name, device=device, dtype=torch.float32, acceleration="off")
+
+
 MODELS = {
     "lcm": of(make_lcm),
     "lcm-lora": of(make_lcm, guidance_width=None),
@@ -74,6 +79,7 @@ MODELS = {
     "sdxl": of(make_sdxl),
     "pix2pix": of(make_instruct_pix2pix),
     "bundled": bundled_like,
+    "stem": with_stem,
 }
 
 
@@ -88,7 +94,9 @@ def test_every_model_is_painted_by_graphs(
         assert_alike(
             paint(engine, style, make_data(1, SIZE)), paint(plain, style, make_data(1, SIZE))
         )
-    assert runtime.captures == 2  # one for each number of steps
+    # one for each number of steps, and of a stem for each kind of marks
+    kinds = {getattr(engine.encode_prompt(style).stem, "kinds", ()) for style in styles}
+    assert runtime.captures == 2 + (len(kinds) - 1)
     frames = np.stack([make_data(seed, SIZE) for seed in range(3)])
     assert_alike(paint(engine, STYLE, frames), paint(plain, STYLE, frames))
 

@@ -32,8 +32,10 @@ from torch import Tensor
 
 from models import Engine, Style, load_engine
 from models.autoencoder import AutoencoderPatch
+from models.fields import KINDS, CarriedFields, noise_plane
 from models.presets import BUNDLED_FOLDER
 from models.schedule import ScheduleConfig
+from models.stem import Stem
 
 TOLERANCE = 1e-4
 PROMPT = "oil painting, 1890"
@@ -51,10 +53,11 @@ class _PipelineWithoutGuidance(LatentConsistencyModelImg2ImgPipeline):
         return _NoEmbedding()
 
 
-def paint(engine: Engine, style: Style, latents: Tensor) -> Tensor:
-    return engine.denoise(
-        latents, engine.noise(style, SIZE), engine.encode_prompt(style), engine.schedule(style)
-    )
+def paint(engine: Engine, style: Style, latents: Tensor, image: Tensor | None = None) -> Tensor:
+    """`image`: the frame itself, for a model with a stem."""
+    noise, conditioning = engine.noise(style, SIZE), engine.encode_prompt(style)
+    features = None if image is None else engine.features(image, noise, conditioning)
+    return engine.denoise(latents, noise, conditioning, engine.schedule(style), features=features)
 
 
 def their_latents(pipeline: Any, style: Style, latents: Tensor, steps: int, **asked: Any) -> Tensor:
@@ -198,9 +201,13 @@ def reference(
     style: Style,
     z: Tensor,
     share: float = 0.0,
+    features: list[Tensor] | None = None,
 ) -> Tensor:
     """The loop of the LCM pipeline on diffusers' own scheduler, for a UNet that sees the frame, and
     in it from the second step on a share of what the first one painted.
+
+    Args:
+        features: Of a stem, which the UNet sees in every step.
     """
     conditioning = engine.encode_prompt(style)
     timestep_cond = engine.timestep_cond(conditioning, engine.schedule(style))
@@ -211,7 +218,7 @@ def reference(
     frame = z
     for index, timestep in enumerate(scheduler.timesteps):
         with torch.no_grad():
-            seen = torch.cat([z_t, frame], dim=1)
+            seen = torch.cat([z_t, frame, *(features or [])], dim=1)
             prediction = unet(
                 seen, timestep, conditioning.prompt_embeds, timestep_cond=timestep_cond
             ).sample
@@ -237,8 +244,26 @@ def test_unet_that_sees_the_frame_equals_diffusers_scheduler(
     assert_close(paint(engine, style, latents), theirs)
 
 
+def their_features(folder: Path, engine: Engine, style: Style, image: Tensor) -> list[Tensor]:
+    """What the stem in a folder, if there is one, makes of the image and its carried noise."""
+    if not (folder / "stem").is_dir():
+        return []
+    stem = Stem.from_pretrained(folder, subfolder="stem").float().eval()
+    states = engine.encode_prompt(style).prompt_embeds
+    with torch.no_grad():
+        weights = stem.marks(states)
+        wanted = [index for index in range(len(KINDS)) if weights[0, index] > 0]
+        fields = CarriedFields([KINDS[index] for index in wanted])
+        noise = noise_plane(engine.noise(style, SIZE)[:1, :16])
+        return [stem(image, fields(image, noise, weights[:, wanted]), stem.style(states))]
+
+
 def bundled_like(tmp_path: Path) -> Path:
     return Path(save_bundled_like(tmp_path))
+
+
+def with_stem(tmp_path: Path) -> Path:
+    return Path(save_bundled_like(tmp_path, stem=True))
 
 
 def bundled(tmp_path: Path) -> Path:
@@ -247,7 +272,7 @@ def bundled(tmp_path: Path) -> Path:
     return BUNDLED_FOLDER
 
 
-@pytest.mark.parametrize("make_folder", [bundled_like, bundled])
+@pytest.mark.parametrize("make_folder", [bundled_like, with_stem, bundled])
 @pytest.mark.parametrize("strength", [0.3, 0.6, 1.0])
 @pytest.mark.parametrize("num_inference_steps", [1, 2, 4])
 def test_bundled_model_equals_diffusers_parts(
@@ -264,8 +289,9 @@ def test_bundled_model_equals_diffusers_parts(
     shift, scale = vae.config.shift_factor, vae.config.scaling_factor
     with torch.no_grad():
         latents = (vae.encode(image).latents - shift) * scale
-        theirs = reference(unet, scheduler, engine, style, latents, share)
+        features = their_features(folder, engine, style, image)
+        theirs = reference(unet, scheduler, engine, style, latents, share, features)
         their_image = vae.decode(theirs / scale + shift).sample
-    ours = paint(engine, style, engine.encode(image))
+    ours = paint(engine, style, engine.encode(image), image)
     assert_close(ours, theirs)
     assert_close(engine.decode(ours), their_image)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from stream.clock import ManualClock
-from stream.stats import SAMPLES, Stats, percentiles_ms
+from stream.stats import Stats
+from stream.times import SAMPLES, percentiles_ms
 
 JSON_KEYS = {"fps", "frames_in", "frames_out", "dropped", "latency_ms", "stages", "notes"}
 
@@ -129,16 +130,6 @@ def test_memory_is_bounded_and_the_newest_times_count() -> None:
     assert len(stats._stages["encode"].newest_s()) == SAMPLES
 
 
-def test_the_newest_latencies_come_in_order() -> None:
-    stats = Stats()
-    for index in range(SAMPLES + 3):
-        stats.count_out(0.0, float(index))
-
-    assert stats.newest_latency_s()[-3:] == (SAMPLES, SAMPLES + 1.0, SAMPLES + 2.0)
-    assert stats.newest_latency_s()[0] == 3.0
-    assert len(stats.newest_latency_s()) == SAMPLES
-
-
 def test_memory_is_taken_at_once_and_does_not_grow_with_the_frames() -> None:
     stats = Stats()
 
@@ -180,14 +171,14 @@ def test_counts_from_many_threads_add_up() -> None:
 def test_a_record_costs_less_than_ten_microseconds() -> None:
     stats = Stats()
     best_s = float("inf")
-    for _ in range(5):  # the best of five: the machine may be busy
-        start_s = time.perf_counter()
-        for _ in range(1000):
+    for _ in range(50):  # of this thread's own time, and the best: the machine may be busy
+        start_s = time.thread_time()
+        for _ in range(100):
             with stats.stage("encode"):
                 pass
-        best_s = min(best_s, time.perf_counter() - start_s)
+        best_s = min(best_s, time.thread_time() - start_s)
 
-    assert best_s / 1000 < 10e-6
+    assert best_s / 100 < 10e-6
 
 
 def test_summaries_count_everything_and_take_quantiles_of_the_newest() -> None:

@@ -83,3 +83,23 @@ def test_a_thread_that_does_not_end_is_named(crew: Crew) -> None:
     with pytest.raises(Exception, match=r"the stuck thread did not end within 0\.01 s"):
         crew.failures.raise_first()
     crew.over.set()
+
+
+def test_what_a_thread_that_cannot_start_would_have_closed_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "writer":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    crew = Crew()
+    steps = [lambda: crew.done.append("write"), lambda: crew.done.append("close")]
+    crew.workers.append(Worker("writer", steps, crew.failures, LIMIT_S))
+    crew.run()
+    assert crew.done == ["shut down", "close"]
+    with pytest.raises(RuntimeError, match="can't start"):
+        crew.failures.raise_first()

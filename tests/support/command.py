@@ -36,7 +36,7 @@ def assert_refused(result: Result, code: ExitCode, *words: str) -> None:
 
 def wait_for_bytes(folder: Path, count: int, process: "subprocess.Popen[str]") -> None:
     """Wait until a file in the making has that many bytes."""
-    for _ in range(1200):
+    for _ in range(4800):
         if sum(path.stat().st_size for path in folder.iterdir()) > count:
             return
         with suppress(subprocess.TimeoutExpired):

@@ -35,7 +35,7 @@ def virtual_display() -> Iterator[str]:
         yield name
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def press(display: str, window: str, *keys: str) -> None:
@@ -48,5 +48,5 @@ def press(display: str, window: str, *keys: str) -> None:
 
 def xdotool(display: str, *words: str) -> None:
     subprocess.run(
-        ["xdotool", *words], env={**os.environ, "DISPLAY": display}, check=True, timeout=15
+        ["xdotool", *words], env={**os.environ, "DISPLAY": display}, check=True, timeout=60
     )

@@ -19,6 +19,9 @@ import pytest
 
 COMMIT = "1234567890abcdef1234567890abcdef12345678"
 
+LIMIT_S = 120
+"""What an answer may take on a busy machine."""
+
 
 @dataclass
 class FakeHub:
@@ -142,3 +145,6 @@ def point_at(monkeypatch: pytest.MonkeyPatch, endpoint: str, cache: Path) -> Non
     monkeypatch.setattr(f"{place}.HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(f"{place}.HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(f"{place}.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(f"{place}.HF_HUB_DOWNLOAD_TIMEOUT", LIMIT_S)
+    for module in ("hub", "download"):
+        monkeypatch.setattr(f"models.weights.{module}.CONNECT_TIMEOUT_S", LIMIT_S)

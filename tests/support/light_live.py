@@ -12,7 +12,7 @@ from stream.frame import Frame, Size
 from stream.live.controls import Controls, Look
 from stream.live.governor import Effort
 from stream.live.inputs import LiveInput, open_live_source
-from stream.live.motion_carry import Key, make_key
+from stream.live.motion_carry import Reference, make_reference
 from stream.live.outputs import LiveOutputs, open_live_sink
 from stream.live.session import TIME_BASE, LiveSession
 from stream.stats import Stats
@@ -24,7 +24,7 @@ class NegativePainter:
 
     def __init__(self) -> None:
         self.effort = Effort(1, 64, 1)
-        self.key: Key | None = None
+        self.reference: Reference | None = None
 
     def warm_up(self, source_size: Size, look: Look) -> None:
         return
@@ -37,11 +37,11 @@ class NegativePainter:
 
     def paint(self, frame: Frame, look: Look) -> Frame:
         painted = frame.replace(255 - frame.data)
-        self.key = make_key(frame, painted)
+        self.reference = make_reference(frame, painted)
         return painted
 
     def close(self) -> None:
-        self.key = None
+        self.reference = None
 
 
 def make_light(

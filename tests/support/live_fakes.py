@@ -11,7 +11,7 @@ from stream.frame import Frame, Size
 from stream.live.controls import Controls, Look
 from stream.live.governor import Effort
 from stream.live.live_stylizer import LiveStylizer, LiveStylizerOptions
-from stream.live.motion_carry import Key, make_key
+from stream.live.motion_carry import Reference, make_reference
 from stream.live.session import LiveSession
 from stream.sinks.base import Sink
 from stream.stats import Stats
@@ -44,7 +44,6 @@ class SteppedSource(ListSource):
         self._turn = threading.Semaphore(1)
         super().__init__(
             make_frames(count),
-            is_live=True,
             before_read=lambda: self._turn.acquire(timeout=LIMIT_S),
             **options,
         )
@@ -56,12 +55,41 @@ class SteppedSource(ListSource):
         self._turn.release(1000)
 
 
+class InStep:
+    """Lets a source go on when each of its sinks has been given the frame, so that none misses one.
+
+    Args:
+        sinks: How many there are.
+    """
+
+    def __init__(self, source: SteppedSource, sinks: int) -> None:
+        self._source, self._sinks, self._given = source, sinks, 0
+        self._lock = threading.Lock()
+
+    def given(self) -> None:
+        """A sink has a frame."""
+        with self._lock:
+            self._given += 1
+            self._go_on()
+
+    def leave(self) -> None:
+        """A sink has failed and will be given no more."""
+        with self._lock:
+            self._sinks -= 1
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._given >= self._sinks:
+            self._given = 0
+            self._source.step()
+
+
 class FakePainter:
     """Paints the negative; as much effort as it is told."""
 
     def __init__(self, every: int = 1) -> None:
         self.effort = Effort(1, 64, every)
-        self.key: Key | None = None
+        self.reference: Reference | None = None
         self.painted: list[int] = []
         self.on_paint: Callable[[], None] = lambda: None
 
@@ -78,11 +106,11 @@ class FakePainter:
         self.on_paint()
         self.painted.append(frame.pts)
         painted = frame.replace(255 - frame.data)
-        self.key = make_key(frame, painted)
+        self.reference = make_reference(frame, painted)
         return painted
 
     def close(self) -> None:
-        self.key = None
+        self.reference = None
 
 
 def make_controls() -> Controls:

@@ -16,7 +16,13 @@ STYLE = Style("oil painting", 0.6, 2, seed=1)
 def paint(engine: Engine, style: Style = STYLE) -> Tensor:
     image = torch.linspace(-1, 1, 3 * SIZE[0] * SIZE[1]).reshape(1, 3, SIZE[1], SIZE[0])
     noise, conditioning = engine.noise(style, SIZE), engine.encode_prompt(style)
-    latents = engine.denoise(engine.encode(image), noise, conditioning, engine.schedule(style))
+    latents = engine.denoise(
+        engine.encode(image),
+        noise,
+        conditioning,
+        engine.schedule(style),
+        features=engine.features(image, noise, conditioning),
+    )
     return engine.decode(latents)
 
 

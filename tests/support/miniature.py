@@ -25,14 +25,17 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from models import Engine, Style
 from models.autoencoder import AutoencoderPatch
 from models.conditioning import PromptEncoder, TextStage
+from models.fields import KINDS
 from models.networks import make_networks
 from models.schedule import ScheduleConfig
+from models.stem import Stem
 
 SIZE = (64, 48)
 """(width, height) in px; a multiple of every miniature's `size_multiple`."""
 
 TOKENS = 16
 TEXT_WIDTH = 16
+STEM_CHANNELS = 8
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 SCHEDULER = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -178,18 +181,26 @@ def make_sdxl() -> StableDiffusionXLImg2ImgPipeline:
     return pipeline
 
 
-def save_bundled_like(folder: Path) -> str:
-    """A folder of the bundled model's make: own VAE, v-prediction, a UNet that sees the frame.
+def save_bundled_like(folder: Path, *, stem: bool = False) -> str:
+    """A folder of the bundled model's make: own VAE, a UNet that sees the frame.
 
     Written part by part: no diffusers pipeline takes these parts together.
+
+    Args:
+        stem: With carried noise, twice the pixels, and x_0 predicted; else v.
     """
     torch.manual_seed(4)
+    channels = 16 if stem else 6
     vae = AutoencoderPatch(
-        latent_channels=6, block_out_channels=(8, 8), scaling_factor=1.7, shift_factor=0.2
+        latent_channels=channels,
+        block_out_channels=(8, 8),
+        scaling_factor=1.7,
+        shift_factor=0.2,
+        output_scale=2 if stem else 1,
     )
     unet = make_unet(
-        in_channels=12,
-        out_channels=6,
+        in_channels=2 * channels + (STEM_CHANNELS if stem else 0),
+        out_channels=channels,
         down_block_types=("DownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "UpBlock2D"),
         addition_embed_type="text",
@@ -198,12 +209,6 @@ def save_bundled_like(folder: Path) -> str:
         time_cond_proj_dim=6,
     )
     parts = {"vae": vae, "unet": unet, "text_encoder": make_text_encoder()}
-    for name, part in parts.items():
-        part.save_pretrained(folder / name)
-    make_tokenizer().save_pretrained(folder / "tokenizer")
-    scheduler = LCMScheduler(**SCHEDULER, prediction_type="v_prediction")
-    scheduler.register_to_config(self_conditioning=0.25)  # ours alone
-    scheduler.save_pretrained(folder / "scheduler")
     index = {
         "_class_name": "LatentConsistencyModelImg2ImgPipeline",
         "scheduler": ["diffusers", "LCMScheduler"],
@@ -212,8 +217,30 @@ def save_bundled_like(folder: Path) -> str:
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["models.autoencoder", "AutoencoderPatch"],
     }
+    if stem:
+        parts["stem"] = make_stem()
+        index["stem"] = ["models.stem", "Stem"]
+    for name, part in parts.items():
+        part.save_pretrained(folder / name)
+    make_tokenizer().save_pretrained(folder / "tokenizer")
+    kind = "sample" if stem else "v_prediction"
+    scheduler = LCMScheduler(**SCHEDULER, prediction_type=kind)
+    scheduler.register_to_config(self_conditioning=0.25)  # ours alone
+    scheduler.save_pretrained(folder / "scheduler")
     (folder / "model_index.json").write_text(json.dumps(index))
     return str(folder)
+
+
+def make_stem(seed: int = 5) -> Stem:
+    """A stem whose features count, and that wants one kind of marks or two, by the prompt."""
+    torch.manual_seed(seed)
+    stem = Stem(
+        block_out_channels=(8, STEM_CHANNELS), layers=(1, 1), text_width=TEXT_WIDTH, marks=KINDS
+    )
+    for parameter in stem.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    stem.mark_head.weight.data.mul_(3)
+    return stem.eval()
 
 
 def save(pipeline: Any, folder: Path) -> str:

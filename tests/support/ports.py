@@ -11,8 +11,8 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int) -> None:
-    """Until somebody listens there; ten seconds at most."""
-    for _ in range(200):
+    """Until somebody listens there; two minutes at most."""
+    for _ in range(2400):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

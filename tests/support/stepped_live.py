@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 from fakes import LIMIT_S
 from light_live import NegativePainter
 
@@ -40,6 +41,45 @@ class SteppedFile(PacedSource):
     def interrupt(self) -> None:
         super().interrupt()
         self.turn.release()
+
+
+class ReadersClock(ManualClock):
+    """Moved by whoever reads a source: the main thread waits until that has come so far."""
+
+    def wait(self, stop: threading.Event, delay_s: float) -> bool:
+        if threading.current_thread() is not threading.main_thread():
+            return super().wait(stop, delay_s)
+        end_s = self.now_s() + delay_s
+        while self.now_s() < end_s and not stop.wait(0.005):
+            pass
+        return stop.is_set()
+
+
+def put_in_step(patch: pytest.MonkeyPatch) -> ManualClock:
+    """Let `allaprima live` run by a clock of its own: a file's next frame is read when the one
+    before has been recorded, and then it is due. To be used with one recording and
+    ``--governor off``; what the recording is given does not depend on the machine then.
+    """
+    clock, turn = ReadersClock(1000.0), threading.Semaphore(1)
+    read, write, interrupt = PacedSource.read, VideoSink.write, PacedSource.interrupt
+
+    def stepped_read(source: PacedSource) -> Frame | None:
+        turn.acquire(timeout=LIMIT_S)
+        return read(source)
+
+    def stepped_write(sink: VideoSink, frame: Frame) -> None:
+        write(sink, frame)
+        turn.release()
+
+    def stepped_interrupt(source: PacedSource) -> None:
+        interrupt(source)
+        turn.release()
+
+    patch.setattr("stream.live.runner.Clock", lambda: clock)
+    patch.setattr(PacedSource, "read", stepped_read)
+    patch.setattr(PacedSource, "interrupt", stepped_interrupt)
+    patch.setattr(VideoSink, "write", stepped_write)
+    return clock
 
 
 class SlowPainter(NegativePainter):

@@ -1,1 +1,1 @@
-"""The cache folder, and digests that show damage to what is kept in it."""
+"""The cache folder for compiled models, and checksums that reveal damaged files in it."""

@@ -1,8 +1,8 @@
-"""Digests beside kept files, so that what a disk or a power cut did to them is seen.
+"""Checksums of cached files, stored beside them, so that damage on disk is detected.
 
     folder/  a.bin  b.xml  digests.json
 
-A file of the right length with wrong bytes loads without a word, and paints something else.
+A file of the right length with wrong bytes would load without an error and paint something else.
 """
 
 import hashlib

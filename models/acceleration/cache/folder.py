@@ -1,9 +1,8 @@
-"""The cache folder of this user, and folders in it that are whole or not there.
+"""The cache folder of this user, and atomic creation of folders in it: complete, or not there.
 
     begin ──► .new-… ──filled──► put ──► its name          oldest beyond a few: prune
 
-Several processes may do so at once, with the same name too: nobody waits, and whoever is quicker
-wins.
+Several processes may do so at once, even with the same name: none waits, and the first one wins.
 """
 
 import math

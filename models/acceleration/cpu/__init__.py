@@ -1,1 +1,1 @@
-"""What a CPU is given: OpenVINO, 8-bit integers, threads, several frames side by side."""
+"""Acceleration on CPUs: OpenVINO, 8-bit integers, threads, several frames side by side."""

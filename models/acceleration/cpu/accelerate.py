@@ -1,4 +1,4 @@
-"""What an engine on a CPU is given: OpenVINO where it is installed, else torch made the most of.
+"""Accelerates an engine on a CPU: by OpenVINO where it is installed, else within torch.
 
     auto ──► OpenVINO (bf16 where the CPU has it) ──not installed, or fails──► torch, channels_last
                    │                                    (bf16 where the CPU multiplies it, else f32)
@@ -10,6 +10,7 @@ whole process: OpenVINO has threads of its own, and torch is left with small ope
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,10 @@ from models.acceleration.cpu.openvino import (
     Precision,
     best_precision,
     openvino_note,
+    openvino_path,
 )
+from models.acceleration.cpu.openvino_planes import OpenVinoPlanes
+from models.acceleration.cpu.quantization import Ranges
 from models.acceleration.cpu.threads import physical_cores, quickest_threads, told
 from models.acceleration.rewrites import (
     Conditions,
@@ -31,9 +35,12 @@ from models.acceleration.rewrites import (
 )
 from models.acceleration.speed_trial import is_better
 from models.acceleration.split_predictor import SplitPredictor
+from models.carried_noise import StemConditions, StemFeatures, StemNetworks
 from models.engine import Engine
 from models.errors import ModelError, in_short
+from models.fields import PLANES
 from models.networks import TIME_ID_COUNT, LatentDecoder, LatentEncoder, Predictor, make_networks
+from models.recipe import Recipe
 
 EXAMPLE_TIMESTEP = 499
 EXAMPLE_TOKENS = 16
@@ -42,33 +49,49 @@ QUANTIZED_PSNR_DB = 35.0
 """What a picture must keep where convolutions are computed in 8 bits."""
 
 
-def accelerate_cpu(engine: Engine) -> None:
-    """Put the fastest path that works here into an engine of float32 modules, and note which."""
+def accelerate_cpu(engine: Engine, recipe: Recipe | None = None) -> None:
+    """Put the fastest path that works here into an engine of float32 modules, and note which.
+
+    Args:
+        engine: Of plain networks.
+        recipe: By which it is to compute, as far as this machine can.
+    """
+    threads = None if recipe is None else recipe.threads or None
     try:
-        use_openvino(engine)
+        use_openvino(
+            engine, threads=threads, quantize=None if recipe is None else recipe.is_quantized
+        )
     except ImportError as err:
-        use_eager(engine)
+        use_eager(engine, threads=threads)
         engine.note(f"{err} (it would be faster)", logging.INFO)
     except (RuntimeError, UnsupportedUNetError) as err:
         engine.note(f"OpenVINO cannot run this model: {in_short(err)}")
-        use_eager(engine)
+        use_eager(engine, threads=threads)
 
 
-def use_openvino(engine: Engine, precision: Precision | None = None) -> bool:
+def use_openvino(
+    engine: Engine,
+    precision: Precision | None = None,
+    *,
+    threads: int | None = None,
+    quantize: bool | None = None,
+) -> bool:
     """Run the engine's float32 modules through OpenVINO; whether in 8-bit integers in part.
 
     Args:
         engine: Of plain networks.
         precision: What all of it is computed in; ``None`` is what is fastest here, which may be
             8-bit integers in part.
+        threads: That share a frame; ``None`` is one a core.
+        quantize: Whether 8-bit integers are taken without a trial; ``None`` tries.
 
     Raises:
         ImportError: openvino is not installed.
         RuntimeError: It cannot convert a module.
         UnsupportedUNetError: The UNet has parts that the rewrites do not know.
     """
-    threads = physical_cores()
-    may_quantize = precision is None and bool(engine.activation_ranges)
+    threads = threads or physical_cores()
+    may_quantize = precision is None and bool(engine.activation_ranges) and quantize is not False
     precision = precision or best_precision()
     encoder, predictor, decoder = _modules(engine)
     unet = predictor.unet
@@ -89,14 +112,38 @@ def use_openvino(engine: Engine, precision: Precision | None = None) -> bool:
         encode=call(encoder, image),
         predict=SplitPredictor(conditions, call(UNetBody(unet), seen, *held)),
         decode=call(decoder, latents),
+        stem=_openvino_stem(engine, call, image, precision, threads),
     )
     torch.set_num_threads(1)
-    is_quantized = may_quantize and _quantize(engine)
+    is_quantized = may_quantize and _quantize(engine, is_tried=quantize is None)
+    engine.computation.path = openvino_path(precision, is_quantized=is_quantized)
+    engine.computation.threads = threads
     engine.note(openvino_note(precision, threads, is_quantized=is_quantized), logging.INFO)
     return is_quantized
 
 
-def _quantize(engine: Engine) -> bool:
+def _openvino_stem(
+    engine: Engine,
+    call: Callable[..., OpenVinoCall],
+    image: Tensor,
+    precision: Precision,
+    threads: int,
+) -> StemNetworks | None:
+    stem = engine.networks.stem
+    if stem is None:
+        return None
+    conditions = stem.conditions
+    assert isinstance(conditions, StemConditions)
+    style, _ = conditions(torch.zeros(1, EXAMPLE_TOKENS, conditions.text_width))
+    planes = torch.zeros(1, PLANES, image.shape[2] // 2, image.shape[3] // 2)
+    return replace(
+        stem,
+        features=call(stem.features, image, planes, style),
+        planes_of=OpenVinoPlanes(threads, engine.note),
+    )
+
+
+def _quantize(engine: Engine, *, is_tried: bool) -> bool:
     """Have the convolutions in 8 bits if that is better; whether it is.
 
     Whatever goes wrong, the engine is left as it was.
@@ -109,8 +156,9 @@ def _quantize(engine: Engine) -> bool:
             encode=networks.encode.quantized(ranges),
             predict=SplitPredictor(predict.conditions, predict.body.quantized(ranges)),
             decode=networks.decode.quantized(ranges),
+            stem=_quantized_stem(networks.stem, ranges),
         )
-        is_taken = is_better(engine, quick, QUANTIZED_PSNR_DB)
+        is_taken = not is_tried or is_better(engine, quick, QUANTIZED_PSNR_DB)
     except (ValueError, RuntimeError, ModelError) as err:
         engine.note(f"its convolutions are not computed in 8-bit integers: {in_short(err)}")
         return False
@@ -122,25 +170,42 @@ def _quantize(engine: Engine) -> bool:
     return is_taken
 
 
-def use_eager(engine: Engine, dtype: torch.dtype | None = None) -> None:
+def _quantized_stem(stem: Any, ranges: Ranges) -> StemNetworks | None:
+    return None if stem is None else replace(stem, features=stem.features.quantized(ranges))
+
+
+def use_eager(
+    engine: Engine, dtype: torch.dtype | None = None, *, threads: int | None = None
+) -> None:
     """Run the engine's modules in torch, channels_last, in `dtype`; ``None`` is what is fastest."""
     dtype = dtype or best_dtype()
-    threads = quickest_threads(physical_cores())
+    threads = threads or quickest_threads(physical_cores())
     encoder, predictor, _ = _modules(engine)
-    unet, vae = predictor.unet, encoder.vae
+    unet, vae, stem = predictor.unet, encoder.vae, _stem(engine)
     # not diffusers' own, which warns of layers to keep in float32 where there are none
     convert: Any = nn.Module.to
-    for module in (unet, vae):
+    for module in (unet, vae) if stem is None else (unet, vae, stem):
         convert(module, dtype=dtype, memory_format=torch.channels_last)
     engine.dtype = dtype
-    engine.networks = make_networks(unet, vae)
+    engine.networks = make_networks(unet, vae, stem)
     try:
         engine.networks = replace(engine.networks, predict=split(Predictor(unet)))
     except UnsupportedUNetError as err:
         engine.note(f"the UNet is not rewritten: {err}")
     torch.set_num_threads(threads)
     name = str(dtype).removeprefix("torch.")
+    engine.computation.path = f"torch, channels_last, {name}"
+    engine.computation.threads = threads
     engine.note(f"runs on torch in {name}, channels_last, {told(threads)}", logging.INFO)
+
+
+def _stem(engine: Engine) -> Any:
+    """The stem's module, ``None`` for a model without one."""
+    stem = engine.networks.stem
+    if stem is None:
+        return None
+    assert isinstance(stem.features, StemFeatures)
+    return stem.features.stem
 
 
 def best_dtype() -> torch.dtype:

@@ -1,4 +1,4 @@
-"""Torch modules as compiled OpenVINO models: traced once, compiled per set of shapes, kept.
+"""Runs torch modules as OpenVINO models: traced once, compiled once for each set of shapes.
 
     module ──trace──► OpenVINO model, any shape ──reshape, compile──► request for one set of shapes
 
@@ -283,6 +283,11 @@ def openvino_note(precision: Precision, threads: int, *, is_quantized: bool = Fa
     """What an engine says of running on OpenVINO."""
     integers = "8-bit integers and " if is_quantized else ""
     return f"runs on OpenVINO in {integers}{PRECISIONS[precision]}, {told(threads)}"
+
+
+def openvino_path(precision: Precision, *, is_quantized: bool) -> str:
+    """The same for a recipe, without the threads."""
+    return f"OpenVINO, {'8-bit integers and ' if is_quantized else ''}{PRECISIONS[precision]}"
 
 
 def settings(precision: Precision, threads: int, plans: Path | None = None) -> dict[str, Any]:

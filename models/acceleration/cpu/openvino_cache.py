@@ -1,4 +1,4 @@
-"""A model's OpenVINO models on disk: a later start needs neither diffusers nor transformers.
+"""OpenVINO cache: compiled models on disk, so that later starts skip diffusers and transformers.
 
     first start    model folder ──loaders, traces──► engine ──keep──► cache folder ──► engine
     later starts                                                      cache folder ──► engine
@@ -6,7 +6,7 @@
 The first start also ends in the engine read from disk, so that every start paints the same bytes.
 What is kept is named by a digest of the model's files, of this package's code and of the libraries'
 versions; another model, code or library makes a new one, and the oldest are removed. It is sealed
-(seals.py), and what is damaged is made again. For a model with one text encoder and no added
+(digests.py), and what is damaged is made again. For a model with one text encoder and no added
 conditions; the others load as ever.
 """
 
@@ -14,7 +14,9 @@ import hashlib
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -34,16 +36,21 @@ from models.acceleration.cpu.openvino import (
     converted,
     device_facts,
     openvino_note,
+    openvino_path,
     read_compiled,
 )
+from models.acceleration.cpu.openvino_planes import OpenVinoPlanes
 from models.acceleration.cpu.side_by_side import MOST_LANES, SideBySide
 from models.acceleration.cpu.threads import physical_cores
 from models.acceleration.split_predictor import SplitPredictor
+from models.carried_noise import StemNetworks
 from models.conditioning import PromptEncoder, TextStage
 from models.engine import Engine
 from models.errors import in_short
 from models.networks import Networks
+from models.notes import FIRST_USE
 from models.presets import Preset
+from models.recipe import Recipe
 from models.schedule import ScheduleConfig
 
 logger = logging.getLogger(__name__)
@@ -55,13 +62,16 @@ FACTS = "facts.json"
 TOKENIZER = "tokenizer.json"
 
 
-def load_cached(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | None:
+def load_cached(
+    preset: Preset, load_plain: Callable[[], Engine], recipe: Recipe | None = None
+) -> Engine | None:
     """The preset's engine on OpenVINO from the cache folder, which is filled first if need be.
 
     Args:
         preset: Its source is a local folder; no LoRAs.
         load_plain: Loads the engine plain, in float32; called where nothing is kept yet, or for
             what OpenVINO refuses.
+        recipe: By which it is to compute, as far as this machine can; ``None`` takes what is best.
 
     Returns:
         ``None`` where nothing can be kept: no OpenVINO, no folder, a model that is not served.
@@ -82,13 +92,15 @@ def load_cached(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | No
     if root is None:
         return None
     failure: Exception | None = None
-    place = root / f"{preset.name}-{_digest(preset, precision)}"
+    quantize = None if recipe is None else recipe.is_quantized
+    threads = (recipe.threads if recipe is not None else 0) or physical_cores()
+    place = _place(root, preset, precision, quantize)
     for _ in range(2):
         try:
             if not is_whole(place):
                 shutil.rmtree(place, ignore_errors=True)
-                _keep(plain(), place)
-            return _Kept(place, preset, precision, plain).engine()
+                _keep_at_first_use(plain, preset.name, place, quantize)
+            return _Kept(place, preset, precision, plain, threads).engine()
         except (OSError, RuntimeError, ValueError, KeyError) as err:
             logger.info("%s is not kept in %s: %s", preset.name, place, err)
             shutil.rmtree(place, ignore_errors=True)
@@ -98,12 +110,32 @@ def load_cached(preset: Preset, load_plain: Callable[[], Engine]) -> Engine | No
     return None
 
 
+def _keep_at_first_use(
+    plain: Callable[[], Engine], name: str, place: Path, quantize: bool | None
+) -> None:
+    told, start_s = logging.getLogger(FIRST_USE), time.perf_counter()
+    told.info("First use of %s: preparing it for this processor, which happens once ...", name)
+    _keep(plain(), place, quantize)
+    told.info("Prepared in %.0f s and kept in %s.", time.perf_counter() - start_s, place.parent)
+
+
 def _not_kept(where: str, err: Exception) -> str:
     why = getattr(err, "strerror", None) or in_short(err)
     return (
         f"what is compiled cannot be kept {where}, so every start compiles; "
         f"{FOLDER_VARIABLE} names another folder ({why})"
     )
+
+
+def _place(root: Path, preset: Preset, precision: Precision, quantize: bool | None) -> Path:
+    """Where the model is kept; what was found best here also serves a recipe that asks for it."""
+    found = root / f"{preset.name}-{_digest(preset, precision)}"
+    if quantize is None:
+        return found
+    with suppress(OSError, ValueError, KeyError):
+        if json.loads((found / FACTS).read_text(encoding="utf-8"))["is_quantized"] == quantize:
+            return found
+    return found.with_name(f"{found.name}-{'int8' if quantize else 'float'}")
 
 
 def _digest(preset: Preset, precision: Precision) -> str:
@@ -131,7 +163,7 @@ def _version(library: str) -> str:
 # To disk
 
 
-def _keep(engine: Engine, place: Path) -> None:
+def _keep(engine: Engine, place: Path, quantize: bool | None = None) -> None:
     """Convert a plain engine and write it to `place`, whole or not at all.
 
     Raises:
@@ -140,7 +172,7 @@ def _keep(engine: Engine, place: Path) -> None:
     folder = begin(place.parent)
     networks, notes = engine.networks, list(engine.notes)
     try:
-        _write(engine, folder)
+        _write(engine, folder, quantize)
         put(folder, place, FACTS)
     finally:
         engine.networks, engine.notes = networks, notes
@@ -148,7 +180,7 @@ def _keep(engine: Engine, place: Path) -> None:
     prune(place.parent, FACTS, MOST_KEPT)
 
 
-def _write(engine: Engine, folder: Path) -> None:
+def _write(engine: Engine, folder: Path, quantize: bool | None) -> None:
     from models.acceleration.cpu.accelerate import example_conditions, use_openvino
 
     stages = engine.prompt_encoder.stages
@@ -161,18 +193,23 @@ def _write(engine: Engine, folder: Path) -> None:
         "schedule": asdict(engine.schedule_config),
         "native_size": engine.native_size,
         "frame_is_scaled": engine.frame_is_scaled,
-        "is_quantized": use_openvino(engine),
+        "is_quantized": use_openvino(engine, quantize=quantize),
         "notes": engine.notes[:-1],  # the last says what it runs on, as each start does for itself
     }
     predict: Any = engine.networks.predict
+    asked = example_conditions(predict.conditions.unet, tokens=limit)
     calls: dict[str, Any] = {
         "encode": engine.networks.encode,
         "body": predict.body,
         "decode": engine.networks.decode,
     }
+    stem = engine.networks.stem
+    if stem is not None:
+        calls["features"] = stem.features
+        facts["stem"] = _plain_fields(stem)
+        _save(stem.conditions, (asked["prompt_embeds"],), folder, "stem_conditions")
     for name, call in calls.items():
         call.save(folder / f"{name}.xml")
-    asked = example_conditions(predict.conditions.unet, tokens=limit)
     inputs = [asked[name] for name in ("timestep", "prompt_embeds", "timestep_cond")]
     _save(predict.conditions, tuple(t for t in inputs if t is not None), folder, "conditions")
     _save(_LastState(text_encoder), (torch.zeros(1, limit, dtype=torch.int64),), folder, "text")
@@ -188,9 +225,11 @@ def _save(module: Any, inputs: tuple[Tensor, ...], folder: Path, name: str) -> N
     openvino.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
 
 
-def _plain_fields(networks: Networks) -> dict[str, Any]:
+def _plain_fields(networks: Networks | StemNetworks) -> dict[str, Any]:
     values = {field.name: getattr(networks, field.name) for field in fields(networks)}
-    return {name: value for name, value in values.items() if not callable(value)}
+    plain = {name: value for name, value in values.items() if not callable(value)}
+    plain.pop("stem", None)  # has calls of its own
+    return plain
 
 
 def _write_tokenizer(tokenizer: Any, limit: int, path: Path) -> None:
@@ -222,14 +261,19 @@ class _Kept:
     """One kept model, while its engine is made."""
 
     def __init__(
-        self, place: Path, preset: Preset, precision: Precision, plain: Callable[[], Engine]
+        self,
+        place: Path,
+        preset: Preset,
+        precision: Precision,
+        plain: Callable[[], Engine],
+        threads: int,
     ) -> None:
         self._place = place
         self._preset = preset
         self._precision = precision
         self._plain = plain
         self._facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
-        self._threads = physical_cores()
+        self._threads = threads
         self._plans = _plans(place)
         self._engine: Engine | None = None
 
@@ -249,6 +293,9 @@ class _Kept:
         )
         told = openvino_note(self._precision, self._threads, is_quantized=facts["is_quantized"])
         engine.note(told, logging.INFO)
+        is_quantized = facts["is_quantized"]
+        engine.computation.path = openvino_path(self._precision, is_quantized=is_quantized)
+        engine.computation.threads = self._threads
         engine.side_by_side = (
             SideBySide(engine, min(self._threads, MOST_LANES)) if self._threads > 1 else None
         )
@@ -265,7 +312,31 @@ class _Kept:
             predict=SplitPredictor(self._conditions(), body),
             decode=self._call("decode", lambda latents: plain().networks.decode(latents)),
             unscale=lambda latents: plain().networks.unscale(latents),
+            stem=self._stem(),
             **self._facts["networks"],
+        )
+
+    def _stem(self) -> StemNetworks | None:
+        told = self._facts.get("stem")
+        if told is None:
+            return None
+        run = read_compiled(self._place / "stem_conditions.xml", self._threads, self._plans)
+        plain = self._plain
+
+        def conditions(states: Tensor) -> tuple[Tensor, Tensor]:
+            style, marks = run(states)
+            return style, marks
+
+        def features(image: Tensor, planes: Tensor, style: Tensor) -> Tensor:
+            stem = plain().networks.stem
+            assert stem is not None
+            return stem.features(image, planes, style)
+
+        return StemNetworks(
+            conditions=conditions,
+            features=self._call("features", features),
+            planes_of=OpenVinoPlanes(self._threads, self._note, self._plans),
+            **{**told, "kinds": tuple(told["kinds"])},
         )
 
     def _call(self, name: str, fallback: Callable[..., Tensor]) -> OpenVinoCall:

@@ -1,5 +1,5 @@
-"""Several frames at a time on a CPU, each on a core of its own. For files: each takes longer, but
-no core waits for another, as the threads of one small network do after every layer.
+"""SideBySide: paints several frames at a time on a CPU, each on its own core. For files: each frame
+takes longer, but no core waits for another, as the threads of one small network do at every layer.
 
     data ──► encode ──► body, each LCM step ──► decode ──► data        one lane, of as many as cores
 
@@ -21,11 +21,16 @@ from torch import Tensor
 
 from models.acceleration.cpu.openvino import OpenVinoCall, Request
 from models.acceleration.split_predictor import SplitPredictor
+from models.carried_noise import planes_inputs
 from models.conditioning import Conditioning
 from models.engine import Engine
 from models.errors import in_short
+from models.fields import PLANES
 from models.painter import Painting
 from models.schedule import Schedule, add_noise, consistency
+
+Form = tuple[tuple[int, ...], tuple[str, ...]]
+"""Shape of frames, and kinds of marks."""
 
 MOST_LANES = 8
 """Frames at a time; each takes memory, and by then the stream around them is what takes longest."""
@@ -45,7 +50,7 @@ class SideBySide:
     def __init__(self, engine: Engine, count: int) -> None:
         self.in_flight = count
         self._engine = weakref.proxy(engine)  # which holds this
-        self._shape: tuple[int, ...] = ()
+        self._form: Form | None = None
         self._lanes: deque[Lane] = deque()
         # no callback may come when Python is gone
         weakref.finalize(self, _wait_for_all, self._lanes)
@@ -62,9 +67,10 @@ class SideBySide:
         Where OpenVINO refuses this size, the engine paints without from then on.
         """
         run = self._run(data, noise, conditioning, schedule)
-        if data.shape != self._shape:
+        form = data.shape, () if conditioning.stem is None else conditioning.stem.kinds
+        if form != self._form:
             try:
-                self._make_lanes(run, data.shape)
+                self._make_lanes(run, form)
             except RuntimeError as err:
                 engine: Engine = self._engine
                 engine.note(f"frames are painted one by one, not side by side: {in_short(err)}")
@@ -94,26 +100,42 @@ class SideBySide:
             predictor.held(schedule.timesteps[k : k + 1], conditioning.prompt_embeds, cond, added)
             for k in range(len(schedule.steps))
         ]
-        return Run(engine, engine.to_image(data), noise, schedule, held)
+        stem = conditioning.stem
+        shown: tuple[Tensor, ...] = ()
+        if stem is not None:
+            shown = stem.style, *planes_inputs(noise[0], stem, 1)
+        return Run(engine, engine.to_image(data), noise, schedule, held, shown)
 
-    def _make_lanes(self, run: "Run", shape: tuple[int, ...]) -> None:
-        """Lanes for frames of this shape in place of those there were."""
+    def _make_lanes(self, run: "Run", form: Form) -> None:
+        """Lanes for frames of this shape and kinds of marks in place of those there were."""
         engine: Engine = self._engine
-        latents = torch.zeros(1, *engine.latent_shape((shape[1], shape[0])))
+        height, width, _ = form[0]
+        latents = torch.zeros(1, *engine.latent_shape((width, height)))
         self.close()
         self._lanes.clear()
-        self._shape = ()
+        self._form = None
         predictor = engine.networks.predict
         assert isinstance(predictor, SplitPredictor)
         count = self.in_flight
         encoders = _side_by_side(engine.networks.encode, (run.image,), count)
         # a body's callback starts the body of the next step, which cannot be its own request
-        seen = engine.seen(latents, latents)
+        features = None
+        stems: list[tuple[Request, Request]] = []
+        if run.shown and engine.networks.stem is not None:
+            stem = engine.networks.stem
+            planes = torch.zeros(1, PLANES, height // 2, width // 2)
+            features = torch.zeros(1, stem.channels, *latents.shape[2:])
+            fields = _side_by_side(stem.planes_of(form[1]), (run.image, *run.shown[1:]), count)
+            shows = _side_by_side(stem.features, (run.image, planes, run.shown[0]), count)
+            stems = list(zip(fields, shows, strict=True))
+        seen = engine.seen(latents, latents, features)
         bodies = _side_by_side(predictor.body, (seen, *run.held[0]), count, each=2)
         decoders = _side_by_side(engine.networks.decode, (latents,), count)
         for k in range(count):
-            self._lanes.append(Lane(encoders[k], (bodies[k], bodies[count + k]), decoders[k]))
-        self._shape = shape
+            pair = bodies[k], bodies[count + k]
+            stem_pair = stems[k] if stems else None
+            self._lanes.append(Lane(encoders[k], pair, decoders[k], stem_pair))
+        self._form = form
         engine.note(f"paints {count} frames side by side, one thread each", logging.INFO)
 
 
@@ -136,6 +158,8 @@ class Run:
         image: (1, 3, H, W), the frame.
         frame: Its latents (1, C, h, w), as the next step sees them; set when it is encoded.
         held: For each step, what the body is held to.
+        shown: What a stem is given: its style, then what the planes are made from; () without one.
+        features: What the stem has made of them.
     """
 
     def __init__(
@@ -145,17 +169,25 @@ class Run:
         noise: Tensor,
         schedule: Schedule,
         held: list[tuple[Tensor, ...]],
+        shown: tuple[Tensor, ...],
     ) -> None:
         self.engine, self.image, self.noise = engine, image, noise
-        self.schedule, self.held = schedule, held
+        self.schedule, self.held, self.shown = schedule, held, shown
         self.frame = torch.empty(0)
+        self.features: Tensor | None = None
 
 
 class Lane:
-    """Requests for one frame at a time."""
+    """Requests for one frame at a time; `stem` has those of the field planes and of the stem."""
 
-    def __init__(self, encode: Request, bodies: tuple[Request, Request], decode: Request) -> None:
-        self._encode, self._bodies, self._decode = encode, bodies, decode
+    def __init__(
+        self,
+        encode: Request,
+        bodies: tuple[Request, Request],
+        decode: Request,
+        stem: tuple[Request, Request] | None = None,
+    ) -> None:
+        self._encode, self._bodies, self._decode, self._stem = encode, bodies, decode, stem
         self._running = encode
         self._done = threading.Event()
         self._done.set()
@@ -166,7 +198,11 @@ class Lane:
         self.wait()
         self._done = threading.Event()
         picture = self._painting = Picture(self)
-        self._start(self._encode, (run.image,), partial(self._encoded, run, picture))
+        if self._stem is None:
+            self._start(self._encode, (run.image,), partial(self._encoded, run, picture))
+        else:
+            given = run.image, *run.shown[1:]
+            self._start(self._stem[0], given, partial(self._has_planes, run, picture))
         return picture
 
     def wait(self) -> None:
@@ -192,6 +228,15 @@ class Lane:
         self._running = request
         request.start(inputs, guarded)
 
+    def _has_planes(self, run: Run, picture: "Picture", planes: Tensor) -> None:
+        assert self._stem is not None
+        given = run.image, planes, run.shown[0]
+        self._start(self._stem[1], given, partial(self._has_features, run, picture))
+
+    def _has_features(self, run: Run, picture: "Picture", features: Tensor) -> None:
+        run.features = features
+        self._start(self._encode, (run.image,), partial(self._encoded, run, picture))
+
     def _encoded(self, run: Run, picture: "Picture", latents: Tensor) -> None:
         run.frame = latents
         self._step(run, picture, 0, latents)
@@ -203,7 +248,7 @@ class Lane:
         z_t = add_noise(denoised, run.noise[index], run.schedule.steps[index])
         if index == 1:
             run.frame = run.engine.repainted(run.frame, denoised)
-        seen = run.engine.seen(z_t, run.frame)
+        seen = run.engine.seen(z_t, run.frame, run.features)
         inputs = seen, *run.held[index]
         then = partial(self._predicted, run, picture, index, z_t)
         self._start(self._bodies[index % 2], inputs, then)
@@ -212,6 +257,7 @@ class Lane:
         self, run: Run, picture: "Picture", index: int, z_t: Tensor, prediction: Tensor
     ) -> None:
         step = run.schedule.steps[index]
+        prediction = run.engine.completed(prediction, run.frame)
         denoised = consistency(prediction, z_t, step, run.schedule)
         self._step(run, picture, index + 1, denoised)
 

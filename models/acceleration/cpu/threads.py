@@ -1,4 +1,4 @@
-"""How many threads to compute with: one a physical core, fewer where others are at work.
+"""Chooses the number of threads: one for each physical core, fewer where the machine is busy.
 
 Two threads of one core share its multipliers. And torch's threads wait for each other at the end of
 every operation: where another program holds one core, all wait for it. (Measured on two cores that

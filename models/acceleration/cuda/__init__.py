@@ -1,1 +1,1 @@
-"""What an NVIDIA GPU is given: whole frames as CUDA graphs, compiled beside, several in flight."""
+"""Acceleration on NVIDIA GPUs: whole frames as CUDA graphs, compiled kernels, frames in flight."""

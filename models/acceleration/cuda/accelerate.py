@@ -1,4 +1,4 @@
-"""What an engine on an NVIDIA GPU is given: a split UNet, channels_last, one graph launch a frame.
+"""Accelerates an engine on an NVIDIA GPU: split UNet, channels_last, one graph launch a frame.
 
 UNet, VAE ──channels_last, split──► engine ──FrameGraphs──► `Engine.painter`
 """
@@ -41,7 +41,10 @@ def accelerate_cuda(
     assert isinstance(networks.predict, Predictor)
     # not diffusers' own, which warns of layers to keep in float32 where there are none
     convert: Any = nn.Module.to
-    for module in (networks.encode.vae, networks.predict.unet):
+    modules = [networks.encode.vae, networks.predict.unet]
+    if networks.stem is not None:
+        modules.append(networks.stem.features)
+    for module in modules:
         convert(module, memory_format=torch.channels_last)
     try:
         engine.networks = replace(networks, predict=split(networks.predict))
@@ -57,6 +60,7 @@ def accelerate_cuda(
         approximation_for(device.name, engine.dtype),
     )
     name = str(engine.dtype).removeprefix("torch.")
+    engine.computation.path = f"CUDA graph, {name}, compile={compile}"
     engine.note(f"paints a frame by one CUDA graph, in {name}, channels_last", logging.INFO)
 
 

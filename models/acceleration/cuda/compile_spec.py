@@ -1,4 +1,4 @@
-"""What has to be known to compile an engine's networks for one shape; its name in a cache.
+"""CompileSpec: all that compiling an engine's networks for one shape depends on, and its cache key.
 
     engine, shape ──CompileSpec──► JSON ──► the same networks on the "meta" device, without weights
 

@@ -1,4 +1,4 @@
-"""Compiled networks for the shapes that are painted, made while frames are painted without them.
+"""Compiles the networks for the shapes in use, in another process, while painting goes on.
 
     shape ──► found on disk? ──no──► compiled in another process ──► loaded, tried ──► taken over
 
@@ -62,7 +62,7 @@ class BuildingProcess:
         env = {"TORCHINDUCTOR_COMPILE_THREADS": spare, "OMP_NUM_THREADS": "1", **os.environ}
         with (folder / LOG_NAME).open("wb") as log:
             self._process = subprocess.Popen(
-                # -P: a folder "models" where the user stands is none of ours
+                # -P: a folder "models" in the working directory must not be imported
                 [
                     sys.executable,
                     "-P",
@@ -89,7 +89,7 @@ class CompiledNetworks:
     """What `graphs.Compiled` asks for: asked before every frame, answers when it has some.
 
     Args:
-        engine: Its UNet must be split; told in notes what came of it.
+        engine: Its UNet must be split; its notes say what came of it.
         device: Where the loaded networks are tried.
         artifacts: What is on disk.
         mode: "auto" or "now".

@@ -1,8 +1,8 @@
-"""What a frame needs of a GPU's runtime, and CUDA's own answer to it.
+"""Device: the few functions of a GPU's runtime that a frame needs, and their CUDA implementation.
 
 Three streams (upload, compute, download), events between them, host memory that a copy need not
 wait for, and capture. Behind a protocol, so that the order of things is proven without a GPU
-(tests/replays.py records and replays on a CPU, and runs every stream as late as it may).
+(tests/support/replays.py records and replays on a CPU, and runs every stream as late as it may).
 """
 
 import threading

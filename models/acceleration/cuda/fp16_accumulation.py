@@ -1,4 +1,4 @@
-"""A shortcut in arithmetic, taken only where it leaves the picture as it is.
+"""Accumulation in float16: faster on some cards, used only where the picture stays the same.
 
 GeForce cards multiply float16 matrices twice as quickly when they also add in float16. What that
 does to a picture depends on the model, so it is painted both ways first. The switch is torch's, for

@@ -33,7 +33,7 @@ class FramesInFlight:
         self._device = device
         self._data = data
         self._output = output
-        self._slots = deque(_Slot(device, data) for _ in range(SLOTS))
+        self._slots = deque(_Slot(device, data, output) for _ in range(SLOTS))
         # the memory that the slots were given may still be read by what was queued before
         device.wait(device.upload, device.record(device.compute))
 
@@ -84,9 +84,9 @@ class Painting:
 class _Slot:
     """Buffers of one frame in flight: on the host and on the device, before and after."""
 
-    def __init__(self, device: Device, like: Tensor) -> None:
-        self.given, self.taken = device.host(tuple(like.shape)), device.host(tuple(like.shape))
-        self.above, self.painted = torch.empty_like(like), torch.empty_like(like)
+    def __init__(self, device: Device, data: Tensor, output: Tensor) -> None:
+        self.given, self.taken = device.host(tuple(data.shape)), device.host(tuple(output.shape))
+        self.above, self.painted = torch.empty_like(data), torch.empty_like(output)
         self.painting: Painting | None = None
 
     def finish(self) -> None:

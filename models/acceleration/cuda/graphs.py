@@ -1,4 +1,4 @@
-"""Frames painted by one launch each: CUDA graphs of whole frames, by size and number of steps.
+"""CUDA graphs of whole frames, one for each size and number of steps: one launch paints a frame.
 
     data ──► FrameGraphs ──by shape, steps──► FrameGraph ──ring, replay──► data
 
@@ -67,7 +67,8 @@ class FrameGraph:
         frame: What to capture; its recipe may change afterwards.
         device: Where.
         pool: Of all graphs that are replayed one at a time.
-        on_failure: Told why, when it cannot be captured; it is launched kernel by kernel then.
+        on_failure: Called with the reason when it cannot be captured; it is launched kernel by
+            kernel then.
         shortcut: Taken while kernels are chosen.
     """
 

@@ -1,9 +1,9 @@
-"""Compiled networks on disk, one folder a `CompileSpec`: whole or not there, checked before use.
+"""Inductor cache: compiled networks on disk, one folder a `CompileSpec`, verified before use.
 
     <cache folder>/compiled/<key>/  blueprint.json  opening.bin  body.bin  closing.bin  digests.json
 
-`digests.json` (seals.py) makes a folder whole. A file that does not fit it is damaged: the folder
-is removed, and made again.
+`digests.json` (cache/digests.py) makes a folder whole. A file that does not fit it is damaged: the
+folder is removed, and made again.
 """
 
 import os

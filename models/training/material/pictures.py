@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from models.training.material.rcc import read_rcc
-from models.training.teachers.renderers import Picture
+from models.training.teachers.color import Picture
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Fast paths on the CPU paint what the plain path paints; what runs, and why, is said."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,6 @@ MAKERS: dict[str, Callable[[Path], str]] = {
     "lcm": lambda folder: save(make_lcm(vae="tiny"), folder),
     "sdxl": lambda folder: save(make_sdxl(), folder),
 }
-
-
-@pytest.fixture(autouse=True)
-def _same_threads() -> Iterator[None]:
-    """A fast path sets torch's threads for the process."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +61,13 @@ def paint(engine: Engine, style: Style = STYLE, image: Tensor | None = None) -> 
     image = make_image() if image is None else image
     size = (image.shape[-1], image.shape[-2])
     noise, conditioning = engine.noise(style, size), engine.encode_prompt(style)
-    latents = engine.denoise(engine.encode(image), noise, conditioning, engine.schedule(style))
+    latents = engine.denoise(
+        engine.encode(image),
+        noise,
+        conditioning,
+        engine.schedule(style),
+        features=engine.features(image, noise, conditioning),
+    )
     return engine.decode(latents)
 
 

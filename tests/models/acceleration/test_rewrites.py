@@ -116,6 +116,21 @@ def test_conditions_are_worked_out_once_a_step() -> None:
     assert len(calls) == STYLE.num_inference_steps
 
 
+def test_conditions_are_worked_out_once_a_step_for_several_frames_with_guidance() -> None:
+    """Two rows of conditions a frame, which are laid out anew for each number of frames."""
+    engine = divided(make_engine(make_lcm(guidance_width=None)))
+    predict = engine.networks.predict
+    assert isinstance(predict, SplitPredictor)
+    calls: list[int] = []
+    predict.conditions.register_forward_hook(lambda *_: calls.append(1))
+    noise, conditioning = engine.noise(STYLE, SIZE), engine.encode_prompt(STYLE)
+    assert len(conditioning.prompt_embeds) == 2
+    schedule = engine.schedule(STYLE)
+    for _ in range(3):
+        engine.denoise(torch.zeros(3, 4, 6, 8), noise, conditioning, schedule)
+    assert len(calls) == STYLE.num_inference_steps
+
+
 def test_conditions_of_old_styles_are_forgotten() -> None:
     engine = divided(make_engine(make_lcm()))
     predict = engine.networks.predict

@@ -207,7 +207,7 @@ def test_a_file_that_is_no_vae_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     lora = write_lora(make_sd15(), tmp_path / "lora.safetensors", "kohya")
-    with pytest.raises(ModelFormatError, match=r"no whole checkpoint .* a LoRA goes to --lora"):
+    with pytest.raises(ModelFormatError, match=r"no whole checkpoint .* a LoRA goes to loras="):
         load_engine(lora, device="cpu")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0no header")
     with pytest.raises(ModelFormatError, match="cannot be read"):

@@ -53,6 +53,8 @@ def clip(tmp_path: Path) -> Path:
         (["--fps-target", "0"], ["got --fps-target 0", "expected more than 0"]),
         (["--crf", "99"], ["crf", "99", "expected"]),
         (["--preset", "quickest"], ["quickest", "expected"]),
+        (["--codec", "h2645"], ["got --codec h2645", "expected an encoder such as"]),
+        (["--codec", "aac"], ["got --codec aac", "expected an encoder of video"]),
         (["--json", "no/such/folder.json"], ["got --json", "expected"]),
     ],
 )
@@ -182,7 +184,7 @@ def test_the_report_of_what_was_finished_is_written_whatever_followed(
         *("--json", report, "--overwrite", "--quiet"),
     )
     assert result.exit_code == ExitCode.OUTPUT
-    assert json.loads(report.read_text("utf-8"))["frames_out"] == 8
+    assert json.loads(report.read_text("utf-8"))[0]["frames_out"] == 8
 
 
 def test_an_existing_output_is_kept(clip: Path, tmp_path: Path) -> None:
@@ -209,16 +211,70 @@ def test_an_unknown_container_is_refused(clip: Path, tmp_path: Path) -> None:
     assert_refused(result, ExitCode.OUTPUT, ".xyz")
 
 
-def test_an_unknown_encoder_is_refused(clip: Path, tmp_path: Path) -> None:
-    result = allaprima("restyle", clip, "-o", tmp_path / "out.mp4", "--codec", "h2645")
-    assert_refused(result, ExitCode.OUTPUT, "h2645")
+@pytest.mark.parametrize("letter", ["n", "ä"])
+def test_a_name_is_as_long_as_the_file_system_takes(
+    clip: Path, tmp_path: Path, model: str, letter: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for most in (240, 251, 255):
+        stem = letter * ((most - 4) // len(letter.encode()))
+        result = restyle(clip, out / f"{stem}.mp4", model)
+        assert result.exit_code == ExitCode.DONE, result.output
+    for more in (256, 1000):
+        result = restyle(clip, out / f"{letter * more}.mp4", model)
+        assert_refused(result, ExitCode.OUTPUT, "the name is too long")
+    assert len(list(out.iterdir())) == 3
 
 
-def test_several_inputs_need_a_folder(clip: Path, tmp_path: Path) -> None:
-    other = write_clip(tmp_path / "other.mp4", Clip(pts=FEW))
+def test_a_picture_of_a_long_name_too(tmp_path: Path, model: str) -> None:
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), np.zeros((48, 64, 3), np.uint8))
+    assert restyle(picture, tmp_path / f"{'n' * 251}.png", model).exit_code == ExitCode.DONE
+    result = restyle(picture, tmp_path / f"{'n' * 252}.png", model)
+    assert_refused(result, ExitCode.OUTPUT, "the name is too long")
+
+
+def test_a_link_that_leads_nowhere_is_in_the_way_at_once(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
+    out.symlink_to(tmp_path / "nowhere")
+    result = allaprima("restyle", clip, "-o", out, "--model", "never loaded")
+    assert_refused(result, ExitCode.OUTPUT, "out.mp4", "--overwrite")
+    assert out.is_symlink()
+
+
+def test_an_output_in_the_way_stops_no_other(clip: Path, tmp_path: Path, model: str) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "other").write_text("in the way of a folder")
+    (tmp_path / "other").mkdir()
+    cv2.imwrite(str(tmp_path / "other" / "a.png"), np.zeros((48, 64, 3), np.uint8))
+    report = tmp_path / "report.json"
+    result = allaprima(
+        *("restyle", tmp_path / "other", clip, "-o", out, "--model", model, "--size", 64),
+        *("--json", report, "--overwrite"),
+    )
+    assert result.exit_code == ExitCode.OUTPUT
+    assert len(decoded(out / "clip.mp4")) == 8
+    done, failed = json.loads(report.read_text("utf-8"))
+    assert done["frames_out"] == 8
+    assert failed["input"].endswith("other") and "other" in failed["error"]
+
+
+def test_names_are_said_as_they_are(tmp_path: Path) -> None:
+    for name in (":cat:.mp4", "[red].mp4"):
+        result = allaprima("restyle", tmp_path / name, "-o", tmp_path / "out.mp4")
+        assert_refused(result, ExitCode.INPUT, name)
+
+
+@pytest.mark.parametrize(("name", "code"), [("a.mp4", ExitCode.USAGE), ("a", ExitCode.OUTPUT)])
+def test_several_inputs_need_a_folder(
+    clip: Path, tmp_path: Path, name: str, code: ExitCode
+) -> None:
+    other = write_clip(tmp_path / "other.mp4", Clip(pts=FEW))
+    out = tmp_path / name
     out.touch()
-    assert_refused(allaprima("restyle", clip, other, "-o", out), ExitCode.OUTPUT, "folder")
+    assert_refused(allaprima("restyle", clip, other, "-o", out), code, "folder")
 
 
 @contextmanager

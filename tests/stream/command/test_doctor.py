@@ -69,7 +69,11 @@ def test_driver_is_told_by_its_version(tmp_path: Path) -> None:
         ({"version": HEADLESS.get}, "OpenCV", "note", "pip install opencv-python"),
         ({"version": {"av": "1"}.get}, "OpenCV", "problem", "pip install opencv-python"),
         ({"version": {"opencv-python": "5"}.get}, "PyAV", "problem", "pip install av"),
-        ({"gpu": lambda: d.Gpu()}, "GPU", "note", "small models"),
+        ({"gpu": lambda: d.Gpu()}, "GPU", "note", "allaprima[cpu]"),
+        (
+            {"gpu": lambda: d.Gpu(), "version": (WHEELS | {"openvino": "2026.4"}).get},
+            *("GPU", "note", "the bundled model is made for that"),
+        ),
         ({"gpu": lambda: d.Gpu(driver="550.54.14")}, "GPU", "problem", "PyTorch with CUDA"),
         (
             {"gpu": lambda: d.Gpu("13.0", driver="550.54.14")},

@@ -1,25 +1,29 @@
 """The command: help at once, the report, options that reach the picture, interruptions."""
 
 import json
+import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from clips import Clip, decoded, write_clip
 from command import COMMAND, allaprima, restyle, wait_for_bytes
 from miniature import make_lcm, save
 
 from stream.command.exit_codes import ExitCode
+from stream.command.main import EXAMPLES, app
 
 ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
 HELP_LIMIT_S = 1.5
-"""What `--help` may take here; 0.5 s is the aim on a quiet machine."""
+"""What `--help` may take of a processor's time; 0.5 s is the aim on a quiet machine."""
 
 FEW = tuple(range(0, 8 * 3600, 3600))
 MANY = tuple(range(0, 100 * 3600, 3600))
@@ -40,14 +44,21 @@ def clip(tmp_path: Path) -> Path:
 # Help
 
 
+def processor_time_s() -> float:
+    """Of the processes that this one has waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell the time of children")
 @pytest.mark.parametrize("args", [["--help"], ["restyle", "--help"]])
 def test_help_comes_at_once(args: list[str]) -> None:
     times_s = []
     for _ in range(3):
-        start_s = time.perf_counter()
-        subprocess.run([COMMAND, *args], check=True, capture_output=True, timeout=30)
-        times_s.append(time.perf_counter() - start_s)
-    assert min(times_s) < HELP_LIMIT_S
+        start_s = processor_time_s()
+        subprocess.run([COMMAND, *args], check=True, capture_output=True, timeout=120)
+        times_s.append(processor_time_s() - start_s)
+    assert 0 < min(times_s) < HELP_LIMIT_S
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -60,8 +71,8 @@ def test_help_imports_nothing_heavy() -> None:
         "& set(sys.modules)))\n"
     )
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=30)
-    assert done.stdout.strip() == "[]"
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]")
 
 
 def test_help_names_every_exit_code() -> None:
@@ -70,15 +81,15 @@ def test_help_names_every_exit_code() -> None:
         assert f"{code.value} {code.meaning}" in text
 
 
-def test_readme_has_the_same_exit_codes() -> None:
-    section = (ROOT / "README.md").read_text("utf-8").partition("### Exit codes")[2]
+def test_the_documentation_has_the_same_exit_codes() -> None:
+    section = (DOCS / "commands.md").read_text("utf-8").partition("## Exit codes")[2]
     rows = re.findall(r"^\| (\d+) \| (.+?) \|$", section.partition("\n#")[0], re.M)
     assert rows == [(str(code.value), code.meaning) for code in ExitCode]
 
 
-def test_readme_has_the_same_options() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    table = readme[readme.index("| option |") : readme.index("What is not given")]
+def test_the_documentation_has_the_same_options() -> None:
+    page = (DOCS / "files.md").read_text("utf-8")
+    table = page[page.index("| option |") : page.index("What is not given")]
     told = set(re.findall(r"--[a-z][a-z-]+", table))
     known = set(re.findall(r"--[a-z][a-z-]+", allaprima("restyle", "--help").stdout))
     assert told == known - {"--help", "--output"}
@@ -102,10 +113,18 @@ def test_styles_are_listed() -> None:
 # What works
 
 
+def test_restyle_says_one_line_at_the_end(clip: Path, tmp_path: Path, model: str) -> None:
+    result = restyle(clip, tmp_path / "out.mp4", model)
+    assert result.exit_code == ExitCode.DONE, result.output
+    line = r"\S+out\.mp4: 8 frames in \d+\.\d s, \d+\.\d fps, sound kept\n"
+    assert re.fullmatch(line, result.stdout), result.stdout
+    assert result.stderr == ""
+
+
 def test_restyle_reports_frames_speed_stages_and_what_was_copied(
     clip: Path, tmp_path: Path, model: str
 ) -> None:
-    result = restyle(clip, tmp_path / "out.mp4", model, "--fps-target", 5000)
+    result = restyle(clip, tmp_path / "out.mp4", model, "--fps-target", 5000, "--stats")
     assert result.exit_code == ExitCode.DONE, result.output
     assert "8 in, 8 out, 0 dropped" in result.stdout
     assert "target 5000: not reached" in result.stdout
@@ -130,7 +149,7 @@ def test_json_has_the_documented_keys(clip: Path, tmp_path: Path, model: str) ->
 def test_json_on_standard_output_stands_alone(clip: Path, model: str) -> None:
     result = restyle(clip, "null", model, "--json", "-")
     assert json.loads(result.stdout)["frames_out"] == 8
-    assert "8 in, 8 out" in result.stderr
+    assert f"{clip}: 8 frames in" in result.stderr
 
 
 def test_options_reach_the_picture_and_others_take_the_models_defaults(
@@ -177,7 +196,7 @@ def test_a_fault_of_ours_is_one_sentence_and_a_traceback_with_debug() -> None:
         "main()\n"
     )
     command = [sys.executable, "-c", script, "styles"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == ExitCode.UNEXPECTED
     assert done.stderr.startswith("Error: ModuleNotFoundError")
     assert "Traceback" not in done.stderr
@@ -185,7 +204,7 @@ def test_a_fault_of_ours_is_one_sentence_and_a_traceback_with_debug() -> None:
 
 def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
     command = [COMMAND, "restyle", str(tmp_path / "nope.mp4"), "-o", "null", "--debug"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == ExitCode.INPUT
     assert "Traceback" in done.stderr
 
@@ -201,7 +220,7 @@ def test_signals_end_the_file_properly(tmp_path: Path, model: str) -> None:
             folder = tmp_path / number.name
             wait_for_bytes(folder, 200_000, process)
             process.send_signal(number)
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=120)
             assert process.returncode == ExitCode.INTERRUPTED, stderr
             told = re.search(r"stopped after (\d+) frames", stdout)
             assert told is not None, stdout + stderr
@@ -218,3 +237,16 @@ def start_endless(folder: Path, model: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_help_ends_with_examples_that_hold(command: str) -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    shown = " ".join(allaprima(command, "--help").stdout.split())
+    for example in EXAMPLES[command]:
+        assert example in shown
+        program, name, *words = shlex.split(example)
+        known = {option for one in commands[name].params for option in one.opts}
+        assert program == "allaprima"
+        assert {word for word in words if word.startswith("-")} <= known
+    assert set(commands) == set(EXAMPLES)

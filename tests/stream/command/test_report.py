@@ -5,13 +5,14 @@ import json
 
 from rich.console import Console
 
+from models import Detail
 from stream.command.progress import FrameProgress
 from stream.command.report import as_json, headline, print_report
 from stream.offline.jobs import Job, Outcome
 from stream.stats import Stats
 
 
-def made_stats(fps_target: float = 24.0) -> Stats:
+def made_stats(fps_target: float | None = 24.0) -> Stats:
     """Three frames in, two out, a tenth of a second apart."""
     stats = Stats(fps_target=fps_target)
     for index in range(3):
@@ -20,7 +21,7 @@ def made_stats(fps_target: float = 24.0) -> Stats:
         stats.count_out(index / 10, 0.1 + index / 10)
         stats.record("denoise", 0.02)
     stats.count_dropped("interrupted")
-    stats.note("Copied bit for bit: audio [b]#1[/b].")
+    stats.note("Copied bit for bit: audio #1 (aac, [b]deu[/b]).")
     return stats
 
 
@@ -33,15 +34,24 @@ def text_of(console: Console) -> str:
     return console.file.getvalue()
 
 
-def test_the_report_shows_frames_speed_stages_and_notes() -> None:
+def test_a_person_gets_one_line_and_what_was_lost() -> None:
+    paper, stats = console(terminal=False), made_stats(None)
+    stats.note("The sound ends early.", Detail("runs on a CPU"))
+    print_report(paper, Outcome(Job("a.mp4", "b.mp4"), stats))
+    line, note = text_of(paper).splitlines()
+    assert line == "b.mp4: 2 frames in 0.2 s, 10.0 fps, 1 dropped (1 interrupted), sound kept"
+    assert note == "  note: The sound ends early."
+
+
+def test_the_full_report_shows_frames_speed_stages_and_notes() -> None:
     paper = console(terminal=False)
-    print_report(paper, Outcome(Job("a.mp4", "b.mp4"), made_stats(fps_target=12)))
+    print_report(paper, Outcome(Job("a.mp4", "b.mp4"), made_stats(12)), full=True)
     text = text_of(paper)
-    assert "a.mp4 -> b.mp4" in text
+    assert "b.mp4: 2 frames in 0.2 s, 10.0 fps (target 12: not reached)" in text
     assert "3 in, 2 out, 1 dropped (1 interrupted)" in text
     assert "10.0 fps (target 12: not reached)" in text
     assert "denoise    20.0  20.0  20.0" in text
-    assert "note: Copied bit for bit: audio [b]#1[/b]." in text
+    assert "note: Copied bit for bit: audio #1 (aac, [b]deu[/b])." in text
 
 
 def test_the_headline_of_an_interrupted_run_says_how_far_it_got() -> None:

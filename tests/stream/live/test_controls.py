@@ -68,8 +68,8 @@ def test_next_style_goes_round() -> None:
 def test_nudges_stay_within_the_range() -> None:
     controls = make()
     for _ in range(50):
-        controls.nudge_strength(-0.05)
-        controls.nudge_stability(0.05)
+        controls.nudge("strength", -0.05)
+        controls.nudge("stability", 0.05)
     assert 0 < controls.look.style.strength <= 0.05
     assert controls.look.stability == 1
 
@@ -92,7 +92,7 @@ MODELS = Style(prompt="ink", strength=0.5, num_inference_steps=2, guidance_scale
 def test_what_was_changed_before_the_model_was_known_stays() -> None:
     controls = make()
     controls.change({"prompt": "fog", "strength": 0.9, "stability": 0.8})
-    controls.nudge_strength(-0.1)
+    controls.nudge("strength", -0.1)
     controls.start_with(MODELS)
     assert controls.look == Look(replace(MODELS, prompt="fog", strength=0.8), stability=0.8)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import Clip, write_clip
-from fakes import Breaks, ListSource, make_frames
+from fakes import LIMIT_S, Breaks, ListSource, make_frames
 from ports import free_port, wait_for_port
 
 from stream.addresses import shown
@@ -78,12 +78,13 @@ def broken_after(count: int, size: tuple[int, int] = (64, 48)) -> ListSource:
     return ListSource(make_frames(count + 1, size), Breaks("read", count + 1, LOST))
 
 
-def make(*steps: Source | SourceError, on_loss: str = "hold") -> tuple[ReconnectingSource, Stats]:
+def make(
+    *steps: Source | SourceError, **options: object
+) -> tuple[ReconnectingSource, Stats, ManualClock]:
     clock = ManualClock()
     stats = Stats(clock=clock)
-    source = ReconnectingSource(script(*steps), "cam", clock=clock, stats=stats, on_loss=on_loss)
-    source.clock = clock
-    return source, stats
+    source = ReconnectingSource(script(*steps), "cam", clock=clock, stats=stats, **options)
+    return source, stats, clock
 
 
 def test_a_source_that_is_not_there_at_the_start_is_said_at_once() -> None:
@@ -91,17 +92,12 @@ def test_a_source_that_is_not_there_at_the_start_is_said_at_once() -> None:
         make(LOST)
 
 
-def test_the_last_picture_stays_until_the_source_is_back() -> None:
+def test_reading_goes_on_when_the_source_is_back() -> None:
     back = ListSource(make_frames(3, seed=5))
-    source, stats = make(broken_after(2), LOST, LOST, back)
-    frames = make_frames(3)
-    seen = [source.read() for _ in range(2)]
-    held = []
-    while stats.events.get("source back") is None:
-        held.append(source.read())
-    assert np.array_equal(seen[-1].data, frames[1].data)
-    assert all(np.array_equal(frame.data, frames[1].data) for frame in held[:-1])
-    assert np.array_equal(held[-1].data, make_frames(3, seed=5)[0].data)
+    source, stats, _ = make(broken_after(2), LOST, LOST, back)
+    seen = [source.read().data.tobytes() for _ in range(5)]
+    wanted = [*make_frames(3)[:2], *make_frames(3, seed=5)]
+    assert seen == [frame.data.tobytes() for frame in wanted]
     assert stats.events == {"source lost": 1, "source back": 1}
 
 
@@ -129,61 +125,52 @@ def test_it_resumes_within_a_second_of_the_return() -> None:
     assert len(attempts) < 90
 
 
-def reopened_aside() -> tuple[ReconnectingSource, ListSource, list[Callable[[], None]]]:
-    """One that is lost after its first frame, the source it comes back with, and what to run."""
-    back, steps, clock = ListSource(make_frames(3, seed=5)), [], ManualClock()
-    source = ReconnectingSource(
-        script(broken_after(1), back), "url", clock=clock, stats=Stats(clock=clock),
-        aside=steps.append,
-    )  # fmt: skip
-    source.read()
-    return source, back, steps
-
-
-def test_pictures_go_on_while_a_silent_server_is_opened() -> None:
-    source, _, steps = reopened_aside()
-    held = [source.read() for _ in range(40)]
-    assert len(steps) == 1
-    assert all(np.array_equal(frame.data, make_frames(1)[0].data) for frame in held)
-    steps[0]()
-    seen = [source.read() for _ in range(3)]
-    assert [frame.data.tobytes() for frame in seen] == [
-        frame.data.tobytes() for frame in make_frames(3, seed=5)
-    ]
-
-
-@pytest.mark.parametrize("comes_first", ["close", "answer"])
-def test_what_is_opened_when_nobody_waits_any_more_is_closed(comes_first: str) -> None:
-    source, back, steps = reopened_aside()
-    while not steps:
-        source.read()
-    if comes_first == "answer":
-        steps[0]()
-    source.interrupt()
-    source.close()
-    if comes_first == "close":
-        steps[0]()
-    assert source.read() is None
-    assert back.closed
-
-
-def test_a_card_can_be_shown_instead() -> None:
-    source, _ = make(broken_after(1), LOST, ListSource(make_frames(1)), on_loss="card")
-    first, card = source.read(), source.read()
+def test_a_card_can_be_shown_instead_and_is_not_to_be_painted() -> None:
+    source, _, _ = make(broken_after(1), LOST, ListSource(make_frames(1)), on_loss="card")
+    first, card, back = source.read(), source.read(), source.read()
     assert card.data.shape == first.data.shape
     assert (card.data[0, 0] == (32, 32, 36)).all()
+    assert (first.as_is, card.as_is, back.as_is) == (False, True, False)
 
 
 def test_the_end_of_a_stream_is_a_loss_too() -> None:
-    source, stats = make(ListSource(make_frames(1)), ListSource(make_frames(1)))
+    source, stats, _ = make(ListSource(make_frames(1)), ListSource(make_frames(1)))
     source.read()
     while "source back" not in stats.events:
         source.read()
     assert stats.events["source lost"] == 1
 
 
+def finite(count: int) -> ListSource:
+    """A file on a server, which says how long it is."""
+    source = ListSource(make_frames(count))
+    source.ends = True
+    return source
+
+
+def test_what_ends_by_itself_ends() -> None:
+    source, stats, _ = make(finite(2), finite(2))
+    assert [source.read() is None for _ in range(4)] == [False, False, True, True]
+    assert stats.events == {}
+
+
+def test_unless_it_shall_be_played_again_and_again() -> None:
+    source, _, _ = make(*[finite(2) for _ in range(3)], loop=True)
+    assert all(source.read() is not None for _ in range(6))
+
+
+def test_an_opening_that_gives_nothing_is_tried_again_after_a_pause() -> None:
+    empty = [ListSource([]) for _ in range(3)]
+    source, stats, clock = make(broken_after(1), *empty, ListSource(make_frames(1)))
+    source.read()
+    source.read()
+    assert stats.events["source back"] == 1
+    assert clock.now_s() > 0.1 + 0.2 + 0.4
+    assert all(one.closed for one in empty)
+
+
 def test_another_cameras_size_is_fitted_in() -> None:
-    source, stats = make(broken_after(1), ListSource(make_frames(2, (32, 48))))
+    source, stats, _ = make(broken_after(1), ListSource(make_frames(2, (32, 48))))
     source.read()
     while "source back" not in stats.events:
         frame = source.read()
@@ -192,11 +179,32 @@ def test_another_cameras_size_is_fitted_in() -> None:
 
 
 def test_an_interrupt_ends_the_waiting() -> None:
-    source, _ = make(broken_after(1), *[LOST] * 100)
+    source, _, _ = make(broken_after(1), *[LOST] * 100)
     source.read()
     source.interrupt()
     assert source.read() is None
     source.close()
+
+
+def test_what_is_opened_when_nobody_waits_any_more_is_closed() -> None:
+    back, sources = ListSource(make_frames(3, seed=5)), []
+
+    def open_inner() -> Source:
+        if not sources:
+            return broken_after(1)
+        sources[0].interrupt()  # while it is opened
+        return back
+
+    clock = ManualClock()
+    source = ReconnectingSource(open_inner, "cam", clock=clock, stats=Stats(clock=clock))
+    sources.append(source)
+    source.read()
+    assert source.read() is None
+    source.close()
+    assert back.closed
+
+
+# Notes
 
 
 def test_what_a_device_does_otherwise_than_asked_is_told_once(
@@ -204,7 +212,7 @@ def test_what_a_device_does_otherwise_than_asked_is_told_once(
 ) -> None:
     first, second = broken_after(2), ListSource(make_frames(9))
     first.notes = second.notes = ["The camera gives 64x48 instead of 1920x1080."]
-    source, stats = make(first, second)
+    source, stats, _ = make(first, second)
     while "source back" not in stats.events:
         source.read()
     second.notes = ["It gives 15 frames a second."]
@@ -265,12 +273,12 @@ def served(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/clip.ts"
     finally:
         server.terminate()
-        server.communicate(timeout=10)
+        server.communicate(timeout=60)
 
 
 def test_a_file_that_is_sent_ahead_of_its_time_is_shown_when_it_is_due(served: str) -> None:
     clock = ManualClock()
-    with open_url(served, clock=clock) as source:
+    with open_url(served, clock=clock, timeout_s=LIMIT_S) as source:
         frames = list(source)
     assert clock.now_s() == pytest.approx(frames[-1].time_s - frames[0].time_s, abs=1e-6)
     assert source.info.size == (96, 64)

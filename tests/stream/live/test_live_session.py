@@ -9,7 +9,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from fakes import LIMIT_S, Breaks, ListSink, ListSource, MainThreadSink, make_frames
-from live_fakes import FakePainter, PreviewSink, SteppedSource, StuckSink, make_controls, make_live
+from live_fakes import (
+    FakePainter,
+    InStep,
+    PreviewSink,
+    SteppedSource,
+    StuckSink,
+    make_controls,
+    make_live,
+)
 
 from stream.clock import ManualClock
 from stream.errors import SinkError, SourceError
@@ -29,7 +37,8 @@ def _no_thread_is_left() -> Iterator[None]:
 
 def test_every_sink_is_given_every_frame_when_it_keeps_up() -> None:
     source = SteppedSource(COUNT)
-    one, other = ListSink(on_write=source.step), ListSink()
+    step = InStep(source, 2)
+    one, other = ListSink(on_write=step.given), ListSink(on_write=step.given)
 
     stats = make_live(source, [("one", one), ("other", other)]).run()
 
@@ -38,7 +47,8 @@ def test_every_sink_is_given_every_frame_when_it_keeps_up() -> None:
     assert times == sorted(set(times))
     assert one.frames[0].time_base == TIME_BASE
     assert (stats.frames_in, stats.frames_out, stats.dropped) == (COUNT, COUNT, 0)
-    assert stats.sinks["one"]["frames"] == COUNT
+    assert [frame.pts for frame in other.frames] == times
+    assert stats.sinks["one"]["frames"] == stats.sinks["other"]["frames"] == COUNT
     assert (one.ended, other.ended, source.closed) == (["close"], ["close"], 1)
 
 
@@ -79,15 +89,27 @@ def test_a_stuck_sink_slows_no_other() -> None:
     assert stats.sinks["stuck"]["dropped"]["newer frame"] == COUNT - len(stuck.frames)
 
 
+def one_of_two_breaks(source: SteppedSource, error: Exception) -> tuple[ListSink, ListSink]:
+    """Sinks that are given the same frames; the first breaks at its third."""
+    step, breaks = InStep(source, 2), Breaks("write", 3, error)
+
+    def given() -> None:
+        if breaks.counts.get("write", 0) == 2:
+            step.leave()
+        else:
+            step.given()
+
+    return ListSink(breaks, on_write=given), ListSink(on_write=step.given)
+
+
 def test_a_sink_that_fails_is_left_out_and_the_others_go_on() -> None:
     source = SteppedSource(COUNT)
-    broken = ListSink(Breaks("write", 3, SinkError("the disk is full")))
-    good = ListSink(on_write=source.step)
+    broken, good = one_of_two_breaks(source, SinkError("the disk is full"))
     session = make_live(source, [("broken", broken), ("good", good)])
 
     stats = session.run()
 
-    assert len(good.frames) == COUNT
+    assert (len(broken.frames), len(good.frames)) == (2, COUNT)
     assert broken.ended == ["abort"]
     assert session.failed_sinks == ["broken"]
     assert "The output broken failed: the disk is full" in stats.notes
@@ -95,14 +117,13 @@ def test_a_sink_that_fails_is_left_out_and_the_others_go_on() -> None:
 
 def test_what_no_sink_should_raise_leaves_it_out_and_is_raised_in_the_end() -> None:
     source = SteppedSource(COUNT)
-    broken = ListSink(Breaks("write", 3, TypeError("a fault of ours")))
-    good = ListSink(on_write=source.step)
+    broken, good = one_of_two_breaks(source, TypeError("a fault of ours"))
     session = make_live(source, [("broken", broken), ("good", good)])
 
     with pytest.raises(TypeError, match="a fault of ours"):
         session.run()
 
-    assert len(good.frames) == COUNT
+    assert (len(broken.frames), len(good.frames)) == (2, COUNT)
     assert (broken.ended, good.ended) == (["abort"], ["close"])
     assert session.failed_sinks == ["broken"]
 

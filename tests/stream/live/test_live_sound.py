@@ -18,9 +18,10 @@ from miniature import make_lcm, save
 from ports import free_port, wait_for_port
 from stepped_live import SteppedFile, record
 
-from stream.clock import Clock, ManualClock
+from stream.clock import ManualClock
 from stream.command.exit_codes import ExitCode
 from stream.frame import Frame
+from stream.sinks import network
 from stream.sinks.network import NetworkSink
 from stream.sources import open_source
 from stream.sources.network import open_url
@@ -101,11 +102,11 @@ def served(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/clip.ts"
     finally:
         server.terminate()
-        server.communicate(timeout=10)
+        server.communicate(timeout=60)
 
 
 def test_a_stream_gives_its_sound_where_it_is_asked_for(served: str) -> None:
-    with open_url(served, clock=ManualClock(), sound=True) as source:
+    with open_url(served, clock=ManualClock(), sound=True, timeout_s=LIMIT_S) as source:
         assert source.has_sound
         sounds = []
         for _ in source:
@@ -113,12 +114,15 @@ def test_a_stream_gives_its_sound_where_it_is_asked_for(served: str) -> None:
     samples = np.concatenate([one.samples for one in sounds])
     assert len(samples) == pytest.approx(3 * 48000, abs=3000)
     assert np.abs(samples).max() > 10_000
-    with open_url(served, clock=ManualClock()) as source:
+    with open_url(served, clock=ManualClock(), timeout_s=LIMIT_S) as source:
         assert not source.has_sound
         assert list(source) and source.sounds() == []
 
 
-def test_a_published_stream_has_the_sound_in_time(tmp_path: Path) -> None:
+def test_a_published_stream_has_the_sound_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "END_S", LIMIT_S)
     clip = write_beeps(tmp_path / "clip.mp4", 3)
     received, listener = tmp_path / "received.ts", socket.create_server(("127.0.0.1", 0))
 
@@ -131,7 +135,7 @@ def test_a_published_stream_has_the_sound_in_time(tmp_path: Path) -> None:
     thread = threading.Thread(target=receive)
     thread.start()
     url = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
-    sink = NetworkSink(url, rate=Fraction(RATE), clock=Clock(), stats=Stats(), sound=True)
+    sink = NetworkSink(url, rate=Fraction(RATE), clock=ManualClock(), stats=Stats(), sound=True)
     sound = FileSound(clip)
     with open_source(clip) as source, listener:
         for frame in source:

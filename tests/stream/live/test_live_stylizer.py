@@ -16,7 +16,7 @@ from stream.geometry import OutputSize
 from stream.live.controls import Look
 from stream.live.fan_out import FanOut, Outlet
 from stream.live.live_stylizer import EASE_S
-from stream.live.motion_carry import Carrier, make_key
+from stream.live.motion_carry import Carrier, make_reference
 from stream.live.presenter import Presenter, compose
 from stream.stats import Stats
 
@@ -45,7 +45,7 @@ class SlowEngine(FakeEngine):
         self.clock = clock
         self.paint_s = paint_s
 
-    def denoise(self, *args):  # type: ignore[no-untyped-def]
+    def denoise(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         self.clock.advance(self.paint_s)
         return super().denoise(*args)
 
@@ -231,7 +231,7 @@ def test_a_painting_follows_the_motion() -> None:
         for index, x in enumerate((20, 16))
     ]
     painted = [frame.replace(255 - frame.data) for frame in frames]
-    moved = Carrier().carry(make_key(frames[0], painted[0]), frames[1])
+    moved = Carrier().carry(make_reference(frames[0], painted[0]), frames[1])
     inner = np.s_[16:-16, 16:-16]
     still = np.abs(painted[0].data[inner].astype(int) - painted[1].data[inner]).mean()
     error = np.abs(moved[inner].astype(int) - painted[1].data[inner]).mean()
@@ -241,7 +241,7 @@ def test_a_painting_follows_the_motion() -> None:
 def test_a_painting_is_not_bent_onto_another_scene() -> None:
     one = Frame(texture((160, 120), seed=3), 0, Fraction(1))
     other = Frame(255 - texture((160, 120), seed=4) // 2, 1, Fraction(1))
-    assert Carrier().carry(make_key(one, one), other) is None
+    assert Carrier().carry(make_reference(one, one), other) is None
 
 
 def test_frames_that_are_shown_again_tell_the_governor_nothing() -> None:
@@ -262,11 +262,11 @@ def test_frames_that_are_shown_again_tell_the_governor_nothing() -> None:
 
 def test_tiny_pictures_stand_still() -> None:
     one, other = make_frames(2, (16, 16))
-    assert np.array_equal(Carrier().carry(make_key(one, one), other), one.data)
+    assert np.array_equal(Carrier().carry(make_reference(one, one), other), one.data)
 
 
 @pytest.mark.parametrize("size", [(64, 48), (320, 180)])
 def test_a_still_scene_is_carried_unchanged(size: tuple[int, int]) -> None:
     frame = Frame(texture(size, seed=1), 0, Fraction(1, 24))
-    moved = Carrier().carry(make_key(frame, frame), frame)
+    moved = Carrier().carry(make_reference(frame, frame), frame)
     assert np.abs(moved.astype(int) - frame.data).max() <= 1

@@ -152,7 +152,7 @@ def test_sound_ends_with_the_pictures_when_they_were_cut_short(tmp_path: Path) -
 
 def test_what_the_container_cannot_hold_is_reported(tmp_path: Path, rich: Path) -> None:
     notes = copy_through(rich, tmp_path / "out.mp4")
-    assert any("subtitle #2" in note and "not copied" in note for note in notes)
+    assert any("subtitle #2" in note and "to mov_text" in note for note in notes)
     assert any("attachment" in note and "not copied" in note for note in notes)
 
 
@@ -161,7 +161,7 @@ def test_what_was_copied_is_reported(tmp_path: Path, rich: Path) -> None:
     assert any("audio #1 (aac, fra)" in note and "bit for bit" in note for note in notes)
 
 
-def test_text_of_mp4_that_matroska_cannot_hold_is_reported(tmp_path: Path) -> None:
+def test_text_of_mp4_is_converted_where_matroska_cannot_hold_it(tmp_path: Path) -> None:
     source = tmp_path / "in.mp4"
     with av.open(str(source), "w") as output:
         video = output.add_stream("libx264", rate=25)
@@ -178,7 +178,10 @@ def test_text_of_mp4_that_matroska_cannot_hold_is_reported(tmp_path: Path) -> No
         output.mux(packet)
         output.mux(video.encode(None))
     notes = copy_through(source, tmp_path / "out.mkv")
-    assert any("mov_text" in note and "not copied" in note for note in notes)
+    assert any("subtitle #1 (mov_text) to srt" in note for note in notes)
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        (text,) = [bytes(packet) for packet in container.demux(subtitles=0) if packet.size]
+    assert b">Hallo<" in text  # in the font that the MP4 names
     copy_through(source, tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as container:
         texts = [bytes(packet) for packet in container.demux(subtitles=0) if packet.size > 2]
@@ -227,10 +230,24 @@ def test_a_cover_picture_is_copied_into_matroska(tmp_path: Path) -> None:
     assert stream_hash(tmp_path / "again.mkv", "video", 1) == stream_hash(source, "video", 1)
 
 
-def test_a_cover_picture_that_mp4_cannot_hold_safely_is_reported(tmp_path: Path) -> None:
-    notes = copy_through(with_cover(tmp_path / "in.mp4"), tmp_path / "out.mp4")
-    assert any("cover picture" in note and "not copied" in note for note in notes)
+def test_a_cover_picture_is_copied_into_mp4(tmp_path: Path) -> None:
+    source = with_cover(tmp_path / "in.mp4")
+    copy_through(source, tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [
+            bool(stream.disposition & av.stream.Disposition.attached_pic)
+            for stream in container.streams.video
+        ] == [False, True]
+    assert stream_hash(tmp_path / "out.mp4", "video", 1) == stream_hash(source, "video", 1)
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".webm"])
+def test_a_cover_picture_that_the_container_cannot_hold_is_reported(
+    tmp_path: Path, suffix: str
+) -> None:
+    notes = copy_through(with_cover(tmp_path / "in.mp4"), tmp_path / f"out{suffix}")
+    assert any("video #1 (mjpeg)" in note and "not copied" in note for note in notes)
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
         assert len(container.streams) == 1
 
 

@@ -62,7 +62,7 @@ def test_new_files_have_the_users_usual_permissions(tmp_path: Path) -> None:
 def test_an_existing_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     target.write_text("precious")
-    with pytest.raises(SinkError, match="--overwrite"):
+    with pytest.raises(SinkError, match="overwrite=True"):
         open_sink(target, info=made_info())
     assert target.read_text() == "precious"
     assert left_behind(tmp_path) == ["out.mp4"]

@@ -35,7 +35,7 @@ def test_several_keep_their_names_in_a_container_that_can_be_written() -> None:
 
 
 def test_several_are_not_joined_into_a_file() -> None:
-    with pytest.raises(ValueError, match=r"-o two\.mp4, expected a folder"):
+    with pytest.raises(ValueError, match=r"output two\.mp4, expected a folder"):
         plan_jobs(["clip.mkv", "old.mpg"], "two.mp4", overwrite=False)
     assert not Path("two.mp4").exists()
     for folder in ("two.mp4/", "pictures"):
@@ -63,7 +63,7 @@ def test_a_missing_input_is_refused_before_anything_is_made() -> None:
 def test_an_output_that_is_there_is_refused_before_the_first_is_made() -> None:
     Path("out").mkdir()
     Path("out/old.mp4").touch()
-    with pytest.raises(SinkError, match="--overwrite"):
+    with pytest.raises(SinkError, match="overwrite=True"):
         plan_jobs(["clip.mkv", "old.mpg"], "out", overwrite=False)
     assert len(plan_jobs(["clip.mkv", "old.mpg"], "out", overwrite=True)) == 2
 

@@ -23,7 +23,6 @@ from fakes import (
 )
 from torch import Tensor
 
-from stream.clock import ManualClock, Pacer
 from stream.errors import SinkError
 from stream.frame import Frame
 from stream.offline.session import Session
@@ -334,42 +333,7 @@ def test_output_that_cannot_be_closed_outranks_ctrl_c() -> None:
         session.run()
 
 
-# Live, pace and memory
-
-
-def test_live_source_keeps_the_newest_and_counts_the_rest() -> None:
-    """The model is held until the source has ended: of what it read meanwhile one frame is left."""
-    ended = threading.Event()
-    frames = make_frames(COUNT)
-
-    class Ends(ListSource):
-        def close(self) -> None:
-            super().close()
-            ended.set()
-
-    class Slow(FakeEngine):
-        def encode(self, image: Tensor) -> Tensor:
-            ended.wait(LIMIT_S)
-            return super().encode(image)
-
-    session, _, sink = make_session(Ends(frames, is_live=True), Slow())
-
-    stats = session.run()
-
-    assert len(sink.frames) <= 2
-    assert sink.frames[-1].pts == COUNT - 1
-    assert stats.frames_in == COUNT
-    assert stats.dropped == stats.dropped_by_cause["newer frame"] == COUNT - len(sink.frames)
-
-
-def test_paced_frames_are_written_when_they_are_due() -> None:
-    clock, written_s = ManualClock(100.0), []
-    sink = ListSink(on_write=lambda: written_s.append(clock.now_s()))
-    session, _, _ = make_session(sink=sink, clock=clock, pacer=Pacer())
-
-    session.run()
-
-    assert written_s == pytest.approx([100 + index / 30 for index in range(COUNT)])
+# Memory
 
 
 def test_frames_in_memory_are_bounded() -> None:

@@ -27,14 +27,16 @@ LIMIT_S = 90
 
 TAKES = "import sys; open({path!r}, 'wb').write(sys.stdin.buffer.read())"
 ENDS = "import sys; sys.stdin.buffer.read(1); sys.exit('ERROR: from element x: no daemon')"
-HANGS = "import time; time.sleep(60)"
+HANGS = "import threading; threading.Event().wait()"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="PipeWire is for Linux")
 
 
 @pytest.fixture
-def launcher(tmp_path: Path) -> Iterator[Path]:
-    """An executable in GStreamer's place; the test writes its body."""
+def launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An executable in GStreamer's place, which may be slow; the test writes its body."""
+    monkeypatch.setattr(pw, "STALL_S", LIMIT_S)
+    monkeypatch.setattr(pw, "END_S", LIMIT_S)
     path = tmp_path / "launch"
     path.write_text("")
     path.chmod(0o755)

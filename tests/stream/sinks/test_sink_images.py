@@ -67,9 +67,9 @@ def test_an_aborted_sink_leaves_nothing(tmp_path: Path) -> None:
 def test_existing_pictures_are_refused_unless_they_may_be_replaced(tmp_path: Path) -> None:
     with folder_sink(tmp_path / "out") as sink:
         sink.write(made_frames(1)[0])
-    with pytest.raises(SinkError, match="--overwrite"):
+    with pytest.raises(SinkError, match="overwrite=True"):
         folder_sink(tmp_path / "out")
-    with pytest.raises(SinkError, match="--overwrite"):
+    with pytest.raises(SinkError, match="overwrite=True"):
         open_sink(tmp_path / "out" / "000001.png", info=made_info())
     with folder_sink(tmp_path / "out", overwrite=True) as sink:
         sink.write(made_frames(2)[1])

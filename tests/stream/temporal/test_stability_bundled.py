@@ -59,16 +59,20 @@ def test_still_scene_under_noise_settles_bit_equal_and_rests(
 
 def test_stability_zero_is_the_plain_path(engine: Engine, scene: Picture) -> None:
     data, style = view(scene, 3), engine.default_style
+    image, noise = engine.to_image(data), engine.noise(style, (SIDE_PX, SIDE_PX))
+    conditioning = engine.encode_prompt(style)
     plain = engine.denoise(
-        engine.encode(engine.to_image(data)),
-        engine.noise(style, (SIDE_PX, SIDE_PX)),
-        engine.encode_prompt(style),
+        engine.encode(image),
+        noise,
+        conditioning,
         engine.schedule(style),
+        features=engine.features(image, noise, conditioning),
     )
 
     shown, _ = paint(engine, [view(scene, 0), data], 0)
 
-    assert (shown[1] == engine.to_data(engine.decode(plain))).all()
+    wanted = resize(engine.to_data(engine.decode(plain)), (SIDE_PX, SIDE_PX))
+    assert (shown[1] == wanted).all()
 
 
 def test_shot_that_comes_back_has_its_paint_again(engine: Engine, scene: Picture) -> None:

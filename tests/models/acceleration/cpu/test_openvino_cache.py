@@ -292,10 +292,10 @@ def test_a_later_start_of_the_bundled_model_imports_neither_diffusers_nor_transf
         done = subprocess.run(
             [sys.executable, "-c", program],
             env=environment,
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[4],
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=140,
             check=True,
         )
     assert done.stdout.strip() == ""

@@ -192,7 +192,11 @@ def test_the_bundled_models_ranges_are_of_its_own_convolutions() -> None:
     networks: Any = engine.networks
     weights = {
         f"{part}.{name}": module
-        for part, network in (("unet", networks.predict.unet), ("vae", networks.encode.vae))
+        for part, network in (
+            ("unet", networks.predict.unet),
+            ("vae", networks.encode.vae),
+            *([("stem", networks.stem.features.stem)] if networks.stem is not None else []),
+        )
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d)
     }

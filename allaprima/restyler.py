@@ -1,0 +1,361 @@
+"""Restyler: frames as NumPy arrays through one model, singly or as a stream. Starts no thread."""
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from numbers import Integral, Real
+from os import PathLike, fspath
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from allaprima.options import Compile, OutputSize, changed, own_words
+from allaprima.painted_stream import PaintedStream, Picture
+
+if TYPE_CHECKING:
+    from models import Engine
+    from stream import Stylizer
+
+DEFAULT_FPS = 24.0
+TIME_BASE = Fraction(1, 90_000)
+"""Seconds per unit of the time stamps that frames are given."""
+
+
+class Restyler:
+    """Restyles the frames of one stream. A context manager.
+
+    Call it with a frame to have that frame painted at once, or give `stream` a whole sequence,
+    which is faster. Frames follow one another in time: with `stability` above 0 a painted frame
+    depends on those before it. Frames that have nothing to do with each other want stability 0.
+
+    Frames are painted in one thread, the one that made the object: the model is not thread-safe.
+    The properties (`prompt`, `strength`, `steps`, `guidance`, `seed`, `stability`) may be set from
+    any thread at any time, and hold from the next frame on.
+
+    The first frame of each size takes longer, while buffers are made and kernels are chosen.
+
+    Args:
+        prompt: What to paint, such as ``"oil painting"``; several with weights are mixed, as in
+            ``"oil painting:0.7 | ink:0.3"``. ``None`` here and below takes the model's default.
+        strength: How far from the frame, above 0 to 1.
+        steps: Denoising steps a frame, 1 to 8; each costs about one run of the UNet.
+        guidance: Guidance scale, 1 to 30, for models that take one.
+        seed: Of the fixed noise, 0 or more.
+        stability: How much a painted frame keeps of the one before, 0 (nothing) to 1.
+        size: Short side in pixels at which the model paints; rounded to what the model allows.
+        output_size: ``"source"`` gives frames back at the size they came in, ``"model"`` at the
+            size they were painted at, (width, height) at that size.
+        fps: Frames a second, for frames that come without a time.
+        model: A preset's name (`models.PRESETS`), a folder or .safetensors file, a hub id, or an
+            engine that `models.load_engine` gave; such an engine may be shared, and is not closed.
+        loras: Names or paths of LoRAs to fuse, each with ``:weight`` behind it if need be.
+        vae: Another autoencoder.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; ``None`` takes the best there is.
+        compile: On CUDA, when faster kernels are compiled: ``"auto"``, ``"now"`` or ``"off"``.
+        offline: Ask no model hub.
+
+    Raises:
+        ValueError: A value is outside its range, or the prompt makes no sense.
+        ModelError: The model cannot be found, loaded or run (`models.ModelError`).
+    """
+
+    def __init__(
+        self,
+        prompt: str | None = None,
+        *,
+        strength: float | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        seed: int | None = None,
+        stability: float = 0.5,
+        size: int | None = None,
+        output_size: OutputSize = "source",
+        fps: float = DEFAULT_FPS,
+        model: "str | PathLike[str] | Engine" = "bundled",
+        loras: Sequence[str] = (),
+        vae: str | None = None,
+        device: str | None = None,
+        compile: Compile = "auto",
+        offline: bool = False,
+    ) -> None:
+        from models import Style, load_engine
+        from stream import Stats
+
+        self._frame_s = 1 / _positive("fps", fps)
+        asked = {
+            "prompt": prompt,
+            "strength": strength,
+            "steps": steps,
+            "guidance": guidance,
+            "seed": seed,
+        }
+        changed(Style(), asked)  # refuses what is wrong before a model is loaded in vain
+        _check_stability(stability)
+        _check_sizes(size, output_size)
+        self._options: dict[str, Any] = {"short_side_px": size, "output_size": output_size}
+        self._owns_engine = isinstance(model, (str, PathLike))
+        self._engine: Engine = (
+            load_engine(
+                fspath(model), loras=loras, vae=vae, device=device, compile=compile, offline=offline
+            )
+            if isinstance(model, (str, PathLike))
+            else model
+        )
+        self._style = changed(self._engine.default_style, asked)
+        self._engine.encode_prompt(self._style)
+        self._stability = stability
+        self._stats = Stats()
+        self._changing = threading.Lock()
+        self._stream: _Stream | None = None
+        self._closed = False
+
+    def __call__(self, frame: Picture, *, time_s: float | None = None) -> Picture:
+        """Paint one frame and wait for it.
+
+        Args:
+            frame: uint8 RGB, shape (H, W, 3); it is not written to, and may be reused afterwards.
+            time_s: When it is shown, in seconds; ``None`` counts on by 1 / fps. A pause of more
+                than a second begins a new scene.
+
+        Returns:
+            uint8 RGB, shape (H, W, 3) at the output size; a new array that the caller may change.
+
+        Raises:
+            TypeError: `frame` is no NumPy array.
+            ValueError: Its dtype, shape or size cannot be used; its size is not that of the frames
+                before it (call `reset` between).
+            ModelError: The model failed (`models.ModelError`).
+            RuntimeError: The restyler is closed.
+        """
+        if self._stream is None:
+            self._stream = self._opened()
+        (painted,) = self._stream.push(frame, time_s)
+        return painted
+
+    def stream(
+        self,
+        frames: Iterable[Picture],
+        *,
+        times_s: Iterable[float] | None = None,
+        look_ahead: bool = False,
+        every: int = 1,
+        batch: int = 1,
+    ) -> PaintedStream:
+        """Paint a whole stream: one painted frame for each frame, in order.
+
+        Several frames are in work at a time, so that this is faster than single calls; a frame
+        comes back when a few more have been taken from `frames`. It is a stream of its own, which
+        shares only model and style with single calls and other streams. As a context manager it
+        gives what is held back even after a Ctrl-C (see `PaintedStream`).
+
+        Args:
+            frames: As for a call; taken one by one, when the next painted frame is asked for.
+            times_s: When each frame is shown, in seconds, rising; ``None`` counts on by 1 / fps.
+            look_ahead: Smooth each frame by those after it as well, which holds more of them back.
+            every: Paint one frame in so many; the others are interpolated.
+            batch: Paint so many frames in one call of the model: faster on a GPU, more memory.
+
+        Raises:
+            ValueError: `every` or `batch` is below 1, or `times_s` ends before `frames`.
+            TypeError, ValueError, ModelError, RuntimeError: As for a call.
+        """
+        options = {"look_ahead": look_ahead, "every": every, "batch": batch, "overlap": True}
+        stream = self._opened(**options)
+        times = None if times_s is None else iter(times_s)
+
+        def push(frame: Picture) -> list[Picture]:
+            return stream.push(frame, None if times is None else _next_time(times))
+
+        return PaintedStream(push, stream.finish, frames)
+
+    @property
+    def prompt(self) -> str:
+        """What is painted."""
+        return self._style.prompt
+
+    @prompt.setter
+    def prompt(self, prompt: str) -> None:
+        self._change("prompt", prompt)
+
+    @property
+    def strength(self) -> float:
+        """How far from the frame, above 0 to 1."""
+        return self._style.strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        self._change("strength", strength)
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps a frame, 1 to 8."""
+        return self._style.num_inference_steps
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._change("steps", steps)
+
+    @property
+    def guidance(self) -> float:
+        """Guidance scale, 1 to 30; ignored by models that take none."""
+        return self._style.guidance_scale
+
+    @guidance.setter
+    def guidance(self, guidance: float) -> None:
+        self._change("guidance", guidance)
+
+    @property
+    def seed(self) -> int:
+        """Of the fixed noise, 0 or more."""
+        return self._style.seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._change("seed", seed)
+
+    @property
+    def stability(self) -> float:
+        """How much a painted frame keeps of the one before, 0 to 1."""
+        return self._stability
+
+    @stability.setter
+    def stability(self, stability: float) -> None:
+        _check_stability(stability)
+        self._stability = stability
+
+    @property
+    def notes(self) -> list[str]:
+        """What the model runs on, assumed, raised or ignored: sentences, each once; it grows."""
+        return list(dict.fromkeys([*self._engine.notes, *self._stats.notes]))
+
+    def reset(self) -> None:
+        """Forget the frames of the single calls: the next one may have any size."""
+        self._stream = None
+
+    def close(self) -> None:
+        """End what runs beside the model (a compiler). May be called twice.
+
+        Streams that have not come to their end go no further.
+        """
+        self._closed, self._stream = True, None
+        if self._owns_engine:
+            self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _change(self, name: str, value: str | float) -> None:
+        with self._changing:
+            self._style = changed(self._style, {name: value})
+
+    def _opened(self, **options: Any) -> "_Stream":
+        from stream import Stylizer
+
+        self._check_open()
+        stylizer = Stylizer(
+            self._engine, self._style, stats=self._stats, **self._options, **options
+        )
+        return _Stream(stylizer, self._frame_s, self._take_over)
+
+    def _take_over(self, stylizer: "Stylizer") -> None:
+        """Give a stream the style of now; before each of its frames."""
+        self._check_open()
+        stylizer.style, stylizer.stability = self._style, self._stability
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this restyler is closed: make a new one")
+
+
+class _Stream:
+    """Frames of one size, in order of time, through one stylizer."""
+
+    def __init__(
+        self, stylizer: "Stylizer", frame_s: float, prepare: "Callable[[Stylizer], None]"
+    ) -> None:
+        self._stylizer = stylizer
+        self._frame_s = frame_s
+        self._prepare = prepare
+        self._shape: tuple[int, ...] | None = None
+        self._next_s = 0.0
+
+    def push(self, frame: Picture, time_s: float | None) -> list[Picture]:
+        """Take a frame; the painted ones that are ready come back."""
+        from stream import Frame
+
+        self._prepare(self._stylizer)
+        self._check(frame)
+        time_s = self._next_s if time_s is None else time_s
+        if not math.isfinite(time_s):
+            raise ValueError(f"got time_s={time_s}, expected seconds")
+        self._next_s = time_s + self._frame_s
+        data = self._own(frame)
+        with own_words():
+            ready = self._stylizer.process(Frame(data, round(time_s / TIME_BASE), TIME_BASE))
+        self._shape = frame.shape
+        return [one.data.copy() for one in ready]
+
+    def finish(self) -> Iterator[Picture]:
+        """The stream has ended: the frames that were held back."""
+        for one in self._stylizer.process(None):
+            yield one.data.copy()
+
+    def _check(self, frame: Picture) -> None:
+        if not isinstance(frame, np.ndarray):
+            kind = type(frame).__name__
+            raise TypeError(f"got a frame of type {kind}, expected a NumPy array (uint8, RGB)")
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+            raise ValueError(
+                f"got a frame of {frame.dtype} {frame.shape}, expected uint8 RGB (height, width, 3)"
+            )
+        if not frame.size:
+            raise ValueError(f"got a frame of shape {frame.shape}, expected one pixel or more")
+        if self._shape not in (None, frame.shape):
+            assert self._shape is not None
+            raise ValueError(
+                f"got a frame of {frame.shape[1]}x{frame.shape[0]} after frames of "
+                f"{self._shape[1]}x{self._shape[0]}, expected one size; call reset() before "
+                "another, or begin a new stream"
+            )
+
+    def _own(self, frame: Picture) -> Picture:
+        """The frame in memory that nobody else writes to: it is compared with the next one."""
+        size = frame.shape[1], frame.shape[0]
+        if self._stylizer.sizes(size).model == size:
+            return np.array(frame, order="C")
+        return np.ascontiguousarray(frame)  # a resized copy is made of it at once
+
+
+def _check_stability(stability: float) -> None:
+    if not isinstance(stability, Real) or not 0 <= stability <= 1:
+        raise ValueError(f"got stability={stability!r}, expected 0 to 1")
+
+
+def _check_sizes(size: int | None, output_size: Any) -> None:
+    from stream.geometry import check_output_size
+
+    if size is not None and (not isinstance(size, Integral) or size < 1):
+        raise ValueError(f"got size={size!r}, expected a short side such as 512")
+    check_output_size(output_size)
+
+
+def _positive(name: str, value: float) -> float:
+    if not isinstance(value, Real) or not 0 < value < math.inf:
+        raise ValueError(f"got {name}={value}, expected more than 0")
+    return float(value)
+
+
+def _next_time(times_s: Iterator[float]) -> float:
+    for time_s in times_s:
+        return time_s
+    raise ValueError("got fewer times_s than frames, expected one for each frame")

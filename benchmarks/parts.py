@@ -1,0 +1,75 @@
+"""What parts cost: one film in one piece and in parts, in turns, by the processor's time.
+
+    python benchmarks/parts.py --rounds 5 --seconds 1
+
+Both paint with a model of known answer, so that what is measured is all the rest: decoding, looking
+for boundaries, encoding, joining. Sizes of the outputs are compared too. Parts of a second are ten
+times as many as the command makes.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from statistics import mean
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+FILM = ROOT / "examples" / "clips" / "bunny.mp4"
+
+
+def spent_s(run: Callable[[], object]) -> float:
+    """Processor time of all threads, in seconds."""
+    start_s = time.process_time()
+    run()
+    return time.process_time() - start_s
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("film", nargs="?", type=Path, default=FILM)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=Fraction, default=Fraction(1))
+    asked = parser.parse_args()
+    import films
+
+    films.LEAST_S = asked.seconds
+    with tempfile.TemporaryDirectory() as name:
+        parted, whole = Path(name, "parts.mp4"), Path(name, "whole.mp4")
+
+        def in_parts() -> None:
+            parted.unlink(missing_ok=True)
+            films.Job(asked.film, parted).run()
+
+        def in_one() -> None:
+            whole.unlink(missing_ok=True)
+            paint_in_one(asked.film, whole)
+
+        in_parts(), in_one()  # so that everything is imported
+        times = [(spent_s(in_parts), spent_s(in_one)) for _ in range(asked.rounds)]
+        sizes = parted.stat().st_size, whole.stat().st_size
+    ratios = sorted(parts_s / one_s for parts_s, one_s in times)
+    print(f"| CPU in parts, in one piece | {mean(t[0] for t in times):.2f} s, "
+          f"{mean(t[1] for t in times):.2f} s |")  # fmt: skip
+    print(f"| ratio, median and range of {asked.rounds} | {ratios[len(ratios) // 2]:.3f} "
+          f"({ratios[0]:.3f} to {ratios[-1]:.3f}) |")  # fmt: skip
+    print(f"| size of the output, parts to one piece | {sizes[0] / sizes[1]:.4f} |")
+
+
+def paint_in_one(source: Path, target: Path) -> None:
+    """As file jobs were before there were parts: one encoder over all."""
+    from films import FilmEngine, options_of
+
+    from stream import Session, open_sink, open_source
+    from stream.offline.film import encoding_of, make_stylizer
+
+    options, reading = options_of(encoder_preset="ultrafast"), open_source(source)
+    sink = open_sink(target, info=reading.info, encoding=encoding_of(options))
+    Session(reading, make_stylizer(FilmEngine(), options, reading.info), sink).run()
+
+
+if __name__ == "__main__":
+    main()

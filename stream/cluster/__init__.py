@@ -1,0 +1,1 @@
+"""Films painted by the machines of a Ray cluster."""
