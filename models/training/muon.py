@@ -46,7 +46,8 @@ class Muon(torch.optim.Optimizer):
         momentum = state["momentum"].lerp_(parameter.grad, 1 - MOMENTUM)
         ahead = parameter.grad.lerp(momentum, MOMENTUM)
         matrix = orthogonal(ahead.flatten(1))
-        return (matrix * RMS * max(matrix.shape) ** 0.5).view_as(parameter)
+        turned: Tensor = (matrix * RMS * float(max(matrix.shape)) ** 0.5).view_as(parameter)
+        return turned
 
     def _adam(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
         assert parameter.grad is not None
@@ -60,7 +61,8 @@ class Muon(torch.optim.Optimizer):
         state["square"].lerp_(parameter.grad.square(), 1 - second)
         mean = state["mean"] / (1 - first ** state["step"])
         square = state["square"] / (1 - second ** state["step"])
-        return mean / (square.sqrt() + group["eps"])
+        step: Tensor = mean / (square.sqrt() + group["eps"])
+        return step
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
@@ -73,7 +75,8 @@ def orthogonal(matrix: Tensor) -> Tensor:
     for _ in range(ROUNDS):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
-    return (x.T if tall else x).float()
+    turned: Tensor = (x.T if tall else x).float()
+    return turned
 
 
 def is_matrix(parameter: nn.Parameter) -> bool:

@@ -101,9 +101,9 @@ def test_student_learns_to_paint(trained: Path) -> None:
     missed = []
     for folder in (None, trained / "student"):
         vae = (folder or trained / "autoencoder") / "vae"
-        unet = make_unet() if folder is None else UNet2DConditionModel.from_pretrained(
-            folder / "unet"
-        )  # fmt: skip
+        unet = make_unet()
+        if folder is not None:
+            unet = UNet2DConditionModel.from_pretrained(folder / "unet")
         stem = make_stem() if folder is None else Stem.from_pretrained(folder / "stem")
         networks = student.Networks(unet, stem, AutoencoderPatch.from_pretrained(vae))
         bank = PromptBank.load(trained / "text" / "bank.safetensors")
