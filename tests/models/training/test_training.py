@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from miniature import make_sd15, save
 from safetensors.torch import load_file, save_file
 
