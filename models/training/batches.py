@@ -3,7 +3,7 @@
     pairs ──once a crop──► frame, planes, noise, paintings in memory ──each step──► windows
 
 Fields are those of the whole frame, as the engine computes them and as the teacher saw them;
-windows are cut from them afterwards, at even pixels: the noise at any part of a latent cell.
+windows are cut from them afterwards.
 Paintings may still be being made: `Batches.refresh` takes in what is there by now.
 """
 
@@ -27,6 +27,9 @@ Picture = NDArray[np.uint8]
 
 SCALE = 2
 """Side of a painting over that of the frame."""
+
+CELL = 8
+"""Windows lie at multiples of it: a screen of dots hangs on the frame, in step with the latents."""
 
 NOISE_LEVELS = 4.0
 """Largest standard deviation of the sensor noise laid over a photograph, of 255."""
@@ -181,8 +184,8 @@ class Batches:
         if not is_plain:
             kinds[MARKS[look]] += share
             kinds[MARKS[other]] += 1 - share
-        room = (crop.frame.shape[0] - window) // 2
-        top, left = (2 * int(v) for v in random.integers(0, room + 1, 2))
+        room = (crop.frame.shape[0] - window) // CELL
+        top, left = (CELL * int(v) for v in random.integers(0, room + 1, 2))
         area = np.s_[top : top + window, left : left + window]
         large = np.s_[SCALE * top : SCALE * (top + window), SCALE * left : SCALE * (left + window)]
         half = np.s_[..., top // 2 : (top + window) // 2, left // 2 : (left + window) // 2]

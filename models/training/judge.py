@@ -91,7 +91,8 @@ def train(runs: Path, plan: Plan) -> Judge:
 
     average = fit(judge, loss, plan, runs / "judge")
     assert isinstance(average, Judge)
-    save_file(average.state_dict(), runs / "judge" / "judge.safetensors")
+    tensors = {name: value.contiguous() for name, value in average.state_dict().items()}
+    save_file(tensors, runs / "judge" / "judge.safetensors")
     return average
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from models.acceleration.cpu.accelerate import best_dtype
+from models.training.muon import Muon, is_matrix
 
 logger = logging.getLogger(__name__)
 
@@ -115,10 +116,8 @@ def fit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     average = averaged(module)
-    optimizer = torch.optim.AdamW(
-        _groups(module, plan.learning_rate, shares or {}), plan.learning_rate, (0.9, 0.99),
-        weight_decay=plan.weight_decay, fused=True,
-    )  # fmt: skip
+    groups = _groups(module, plan.learning_rate, shares or {})
+    optimizer = Muon(groups, plan.learning_rate, plan.weight_decay)
     start, spent_s = _resume(folder, module, average, optimizer)
     began = clock = time.perf_counter()
     sums: dict[str, float] = {}
@@ -161,14 +160,14 @@ def is_over(plan: Plan, elapsed_s: float) -> bool:
 def _groups(
     module: nn.Module, learning_rate: float, shares: dict[str, float]
 ) -> list[dict[str, object]]:
-    """One group of parameters for each share of the learning rate."""
-    groups: dict[float, list[nn.Parameter]] = {}
+    """One group for each share of the learning rate, of matrices and of other parameters."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         share = next((v for start, v in shares.items() if name.startswith(start)), 1.0)
-        groups.setdefault(share, []).append(parameter)
+        groups.setdefault((share, is_matrix(parameter)), []).append(parameter)
     return [
-        {"params": parameters, "share": share, "lr": share * learning_rate}
-        for share, parameters in groups.items()
+        {"params": parameters, "share": share, "matrices": matrices, "lr": share * learning_rate}
+        for (share, matrices), parameters in groups.items()
     ]
 
 
