@@ -120,6 +120,8 @@ class PlainPipeline:
                 timestep_cond=self._timestep_cond,
                 return_dict=False,
             )[0]
+            if self._stem is not None and self._stem.adds_frame:
+                prediction = prediction + z
             z_t, denoised = self.scheduler.step(
                 prediction, timestep, z_t, generator=generator, return_dict=False
             )

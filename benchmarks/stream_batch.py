@@ -64,7 +64,8 @@ class StreamBatch:
             frames[1] = engine.repainted(frames[1], states[1])
         features = self._with_features(engine.features(image, self._noise, self._conditioning))
         seen = engine.seen(z_t, torch.cat(frames), features)
-        denoised = consistency(predict.body(seen, *self._held), z_t, self._step, self._schedule)
+        prediction = engine.completed(predict.body(seen, *self._held), torch.cat(frames))
+        denoised = consistency(prediction, z_t, self._step, self._schedule)
         *self._states, done = denoised.split(1)
         self._frames = frames[:-1]
         return engine.to_data(networks.decode(done))

@@ -202,12 +202,15 @@ def reference(
     z: Tensor,
     share: float = 0.0,
     features: list[Tensor] | None = None,
+    *,
+    adds_frame: bool = False,
 ) -> Tensor:
     """The loop of the LCM pipeline on diffusers' own scheduler, for a UNet that sees the frame, and
     in it from the second step on a share of what the first one painted.
 
     Args:
         features: Of a stem, which the UNet sees in every step.
+        adds_frame: Whether the UNet predicts what is to be added to the frame.
     """
     conditioning = engine.encode_prompt(style)
     timestep_cond = engine.timestep_cond(conditioning, engine.schedule(style))
@@ -222,6 +225,8 @@ def reference(
             prediction = unet(
                 seen, timestep, conditioning.prompt_embeds, timestep_cond=timestep_cond
             ).sample
+        if adds_frame:
+            prediction = prediction + frame
         z_t, denoised = scheduler.step(
             prediction, timestep, z_t, generator=generator, return_dict=False
         )
@@ -283,14 +288,17 @@ def test_bundled_model_equals_diffusers_parts(
     unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet").float().eval()
     vae = AutoencoderPatch.from_pretrained(folder, subfolder="vae").float().eval()
     scheduler = LCMScheduler.from_pretrained(folder, subfolder="scheduler")
-    share = LCMScheduler.load_config(folder, subfolder="scheduler")["self_conditioning"]
+    share = LCMScheduler.load_config(folder, subfolder="scheduler").get("self_conditioning", 0.0)
     style = Style(PROMPT, strength, num_inference_steps, seed=2)
     image = torch.rand(1, 3, SIZE[1], SIZE[0]) * 2 - 1
     shift, scale = vae.config.shift_factor, vae.config.scaling_factor
     with torch.no_grad():
         latents = (vae.encode(image).latents - shift) * scale
         features = their_features(folder, engine, style, image)
-        theirs = reference(unet, scheduler, engine, style, latents, share, features)
+        adds = bool(features) and Stem.load_config(folder, subfolder="stem")["adds_frame"]
+        theirs = reference(
+            unet, scheduler, engine, style, latents, share, features, adds_frame=adds
+        )
         their_image = vae.decode(theirs / scale + shift).sample
     ours = paint(engine, style, engine.encode(image), image)
     assert_close(ours, theirs)
