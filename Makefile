@@ -8,7 +8,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 # Processes that share the test files.
 WORKERS ?= 2
 
-.PHONY: demo test test-all test-cuda test-devices test-cluster lint docs setup system bench clean help
+.PHONY: demo test test-all test-cuda test-devices test-cluster test-browser lint docs setup system bench clean help
 
 help:
 	@echo "make demo    set up, restyle a clip that ships, say how fast it goes, write demo/"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-devices  test on a virtual display, on servers of others and on real camera drivers"
 	@echo "make docs    set up, build the documentation as a site in build/site/; a broken link fails"
 	@echo "make test-cluster  test on a Ray cluster of this machine's own"
+	@echo "make test-browser  test the studio's pages in a real Chromium"
 	@echo "make bench   set up, measure speed and memory on this machine"
 	@echo "make system  install the system libraries of apt.txt (Debian, Ubuntu)"
 	@echo "make clean   remove everything that the others made"
@@ -82,6 +83,15 @@ test-devices: $(INSTALLED)
 test-cluster: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cluster,cpu,dev]'
 	$(BIN)/pytest tests/cluster
+
+# Debian's Chromium, driven by Playwright; TypeScript only reads the pages' types.
+test-browser: $(INSTALLED)
+	$(AS_ROOT) apt-get update -qq
+	$(AS_ROOT) apt-get install -qq --yes --no-install-recommends chromium nodejs npm
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt playwright
+	npm install --silent --no-save --prefix build/types typescript@5
+	build/types/node_modules/.bin/tsc -p stream/studio/pages/jsconfig.json
+	ALLAPRIMA_REQUIRE_BROWSER=1 $(BIN)/pytest -m browser tests/browser
 
 clean:
 	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -28,6 +28,7 @@ class Frame:
             where it has none. `data` is that picture on black (or white); sinks scale it.
         as_is: A notice (such as "reconnecting") rather than a picture: shown, but not painted.
         is_repeat: The frame before it once more, because the source gives none.
+        mark: The number that whoever sent it knows it by; 0 where nobody does.
 
     Raises:
         ValueError: `data` is not uint8 (H, W, 3).
@@ -41,6 +42,7 @@ class Frame:
     alpha: NDArray[np.uint8] | None = None
     as_is: bool = False
     is_repeat: bool = False
+    mark: int = 0
 
     def __post_init__(self) -> None:
         if self.data.dtype != np.uint8 or self.data.ndim != 3 or self.data.shape[2] != 3:

@@ -50,6 +50,11 @@ class Worker:
         self._ended = threading.Event()
         self._thread = _WorkerThread(target=self._run, name=name, daemon=True)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all its steps are taken."""
+        return self._ended.is_set()
+
     def start(self) -> None:
         """Start the thread; it runs even when a Ctrl-C interrupts the wait for its first sign.
 

@@ -11,10 +11,17 @@ import pytest
 import torch
 
 REQUIRE_CUDA = "ALLAPRIMA_REQUIRE_CUDA"
+REQUIRE_BROWSER = "ALLAPRIMA_REQUIRE_BROWSER"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests marked cuda where there is no device, unless one is required."""
+    """Skip tests marked cuda where there is no device, unless one is required; skip those marked
+    browser unless they are asked for.
+    """
+    if os.environ.get(REQUIRE_BROWSER) != "1":
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason=f"{REQUIRE_BROWSER} is not 1"))
     if torch.cuda.is_available() or os.environ.get(REQUIRE_CUDA) == "1":
         return
     for item in items:

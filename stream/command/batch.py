@@ -22,6 +22,7 @@ from stream.offline.watching import Watch
 from stream.stylizer.options import STDOUT, option_errors
 
 if TYPE_CHECKING:
+    from stream.frame import Frame
     from stream.offline.jobs import Job
     from stream.offline.restyler import Restyler
     from stream.video_info import VideoInfo
@@ -104,10 +105,10 @@ class BatchRun:
         self._label = f"[{index + 1}/{count}{left}] {film.name}"
 
     @contextmanager
-    def _watch(self, job: "Job", info: "VideoInfo") -> Iterator[Callable[[], None]]:
+    def _watch(self, job: "Job", info: "VideoInfo") -> Iterator[Callable[["Frame | None"], None]]:
         console, quiet = plain_console(stderr=True), self._asked.quiet
         with FrameProgress(console, self._label, info.frame_count, quiet=quiet) as progress:
-            yield progress.advance
+            yield lambda frame: progress.advance()
 
     def _report(self, batch: Batch) -> None:
         if not self._asked.quiet:

@@ -2,6 +2,7 @@
 
     restyle ──► restyle.RestyleRun ──► stream.offline.restyler.Restyler
     live    ──► live.LiveRun       ──► stream.live.runner.LiveRunner
+    studio  ──► studio.StudioRun   ──► stream.studio.runner.StudioRunner
 
 Slow imports are made inside the commands that need them, so that --help is quick.
 """
@@ -14,11 +15,12 @@ from typing import Annotated
 
 import typer
 
-from stream.command import live_options, restyle_options, unfinished
+from stream.command import live_options, restyle_options, studio_options, unfinished
 from stream.command import shared_options as shared
 from stream.command.exit_codes import ExitCode
 from stream.command.messages import plain_console, say
 from stream.live.options import MAX_AGE_MS, TRANSITION_S
+from stream.studio.options import FOLDER, HOST, PORT
 from stream.stylizer.options import FPS_TARGET
 
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
@@ -47,6 +49,10 @@ EXAMPLES = {
         "allaprima devices",
         "allaprima devices --json",
         'allaprima live --from "HD Webcam"',
+    ),
+    "studio": (
+        "allaprima studio",
+        "allaprima studio --host 0.0.0.0 --tls self --seats 3",
     ),
     "jobs": (
         "allaprima jobs painted/",
@@ -245,6 +251,38 @@ def jobs(
 ) -> None:
     """List the films that are not finished in a folder and below, and what their parts hold."""
     raise typer.Exit(unfinished.code(plain_console(), folder, clear=clear, as_json=json))
+
+
+@app.command(epilog=epilog("studio", EPILOG))
+def studio(
+    host: studio_options.Host = HOST,
+    port: studio_options.Port = PORT,
+    host_name: studio_options.HostNames = None,
+    opens: studio_options.Opens = True,
+    seats: studio_options.Seats = None,
+    key: studio_options.Key = None,
+    require_key: studio_options.RequireKey = False,
+    tls: studio_options.Tls = None,
+    tls_cert: studio_options.TlsCertificate = None,
+    tls_key: studio_options.TlsKey = None,
+    folder: studio_options.KeptIn = FOLDER,
+    stability: shared.Stability = None,
+    model: shared.ModelName = "bundled",
+    lora: shared.Loras = None,
+    vae: shared.Vae = None,
+    offline: shared.Offline = False,
+    device: shared.Device = "auto",
+    compile: shared.Compile = "auto",
+    size: shared.ShortSide = None,
+    debug: shared.Debug = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Paint in the browser: live, on a canvas, and files by drag and drop."""
+    asked = studio_options.from_words(dict(locals()))
+    _set_up_logging(debug)
+    from stream.command.studio import StudioRun
+
+    raise typer.Exit(StudioRun(asked).code())
 
 
 @app.command(epilog=epilog("models"))

@@ -26,6 +26,7 @@ from stream.offline.options import RestyleOptions
 from stream.stylizer.options import STDOUT, OptionError, option_errors
 
 if TYPE_CHECKING:
+    from stream.frame import Frame
     from stream.offline.jobs import Outcome
     from stream.offline.restyler import Restyler
     from stream.video_info import VideoInfo
@@ -117,11 +118,11 @@ class RestyleRun:
         return stopped[0] if stopped and stopped != [ExitCode.INPUT] else ExitCode.PARTIAL
 
     @contextmanager
-    def _watch(self, job: Job, info: "VideoInfo") -> Iterator[Callable[[], None]]:
+    def _watch(self, job: Job, info: "VideoInfo") -> Iterator[Callable[["Frame | None"], None]]:
         console = plain_console(stderr=True)
         name = Path(job.source).name
         with FrameProgress(console, name, info.frame_count, quiet=self._asked.quiet) as progress:
-            yield progress.advance
+            yield lambda frame: progress.advance()
 
     def _write_json(self) -> None:
         """The report for programs, where it was asked for and there is something to say."""

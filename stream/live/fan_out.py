@@ -10,6 +10,7 @@ is closed and reported; the others go on. Starts no thread. Called by `stream.li
 """
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -89,6 +90,18 @@ class FanOut:
 
     def __init__(self, outlets: Sequence[Outlet]) -> None:
         self.outlets = tuple(outlets)
+        self._lock = threading.Lock()
+
+    def add(self, outlet: Outlet) -> None:
+        """One more takes what comes from now on."""
+        with self._lock:
+            self.outlets = (*self.outlets, outlet)
+
+    def remove(self, outlet: Outlet) -> None:
+        """One takes nothing more; what waits for it is still written."""
+        with self._lock:
+            self.outlets = tuple(one for one in self.outlets if one is not outlet)
+        outlet.channel.close()
 
     def put(self, frame: Frame) -> None:
         """A painted frame, to all."""

@@ -15,13 +15,17 @@ from typing import Literal
 
 import numpy as np
 
-GovernorMode = Literal["off", "latency", "quality"]
+GovernorMode = Literal["off", "latency", "quality", "effort"]
 """``latency`` gives up in the declared order, so that each frame is painted as long as can be;
-``quality`` keeps steps and size and paints fewer frames."""
+``quality`` keeps steps and size and paints fewer frames; ``effort`` gives up steps and size only:
+where frames come when something happens, the one left out might be the last."""
 
 SIZE_SHARES = (1.0, 0.75)
 """The size buckets, as shares of the short side asked for: at half of it faces fall apart, and a
 sharp painting that is carried along looks better than a blurred one of every frame."""
+
+EVENT_SIZE_SHARES = (1.0, 0.75, 0.625, 0.5)
+"""Likewise where the picture is painted once more, with nothing given up, as soon as it rests."""
 
 INTERVALS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 """Each how many frames one is painted."""
@@ -100,12 +104,15 @@ def make_rungs(
     if mode == "off":
         return (best,)
     rungs = [best]
-    if mode == "latency":
+    if mode in ("latency", "effort"):
         rungs += [Effort(fewer, short_side_px) for fewer in range(steps - 1, 0, -1)]
-        for share in SIZE_SHARES[1:]:
+        shares = EVENT_SIZE_SHARES if mode == "effort" else SIZE_SHARES
+        for share in shares[1:]:
             side = max(multiple_px, int(short_side_px * share / multiple_px) * multiple_px)
             if side < rungs[-1].short_side_px:
                 rungs.append(Effort(1, side))
+    if mode == "effort":
+        return tuple(rungs)
     last = rungs[-1]
     rungs += [Effort(last.steps, last.short_side_px, every) for every in INTERVALS[1:]]
     return tuple(rungs)
@@ -135,6 +142,11 @@ class Governor:
     def effort(self) -> Effort:
         """What to paint with now."""
         return self._rungs[self._index]
+
+    @property
+    def best(self) -> Effort:
+        """What would be painted with if nothing were given up."""
+        return self._rungs[0]
 
     @property
     def level(self) -> int:

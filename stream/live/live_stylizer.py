@@ -162,15 +162,42 @@ class LiveStylizer:
             self._fade = Fade(self._last, self._clock.now_s(), EASE_S)
         return painted
 
+    def paint_at_rest(self, frame: Frame, look: Look) -> Frame:
+        """The frame painted with nothing given up, and for itself: it will stand for a while.
+
+        Raises:
+            ValueError, ModelError: As `paint`.
+        """
+        best = self._governor.best
+        stylizer = self._stylizer(best.short_side_px, frame.size)
+        stylizer.reset()
+        stylizer.style = look.style
+        stylizer.stability = look.stability
+        with self._stats.stage("paint at rest"):
+            painted = stylizer.process(frame)[-1]
+        self._fade = None
+        self._last = make_reference(frame, painted)
+        return painted
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether a painting of now lacks something that one at rest would have."""
+        return self._fade is not None or self.effort != self._governor.best
+
     @property
     def reference(self) -> Reference | None:
         """The newest painting and what it was painted from."""
         return self._last
 
-    def close(self) -> None:
-        """Let go of what the stylizers hold of the stream, and end what runs beside the engine."""
+    def reset(self) -> None:
+        """Let go of what the stylizers hold of the stream; the next frame may have another size."""
         for stylizer in self._stylizers.values():
             stylizer.reset()
+        self._last = self._fade = None
+
+    def close(self) -> None:
+        """Let go of the stream, and end what runs beside the engine."""
+        self.reset()
         self._engine.close()
 
     def _rungs(self, style: "Style") -> tuple[Effort, ...]:

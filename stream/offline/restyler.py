@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stream.frame import Size
+from stream.frame import Frame, Size
 from stream.geometry import output_sample_aspect_ratio, parse_output_size
 from stream.offline.crew import Crew, FilmWorkers
 from stream.offline.film import Film, FilmPainter, describe_film, encoding_of, make_stylizer
@@ -34,8 +34,8 @@ from stream.video_info import VideoInfo
 if TYPE_CHECKING:
     from models import Engine, OnDownload
 
-Advance = Callable[[], None]
-"""Called after each finished frame."""
+Advance = Callable[[Frame | None], None]
+"""Called after each finished frame; ``None`` where a process beside painted it."""
 
 Watch = Callable[[Job, VideoInfo], AbstractContextManager[Advance]]
 """Opens what follows the frames of a job (a progress bar) for as long as the job runs."""
@@ -110,7 +110,7 @@ class Restyler:
                 # so that the first frames are as fast as the others
                 engine.warm_up(sizes.model, self._options.batch, ahead=True)
             advance = stack.enter_context(self._watch(job, source.info))
-            session = Session(source, stylizer, sink, on_frame=lambda _: advance())
+            session = Session(source, stylizer, sink, on_frame=advance)
             self._session = session
             try:
                 stats = session.run()
@@ -134,7 +134,7 @@ class Restyler:
             self._session = painter
             stats = Stats(fps_target=self._options.fps_target)
             try:
-                result = film_job.run(painter, stats, lambda _: advance())
+                result = film_job.run(painter, stats, advance)
             finally:
                 self._session = None
         stats.note(*result.notes)
@@ -236,8 +236,8 @@ def restyle_one(
     def watch(job: Job, info: VideoInfo) -> AbstractContextManager[Advance]:
         written = count(1)
         if on_frame is None:
-            return nullcontext(lambda: None)
-        return nullcontext(lambda: on_frame(next(written), info.frame_count))
+            return nullcontext(lambda frame: None)
+        return nullcontext(lambda frame: on_frame(next(written), info.frame_count))
 
     with option_errors():
         asked.check()

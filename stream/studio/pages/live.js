@@ -1,0 +1,426 @@
+// @ts-check
+// The live screen: a camera in, its painting out.
+
+import { get, make, onSwitch, recall, remember, save, toast } from "./dom.js";
+import { LookPanel, Strip } from "./look.js";
+import { Outputs } from "./outputs.js";
+import { PictureSource } from "./source.js";
+import { StateLayer } from "./states.js";
+import { aboutCamera, aboutEffort, aboutLine } from "./words.js";
+import { PHOTO, THUMBNAIL } from "./wire.js";
+
+const LOST_MS = 1000;
+
+/** @typedef {import("./main.js").Shared} Shared */
+
+export class Live {
+  /** @param {Shared} shared */
+  constructor(shared) {
+    this.shared = shared;
+    this.picture = get("live-picture");
+    this.video = /** @type {HTMLVideoElement} */ (get("camera"));
+    this.state = new StateLayer(get("live-state"));
+    this.worker = new Worker("/pages/live-worker.js", { type: "module" });
+    this.source = new PictureSource(this.video, this.worker);
+    this.source.onended = () => this.ended();
+    const offscreen = /** @type {HTMLCanvasElement} */ (get("painting")).transferControlToOffscreen();
+    this.worker.postMessage({ type: "canvas", canvas: offscreen }, [offscreen]);
+    this.worker.onmessage = ({ data }) => this.hear(data);
+    this.panel = new LookPanel(get("live-look"), "live", (changes) => this.say({ set: changes, n: ++this.number }), shared.look);
+    this.number = 0;
+    this.strip = new Strip(get("live-strip"), shared.styles, this.panel);
+    this.outputs = new Outputs((message) => this.say(message), this.worker, shared);
+    this.isOpen = false;
+    this.isConnected = false;
+    this.hasPainting = false;
+    this.size = [512, 288];
+    this.figures = { fps: 0, latencyMs: null };
+    this.stats = null;
+    this.split = recall("split", true);
+    this.at = recall("seam", 35);
+    this.mirror = recall("mirror", true);
+    this.frozen = false;
+    this.lostTimer = 0;
+    this.wire();
+    this.showSplit();
+    this.showMirror();
+  }
+
+  wire() {
+    get("mirror").onclick = () => { this.mirror = !this.mirror; remember("mirror", this.mirror); this.showMirror(); };
+    get("split").onclick = () => this.toggleSplit();
+    get("freeze").onclick = () => this.toggleFreeze();
+    get("photo").onclick = () => this.takePhoto();
+    get("record").onclick = () => this.outputs.toggleRecord();
+    get("source").onclick = () => this.toggleMenu();
+    document.addEventListener("click", (event) => {
+      if (!(/** @type {Element} */ (event.target)).closest(".menu-holder")) this.closeMenu();
+    });
+    onSwitch(get("to-sound"), (on) => this.outputs.wantSound(on));
+    const grip = /** @type {HTMLElement} */ (get("grip"));
+    grip.onpointerdown = (event) => grip.setPointerCapture(event.pointerId);
+    grip.onpointermove = (event) => grip.hasPointerCapture(event.pointerId) && this.moveSeam(event.clientX);
+    grip.onkeydown = (event) => {
+      const by = event.key === "ArrowLeft" ? -2 : event.key === "ArrowRight" ? 2 : 0;
+      if (by) this.setSeam(this.at + by);
+    };
+    this.video.onresize = () => this.reshape();
+  }
+
+  /** The screen is shown. */
+  async open() {
+    this.isOpen = true;
+    if (this.source.source) {
+      await this.resume();
+      return;
+    }
+    const permission = await navigator.permissions?.query?.({ name: /** @type {any} */ ("camera") }).catch(() => null);
+    if (permission?.state === "granted" && recall("camera", false)) await this.startCamera();
+    else this.askFirst();
+  }
+
+  /** Another screen is shown. */
+  close() {
+    this.isOpen = false;
+    this.outputs.stopRecord();
+    this.disconnect();
+    if (this.source.source?.kind === "camera") this.source.stop();
+  }
+
+  askFirst() {
+    this.state.show("first", {
+      title: "See yourself painted, live",
+      text: "Your camera’s picture goes to the computer that runs this studio, and nowhere else.",
+      actions: [
+        { label: "Start the camera", primary: true, act: () => void this.startCamera() },
+        { label: "Use a video", act: () => this.chooseFile() },
+      ],
+    });
+    this.shared.chips([{ text: "No picture", dot: "wait" }]);
+  }
+
+  /** @param {string} [deviceId] */
+  async startCamera(deviceId) {
+    await this.start(() => this.source.camera(deviceId ?? recall("device", undefined)));
+    if (this.source.source?.kind === "camera") {
+      remember("camera", true);
+      remember("device", this.source.source.deviceId);
+    }
+  }
+
+  /** @param {() => Promise<void>} begin */
+  async start(begin) {
+    try {
+      await begin();
+    } catch (error) {
+      this.cannot(/** @type {DOMException} */ (error).name);
+      return;
+    }
+    this.state.clear();
+    get("source").querySelector(".label").textContent = this.source.source?.label ?? "Camera";
+    this.showMirror();
+    this.connect();
+  }
+
+  async resume() {
+    if (this.source.source?.kind === "camera" && !this.source.stream) await this.startCamera();
+    else this.connect();
+  }
+
+  /** @param {string} name */
+  cannot(name) {
+    const { title, text } = aboutCamera(name);
+    this.state.show(`camera ${name}`, {
+      title, text,
+      actions: [
+        ...(name === "insecure" ? [] : [{ label: "Try again", primary: true, act: () => void this.startCamera() }]),
+        { label: "Use a video", primary: name === "insecure", act: () => this.chooseFile() },
+      ],
+    });
+    this.shared.chips([{ text: "No camera", dot: "bad" }]);
+  }
+
+  ended() {
+    this.disconnect();
+    this.state.show("ended", {
+      title: "The picture has ended",
+      text: "The camera was unplugged, or sharing was stopped.",
+      actions: [{ label: "Start the camera", primary: true, act: () => void this.startCamera() }],
+    });
+  }
+
+  chooseFile() {
+    const input = make("input", { type: "file", accept: "video/*" });
+    input.onchange = () => input.files?.[0] && void this.start(() => this.source.file(input.files[0]));
+    input.click();
+  }
+
+  // The connection
+
+  connect() {
+    this.size = this.source.size(this.shared.side);
+    this.isConnected = true;
+    this.picture.style.setProperty("--ratio", String(this.size[0] / this.size[1]));
+    this.loading();
+    const where = this.shared.where("live", this.size, 24, this.panel.words);
+    this.worker.postMessage({ type: "connect", where });
+  }
+
+  disconnect() {
+    this.isConnected = false;
+    clearTimeout(this.lostTimer);
+    this.worker.postMessage({ type: "disconnect" });
+  }
+
+  /** The camera has been turned: its pictures have another shape. */
+  reshape() {
+    if (!this.isConnected) return;
+    const size = this.source.size(this.shared.side);
+    if (size[0] !== this.size[0] || size[1] !== this.size[1]) this.connect();
+  }
+
+  /** @param {Record<string, unknown>} message */
+  say(message) {
+    this.worker.postMessage({ type: "say", message });
+  }
+
+  loading() {
+    if (this.hasPainting) return;
+    this.state.show("loading", {
+      title: this.shared.ready ? "The first picture is being painted" : "The model is loading",
+      text: this.shared.ready ? "" : "This takes a few seconds; the first time on a machine, a minute.",
+      busy: true, soft: true,
+    });
+  }
+
+  /** @param {any} data From the worker. */
+  hear(data) {
+    switch (data.type) {
+      case "tick": void this.source.tick(); break;
+      case "figures": this.figures = data; this.showFigures(); break;
+      case "first": this.hasPainting = true; this.state.clear("loading"); this.showSplit(); break;
+      case "drawn": break;
+      case "bytes": this.takeBytes(data); break;
+      case "welcome": this.welcomed(data.data); break;
+      case "message": this.take(data.data); break;
+      case "lost": this.lost(); break;
+      case "closed": this.closed(data.data); break;
+    }
+  }
+
+  /** @param {any} welcome */
+  welcomed(welcome) {
+    clearTimeout(this.lostTimer);
+    this.shared.seat(welcome.seat);
+    this.shared.side = welcome.limits.side;
+    this.panel.adopt(welcome.look);
+    this.outputs.welcome(welcome);
+    if (this.hasPainting) this.state.clear();
+    else this.loading();
+    this.reshape();
+  }
+
+  /** @param {any} message */
+  take(message) {
+    if (message.look) this.panel.adopt(message.look);
+    if (message.error && message.n) toast(message.error);
+    if (message.stats) {
+      this.stats = message.stats;
+      if (message.stats.ready && !this.shared.ready) {
+        this.shared.ready = true;
+        this.state.clear("loading");
+        this.loading();
+      }
+      this.outputs.show(message.stats);
+      this.showFigures();
+    }
+    if (message.output) this.outputs.take(message);
+    if (message.busy) this.inLine(message.busy);
+    if (message.idle) this.idle(message.idle.seconds);
+    if (message.failed) this.failed(message.failed);
+  }
+
+  /** @param {{place: number, seats: number}} busy */
+  inLine(busy) {
+    this.state.show("busy", {
+      title: "All seats are taken",
+      text: `${aboutLine(busy)} This page goes on by itself.`,
+      busy: true,
+    });
+    this.shared.chips([{ text: `Place ${busy.place} in line`, dot: "wait" }]);
+  }
+
+  /** @param {number} seconds */
+  idle(seconds) {
+    toast(`Somebody is waiting. Without a picture from you, your seat is free in ${seconds} seconds.`);
+  }
+
+  /** @param {string} sentence */
+  failed(sentence) {
+    this.state.show("failed", {
+      title: "The model could not paint this",
+      text: sentence,
+      actions: [{ label: "Try again", primary: true, act: () => { this.state.clear(); this.connect(); } }],
+    });
+  }
+
+  lost() {
+    clearTimeout(this.lostTimer);
+    this.lostTimer = setTimeout(() => {
+      this.state.show("lost", {
+        title: "The studio does not answer",
+        text: "Trying again. If it was stopped, start it with: allaprima studio",
+        busy: true,
+      });
+      this.shared.chips([{ text: "Not connected", dot: "bad" }]);
+    }, LOST_MS);
+  }
+
+  /** @param {string} reason */
+  closed(reason) {
+    const again = { label: "Paint here", primary: true, act: () => { this.state.clear(); this.connect(); } };
+    const said = {
+      elsewhere: { title: "You are painting in another window", text: "A seat has one page at a time.", actions: [again] },
+      idle: { title: "Your seat went to somebody who waited", text: "Nothing came from this page for a while.", actions: [again] },
+      full: { title: "Too many people are waiting", text: "Try again in a while.", actions: [{ ...again, label: "Try again" }] },
+      key: { title: "This page needs the studio’s key", text: "Open the address that the studio showed when it started; it ends in #key=…" },
+    }[reason];
+    this.isConnected = false;
+    if (said) this.state.show(reason, said);
+    this.shared.chips([{ text: "Not painting", dot: "bad" }]);
+  }
+
+  // What is shown
+
+  showFigures() {
+    if (!this.isOpen || !this.isConnected || ["busy", "lost", "key"].includes(this.state.shown)) return;
+    const { fps, latencyMs } = this.figures;
+    const seats = this.shared.seatsText(this.stats?.seats);
+    if (this.frozen) this.shared.chips([{ text: "Frozen", dot: "wait" }, { text: seats }]);
+    else if (!fps) this.shared.chips([{ text: this.shared.ready ? "Starting" : "Loading", dot: "wait" }, { text: seats }]);
+    else {
+      this.shared.chips([
+        { text: `${Math.round(fps)} fps`, dot: "good" },
+        { text: latencyMs === null ? "" : `${Math.round(latencyMs)} ms`, title: "From your camera to the painting" },
+        { text: seats },
+      ]);
+    }
+    get("live-note").textContent = aboutEffort(this.stats?.effort);
+  }
+
+  showMirror() {
+    const isCamera = !this.source.source || this.source.source.kind === "camera";
+    this.picture.classList.toggle("mirrored", this.mirror && isCamera);
+    get("mirror").setAttribute("aria-pressed", String(this.mirror));
+    get("mirror").hidden = !isCamera;
+    get("tag-before").textContent = isCamera ? "Camera" : "Before";
+  }
+
+  toggleSplit() {
+    this.split = !this.split;
+    remember("split", this.split);
+    this.showSplit();
+  }
+
+  showSplit() {
+    const on = this.split && this.hasPainting;
+    get("split").setAttribute("aria-pressed", String(this.split));
+    get("seam").hidden = get("tag-before").hidden = get("tag-after").hidden = !on;
+    // what is mirrored is cut on its other side
+    const painting = get("painting");
+    this.picture.style.setProperty("--at", `${this.at}%`);
+    const isMirrored = this.picture.classList.contains("mirrored");
+    painting.style.clipPath = on ? (isMirrored ? `inset(0 ${this.at}% 0 0)` : `inset(0 0 0 ${this.at}%)`) : "none";
+    painting.style.visibility = this.hasPainting ? "visible" : "hidden";
+    get("tag-before").style.opacity = this.at > 16 ? "1" : "0";
+    get("tag-after").style.opacity = this.at < 84 ? "1" : "0";
+    get("grip").setAttribute("aria-valuenow", String(Math.round(this.at)));
+  }
+
+  /** @param {number} x In the window. */
+  moveSeam(x) {
+    const box = this.picture.getBoundingClientRect();
+    this.setSeam((100 * (x - box.left)) / box.width);
+  }
+
+  /** @param {number} at */
+  setSeam(at) {
+    this.at = Math.min(100, Math.max(0, at));
+    remember("seam", this.at);
+    this.showSplit();
+  }
+
+  toggleFreeze() {
+    this.frozen = !this.frozen;
+    get("freeze").setAttribute("aria-pressed", String(this.frozen));
+    this.say({ set: { freeze: this.frozen }, n: ++this.number });
+    if (this.frozen) this.video.pause();
+    else void this.video.play().catch(() => {});
+    this.showFigures();
+  }
+
+  takePhoto() {
+    if (this.hasPainting) this.say({ photo: true });
+  }
+
+  /** @param {{kind: number, id: number, bytes: Uint8Array<ArrayBuffer>}} data */
+  takeBytes({ kind, id, bytes }) {
+    if (kind === THUMBNAIL) this.strip.show(id, bytes);
+    if (kind === PHOTO) {
+      save(new Blob([bytes], { type: "image/png" }), `alla-prima-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.png`);
+      toast("The photo is in your downloads.");
+    }
+  }
+
+  // The menu of sources
+
+  async toggleMenu() {
+    const menu = get("source-menu");
+    if (!menu.hidden) {
+      this.closeMenu();
+      return;
+    }
+    const cameras = await PictureSource.cameras();
+    const item = (/** @type {string} */ label, /** @type {() => void} */ act, checked = false) =>
+      make("button", { role: "menuitemradio", "aria-checked": String(checked), text: label, onclick: () => { this.closeMenu(); act(); } });
+    const now = this.source.source;
+    const items = cameras.map(({ label, deviceId }) =>
+      item(label, () => void this.startCamera(deviceId), now?.kind === "camera" && now.deviceId === deviceId));
+    menu.replaceChildren(
+      ...(items.length ? items : [item("Camera", () => void this.startCamera())]),
+      make("hr"), item("A video file…", () => this.chooseFile(), now?.kind === "file"),
+      item("The screen or a window…", () => void this.start(() => this.source.screen()), now?.kind === "screen"));
+    menu.hidden = false;
+    get("source").setAttribute("aria-expanded", "true");
+    menu.querySelector("button")?.focus();
+  }
+
+  closeMenu() {
+    get("source-menu").hidden = true;
+    get("source").setAttribute("aria-expanded", "false");
+  }
+
+  /** A key was pressed. @param {KeyboardEvent} event */
+  key(event) {
+    /** @type {Record<string, () => void>} */
+    const keys = {
+      f: () => this.toggleFreeze(),
+      s: () => this.toggleSplit(),
+      c: () => this.takePhoto(),
+      r: () => this.outputs.toggleRecord(),
+      n: () => this.strip.step(1),
+      p: () => this.strip.step(-1),
+      "+": () => this.nudge("strength", 0.05, 0.05), "=": () => this.nudge("strength", 0.05, 0.05),
+      "-": () => this.nudge("strength", -0.05, 0.05),
+      "]": () => this.nudge("stability", 0.05, 0), "[": () => this.nudge("stability", -0.05, 0),
+      Escape: () => this.closeMenu(),
+    };
+    keys[event.key]?.();
+  }
+
+  /** @param {string} word @param {number} by @param {number} least */
+  nudge(word, by, least) {
+    const value = (this.panel.look[word] ?? 0.5) + by;
+    this.panel.set({ [word]: Math.round(100 * Math.min(1, Math.max(least, value))) / 100 });
+  }
+}
