@@ -20,6 +20,7 @@ BREAKING = {
         "import models.acceleration.cuda.device",
     ),
     "one-way": ("models/pixels.py", "def lazy():\n    from stream.frame import Frame"),
+    "public-api": ("stream/frame.py", "import allaprima"),
     "front-door": ("stream/live/runner.py", "from models.engine import Engine"),
     "command-line-libraries": ("stream/live/session.py", "from rich.console import Console"),
     "no-circle": (
@@ -32,7 +33,7 @@ BREAKING = {
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the Python files of both packages."""
+    """A folder with the Python files of the packages."""
 
     def others(folder: str, names: list[str]) -> list[str]:
         return [
@@ -42,7 +43,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
 
     folder = tmp_path_factory.mktemp("copy")
-    for package in ("stream", "models"):
+    for package in ("allaprima", "stream", "models"):
         shutil.copytree(ROOT / package, folder / package, ignore=others)
     return folder
 

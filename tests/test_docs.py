@@ -49,7 +49,8 @@ def command_lines() -> list[tuple[str, list[str]]]:
             for line in block.replace("\\\n", " ").splitlines():
                 line = line.removeprefix("$ ").removeprefix(".venv/bin/")
                 if line.startswith("allaprima ") and "[OPTIONS]" not in line:
-                    words = shlex.split(line.removesuffix(" &"), comments=True)
+                    line = line.split(" > ")[0].removesuffix(" &")  # what the shell takes itself
+                    words = shlex.split(line, comments=True)
                     found.append((name(path), words[1:]))
     return found
 

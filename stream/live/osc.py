@@ -18,6 +18,7 @@ import logging
 import selectors
 import socket
 from collections import OrderedDict
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from stream.errors import ControlError
@@ -241,12 +242,11 @@ def _bind(where: str) -> socket.socket:
             raise OSError(0, "expected a port or HOST:PORT")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         udp = socket.socket(family, socket.SOCK_DGRAM)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(udp.close)
             udp.bind((host.strip("[]") or LOOPBACK, int(port)))
             udp.setblocking(False)
-        except BaseException:
-            udp.close()
-            raise
+            on_failure.pop_all()
     except (OSError, OverflowError) as err:
         reason = getattr(err, "strerror", None) or str(err)
         raise ControlError(
