@@ -30,6 +30,9 @@ FROM_REPOSITORY = {
 COMMANDS = "<!-- command reference -->"
 DOOR = "<!-- package allaprima -->"
 
+LINK_TO_DOCS = re.compile(r"\]\((?:\.\./)*docs/")
+"""How files elsewhere in the repository lead to the pages beside this one."""
+
 FENCED_MATH = re.compile(r"^```math\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE_MATH = re.compile(r"\$`([^`]+)`\$")
 
@@ -37,7 +40,7 @@ INLINE_MATH = re.compile(r"\$`([^`]+)`\$")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made from files of the repository."""
     for source, page in FROM_REPOSITORY.items():
-        text = (ROOT / source).read_text(encoding="utf-8").replace("](../../docs/", "](")
+        text = LINK_TO_DOCS.sub("](", (ROOT / source).read_text(encoding="utf-8"))
         files.append(File.generated(config, page, content=text))
     return files
 
