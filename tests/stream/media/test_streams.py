@@ -259,7 +259,7 @@ def test_the_painted_programmes_sound_comes_first(tmp_path: Path) -> None:
 
         painted = next(i for i, identity in identities.items() if identity == 0x101)
         audio = [one for one in in_order(container, painted) if one.type == "audio"]
-    assert [one.id for one in audio] == [0x103, 0x102]
+        assert [one.id for one in audio] == [0x103, 0x102]
 
 
 def crc(data: bytes) -> bytes:
