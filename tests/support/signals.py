@@ -64,9 +64,18 @@ def picture_times(signal: Signal) -> list[Fraction]:
     return [index * step for index in range(count) if kept[index]]
 
 
-def write_signal(path: Path, signal: Signal, format: str | None = None) -> Path:
-    """Make the clip; sound and pictures begin together and are as long as each other."""
-    with av.open(str(path), "w", format=format) as output:
+def write_signal(
+    path: Path,
+    signal: Signal,
+    format: str | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Make the clip; sound and pictures begin together and are as long as each other.
+
+    Args:
+        options: Of the muxer.
+    """
+    with av.open(str(path), "w", format=format, options=options or {}) as output:
         video = output.add_stream(
             "libx264",
             rate=signal.rate,
