@@ -112,3 +112,12 @@ def test_a_playlist_that_misses_a_part_is_not_whole(tmp_path: Path, line: str) -
     with open_source(path) as source:
         list(source)
     assert any("lengths for" in loss for loss in source.losses)
+
+
+def test_opencv_says_nothing_of_a_damaged_picture(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = INPUTS["tiff"][0](tmp_path)
+    path.write_bytes(path.read_bytes()[:-200])
+    outcome(path)
+    assert "ERROR" not in capfd.readouterr().err
