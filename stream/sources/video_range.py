@@ -10,6 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 from av.container import InputContainer
 from av.format import Flags
 
@@ -27,13 +28,18 @@ BROADCAST_RUN_IN_S = Fraction(3)
 """The same in containers without an index, where a seek may land in the middle of anything."""
 
 
+class _SeekRefusedError(Exception):
+    """The container cannot seek there."""
+
+
 class VideoRange(VideoSource):
     """Frames from `start` on, to the end of the file. Not thread-safe.
 
     Args:
         path: The file.
         start: pts of the first frame, in the stream's time base; ``None`` is the file's first.
-        seek: Jump there; otherwise everything before is decoded and dropped.
+        seek: Jump there; otherwise, and in containers that refuse it (FLV without an index),
+            everything before is decoded and dropped.
 
     Raises:
         SourceError: As `VideoSource`.
@@ -42,7 +48,11 @@ class VideoRange(VideoSource):
     def __init__(self, path: Path, start: int | None = None, *, seek: bool = True) -> None:
         self._from = start
         self._seeks = seek and start is not None
-        super().__init__(path)
+        try:
+            super().__init__(path)
+        except _SeekRefusedError:
+            self._seeks = False
+            super().__init__(path)
 
     def _start(self, container: InputContainer, path: Path | None) -> None:
         super()._start(container, path)
@@ -54,7 +64,11 @@ class VideoRange(VideoSource):
         is_broadcast = Flags.ts_discont in Flags(container.format.flags)
         run_in_s = BROADCAST_RUN_IN_S if is_broadcast else RUN_IN_S
         self._frames.close()
-        container.seek(start - round(run_in_s / time_base), stream=self._stream, backward=True)
+        earlier = start - round(run_in_s / time_base)
+        try:
+            container.seek(earlier, stream=self._stream, backward=True)
+        except av.FFmpegError as err:
+            raise _SeekRefusedError from err
         self._stream.codec_context.flush_buffers()
         # a jump leaves packets without pictures at both of its sides
         self._damage = Damage(time_base, counts_packets=False)

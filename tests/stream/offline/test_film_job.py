@@ -2,6 +2,7 @@
 
 import json
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,14 @@ from stream.temporal.state import Temporal
 FRAMES = 120
 PART_STARTS = [index * 30 * TICKS for index in range(4)]
 """Shots of 0.6 s make parts of two, where a part is a second or more."""
+
+EVEN: dict[str, Any] = {
+    "time_base": Fraction(1, 25),
+    "pts": range(FRAMES),
+    "last_duration": 1,
+    "options": {"qmin": "2", "qmax": "2"},
+}
+"""For codecs whose clock ticks once a frame."""
 
 MODES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -86,8 +95,8 @@ def test_the_matrix_of_containers_codecs_and_modes(
 ) -> None:
     traits = {
         ".webm": {"codec": "libvpx-vp9", "options": {"crf": "20"}, "audio": None},
-        ".mpg": {"codec": "mpeg2video", "options": {"qscale": "2"}, "audio": None},
-        ".avi": {"codec": "mpeg4", "options": {"qscale": "2"}, "audio": None},
+        ".mpg": {"codec": "mpeg2video", **EVEN, "audio": None},
+        ".avi": {"codec": "mpeg4", **EVEN, "audio": None},
     }.get(Path(source).suffix, {"audio": None})
     film = write_film(tmp_path / source, **traits)
     changes = {**MODES[mode], "codec": codec}
