@@ -137,6 +137,9 @@ def disturb(folder: Path, wanted: int, rng: random.Random) -> None:
             kept += json.loads(told)["kept"]
             equal += target.read_bytes() == whole
             target.unlink()
+        print(
+            f"{kills.total()} kills, {finished} films, {equal} equal", file=sys.stderr, flush=True
+        )
     left = [path.name for path in folder.iterdir() if path != source]
     row = ", ".join(f"{count} {name}" for name, count in sorted(kills.items()) if name)
     print(f"| kills | {kills.total()} ({row}) |")

@@ -301,6 +301,58 @@ def test_a_seek_that_lands_wrong_is_seen_and_the_film_read_from_its_start(
     assert job.target.read_bytes() == run(film, tmp_path / "whole.mp4")
 
 
+def test_a_seek_that_shows_no_frame_is_seen_and_the_film_read_from_its_start(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no key frame follows, a decoder shows nothing to the film's end."""
+    from stream.sources.video_range import VideoRange
+
+    job = Job(film, tmp_path / "out.mp4")
+    job.again(stop_after=70).run()
+    jumps: list[int] = []
+
+    def shows_nothing(reading: VideoRange, container: Any, start: int) -> None:
+        jumps.append(start)
+        reading._from = 1 << 40
+
+    monkeypatch.setattr(VideoRange, "_jump", shows_nothing)
+    job.again().run()
+    assert len(jumps) == 1
+    assert job.target.read_bytes() == run(film, tmp_path / "whole.mp4")
+
+
+def test_a_container_that_refuses_to_seek_is_read_from_its_start(tmp_path: Path) -> None:
+    from stream.sources.video_range import VideoRange
+
+    film = write_film(tmp_path / "film.flv", audio=None)
+    with VideoRange(film, 900) as reading:
+        frame = reading.read()
+    assert frame is not None
+    assert 900 <= frame.pts < 960
+
+
+def test_a_film_that_is_stopped_in_its_first_part_is_replaced_by_the_same_command(
+    film: Path, tmp_path: Path
+) -> None:
+    job = Job(film, tmp_path / "out.mp4", {"look_ahead": False})
+    result = job.again(stop_after=5).run()
+    assert 5 <= len(decoded(job.target)) < 30
+    assert (result.finished, result.parts_bytes) == (False, 0)
+    job.again().run()
+    assert len(decoded(job.target)) == FRAMES
+    assert in_folder(tmp_path) == ["film.mp4", "out.mp4"]
+
+
+@pytest.mark.parametrize("codec", ["prores_ks", "qtrle"])
+def test_codecs_that_nut_does_not_hold_are_painted_in_parts_too(tmp_path: Path, codec: str) -> None:
+    changes = {"codec": codec}
+    film = write_film(tmp_path / "film.mp4", count=4)
+    whole = run(film, tmp_path / "whole.mov", **changes)
+    job = Job(film, tmp_path / "out.mov", changes)
+    assert interrupted_and_resumed(job, 20) == whole
+    assert len(decoded(job.target)) == 60
+
+
 def test_parts_begin_only_where_the_history_is_forgotten(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
