@@ -1,6 +1,6 @@
 """PartWriter: one encoder's packets in a file of their own, to be joined later.
 
-A part is NUT, which keeps times exactly; where NUT does not hold the codec (ProRes, DNxHD, QuickTime
+A part is NUT, which keeps times exactly; where NUT does not hold the codec (ProRes, QuickTime
 Animation), it is of the film's own format. Its packets' order says which picture each is; the times
 that count are kept beside it, and `stream.sinks.joining` puts them back.
 """
