@@ -137,14 +137,17 @@ def disturb(folder: Path, wanted: int, rng: random.Random) -> None:
             kept += json.loads(told)["kept"]
             equal += target.read_bytes() == whole
             target.unlink()
-    left = [path.name for path in folder.iterdir() if path != source]
+        print(
+            f"{kills.total()} kills, {finished} films, {equal} equal", file=sys.stderr, flush=True
+        )
+    left = [path.name for path in folder.iterdir() if path.name not in ("film.mp4", "whole.mp4")]
     row = ", ".join(f"{count} {name}" for name, count in sorted(kills.items()) if name)
     print(f"| kills | {kills.total()} ({row}) |")
     print(f"| runs of the command | {runs} |")
     print(f"| films that came to their end | {finished} |")
     print(f"| of them equal to the undisturbed film | {equal} |")
     print(f"| parts kept over kills | {kept} |")
-    print(f"| files left beside the films | {len(left) - 1} |")
+    print(f"| files left beside the films | {', '.join(sorted(left)) or 'none'} |")
 
 
 if __name__ == "__main__":

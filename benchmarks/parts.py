@@ -1,10 +1,11 @@
 """What parts cost: one film in one piece and in parts, in turns, by the processor's time.
 
-    python benchmarks/parts.py --rounds 5 --seconds 1
+    python benchmarks/parts.py --rounds 5 --seconds 1     # a clip of four seconds, in short parts
+    python benchmarks/parts.py --rounds 3 --drawn 60      # a minute, in parts as the command makes
 
 Both paint with a model of known answer, so that what is measured is all the rest: decoding, looking
 for boundaries, encoding, joining. Sizes of the outputs are compared too. Parts of a second are ten
-times as many as the command makes.
+times as many as the command makes. The slower the model, the less all this is of the whole.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from statistics import mean
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+SIZE = (320, 180)
 FILM = ROOT / "examples" / "clips" / "bunny.mp4"
 
 
@@ -32,12 +34,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("film", nargs="?", type=Path, default=FILM)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=Fraction, default=Fraction(1))
+    parser.add_argument("--seconds", type=Fraction, help="shortest length of a part")
+    parser.add_argument("--drawn", type=int, metavar="SECONDS", help="draw a film of this length")
     asked = parser.parse_args()
     import films
 
-    films.LEAST_S = asked.seconds
+    from stream.offline.parts import LEAST_PART_S
+
+    films.LEAST_S = asked.seconds or LEAST_PART_S
     with tempfile.TemporaryDirectory() as name:
+        if asked.drawn:
+            asked.film = draw(Path(name, "film.mp4"), asked.drawn)
         parted, whole = Path(name, "parts.mp4"), Path(name, "whole.mp4")
 
         def in_parts() -> None:
@@ -57,6 +64,16 @@ def main() -> None:
     print(f"| ratio, median and range of {asked.rounds} | {ratios[len(ratios) // 2]:.3f} "
           f"({ratios[0]:.3f} to {ratios[-1]:.3f}) |")  # fmt: skip
     print(f"| size of the output, parts to one piece | {sizes[0] / sizes[1]:.4f} |")
+
+
+def draw(path: Path, seconds: int) -> Path:
+    """A film of shots of 0.6 s at 25 frames a second."""
+    from clips import Clip, write_clip
+    from films import SHOT_FRAMES, TICKS, shots
+
+    pictures = shots(round(seconds * 25 / SHOT_FRAMES), SIZE)
+    pts = tuple(range(0, len(pictures) * TICKS, TICKS))
+    return write_clip(path, Clip(pts=pts, pictures=pictures, size=SIZE, audio="aac"))
 
 
 def paint_in_one(source: Path, target: Path) -> None:

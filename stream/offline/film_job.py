@@ -120,7 +120,7 @@ class FilmJob:
             has_finished = result.finished
         finally:
             self._store.close(remove=has_finished)
-            if self._store.folder.is_dir():
+            if self._store.has_parts:
                 result.parts_bytes = self._store.size_bytes()
         if result.parts_bytes:
             result.notes.append(

@@ -69,6 +69,8 @@ class PartSource(Source):
         expected = None if self.stretch is None else self.stretch.beyond
         if frame is None:
             self._has_ended = True
+            if self.stretch is not None and not self.starts:
+                raise self._wrong("beginning")
             if expected is not None:
                 raise self._wrong("end")
             return None

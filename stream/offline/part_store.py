@@ -204,12 +204,20 @@ class PartStore:
         }
         write_whole(self.folder / JOB_NAME, json.dumps(facts, indent=1))
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether any part is done."""
+        return any(self.folder.glob("*.nut"))
+
     def size_bytes(self) -> int:
         """What the parts of this job take on disk."""
         return folder_bytes(self.folder)
 
     def close(self, *, remove: bool) -> None:
-        """Let others have the output; with `remove`, or where no part is done, leave nothing.
+        """Let others have the output; with `remove` leave nothing.
+
+        Where no part is done, only an unfinished output is remembered, if there is one: so that
+        the same command may replace it.
 
         May be called again, which does nothing.
         """
@@ -217,7 +225,7 @@ class PartStore:
             return
         if remove:
             shutil.rmtree(self._root, ignore_errors=True)
-        elif not any(self.folder.glob("*.nut")):
+        elif not self.has_parts and not self.has_published:
             shutil.rmtree(self.folder, ignore_errors=True)
             with suppress(OSError):
                 if not any(path.is_dir() for path in self._root.iterdir()):

@@ -225,13 +225,20 @@ def _check_codec(name: str) -> None:
 
 
 def _check_pair(name: str, container: Container, suffix: str) -> None:
-    with av.open(io.BytesIO(), "w", format=container.format) as scratch:
+    if not takes_codec(container.format, name):
+        raise SinkError(
+            f"{suffix} cannot hold {name}; use {container.codec}, or name the output .mkv."
+        )
+
+
+def takes_codec(file_format: str, codec: str) -> bool:
+    """Whether a format of FFmpeg's, by its name, holds what an encoder writes."""
+    with av.open(io.BytesIO(), "w", format=file_format) as scratch:
         try:
-            scratch.add_stream(name, rate=1)
-        except ValueError as err:
-            raise SinkError(
-                f"{suffix} cannot hold {name}; use {container.codec}, or name the output .mkv."
-            ) from err
+            scratch.add_stream(codec, rate=1)
+        except ValueError:
+            return False
+    return True
 
 
 def _pix_fmt(name: str) -> str:

@@ -1,7 +1,8 @@
 """PartWriter: one encoder's packets in a file of their own, to be joined later.
 
-A part is NUT: it takes every codec and keeps times exactly. Its packets' order says which picture
-each is; the times that count are kept beside it, and `stream.sinks.joining` puts them back.
+A part is NUT, which keeps times exactly; where NUT does not hold the codec (ProRes, QuickTime
+Animation), it is of the film's own format. Its packets' order says which picture each is; the times
+that count are kept beside it, and `stream.sinks.joining` puts them back.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from stream.frame import Frame, Size
-from stream.sinks.encoding import EncodingPlan, encoder_threads
+from stream.sinks.encoding import EncodingPlan, encoder_threads, takes_codec
 from stream.sinks.muxing import Muxer
 from stream.video_info import VideoInfo
 
@@ -67,7 +68,7 @@ class PartWriter:
         self.notes: list[str] = []
         self._muxer = PartMuxer(
             path,
-            plan=replace(plan, format=PART_FORMAT, muxer_options={}),
+            plan=replace(plan, format=_format(plan), muxer_options={}),
             info=replace(info, path=None, sound=False),
             size=size,
             time_base=time_base,
@@ -97,6 +98,10 @@ class PartWriter:
         """Let go of the file and remove it. May be called twice."""
         self._muxer.abandon()
         self.path.unlink(missing_ok=True)
+
+
+def _format(plan: EncodingPlan) -> str:
+    return PART_FORMAT if takes_codec(PART_FORMAT, plan.codec) else plan.format
 
 
 class PartMuxer(Muxer):

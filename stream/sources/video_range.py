@@ -38,7 +38,8 @@ class VideoRange(VideoSource):
     Args:
         path: The file.
         start: pts of the first frame, in the stream's time base; ``None`` is the file's first.
-        seek: Jump there; otherwise everything before is decoded and dropped.
+        seek: Jump there; otherwise, and in containers that refuse it (FLV without an index),
+            everything before is decoded and dropped.
 
     Raises:
         SourceError: As `VideoSource`.

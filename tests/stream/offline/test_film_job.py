@@ -2,6 +2,7 @@
 
 import json
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,14 @@ from stream.temporal.state import Temporal
 FRAMES = 120
 PART_STARTS = [index * 30 * TICKS for index in range(4)]
 """Shots of 0.6 s make parts of two, where a part is a second or more."""
+
+EVEN: dict[str, Any] = {
+    "time_base": Fraction(1, 25),
+    "pts": range(FRAMES),
+    "last_duration": 1,
+    "options": {"qmin": "2", "qmax": "2"},
+}
+"""For codecs whose clock ticks once a frame."""
 
 MODES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -86,8 +95,8 @@ def test_the_matrix_of_containers_codecs_and_modes(
 ) -> None:
     traits = {
         ".webm": {"codec": "libvpx-vp9", "options": {"crf": "20"}, "audio": None},
-        ".mpg": {"codec": "mpeg2video", "options": {"qscale": "2"}, "audio": None},
-        ".avi": {"codec": "mpeg4", "options": {"qscale": "2"}, "audio": None},
+        ".mpg": {"codec": "mpeg2video", **EVEN, "audio": None},
+        ".avi": {"codec": "mpeg4", **EVEN, "audio": None},
     }.get(Path(source).suffix, {"audio": None})
     film = write_film(tmp_path / source, **traits)
     changes = {**MODES[mode], "codec": codec}
@@ -290,6 +299,58 @@ def test_a_seek_that_lands_wrong_is_seen_and_the_film_read_from_its_start(
     assert jumps[0] in PART_STARTS[2:]
     assert len(jumps) == 1
     assert job.target.read_bytes() == run(film, tmp_path / "whole.mp4")
+
+
+def test_a_seek_that_shows_no_frame_is_seen_and_the_film_read_from_its_start(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no key frame follows, a decoder shows nothing to the film's end."""
+    from stream.sources.video_range import VideoRange
+
+    job = Job(film, tmp_path / "out.mp4")
+    job.again(stop_after=70).run()
+    jumps: list[int] = []
+
+    def shows_nothing(reading: VideoRange, container: Any, start: int) -> None:
+        jumps.append(start)
+        reading._from = 1 << 40
+
+    monkeypatch.setattr(VideoRange, "_jump", shows_nothing)
+    job.again().run()
+    assert len(jumps) == 1
+    assert job.target.read_bytes() == run(film, tmp_path / "whole.mp4")
+
+
+def test_a_container_that_refuses_to_seek_is_read_from_its_start(tmp_path: Path) -> None:
+    from stream.sources.video_range import VideoRange
+
+    film = write_film(tmp_path / "film.flv", audio=None)
+    with VideoRange(film, 900) as reading:
+        frame = reading.read()
+    assert frame is not None
+    assert 900 <= frame.pts < 960
+
+
+def test_a_film_that_is_stopped_in_its_first_part_is_replaced_by_the_same_command(
+    film: Path, tmp_path: Path
+) -> None:
+    job = Job(film, tmp_path / "out.mp4", {"look_ahead": False})
+    result = job.again(stop_after=5).run()
+    assert 5 <= len(decoded(job.target)) < 30
+    assert (result.finished, result.parts_bytes) == (False, 0)
+    job.again().run()
+    assert len(decoded(job.target)) == FRAMES
+    assert in_folder(tmp_path) == ["film.mp4", "out.mp4"]
+
+
+@pytest.mark.parametrize("codec", ["prores_ks", "qtrle"])
+def test_codecs_that_nut_does_not_hold_are_painted_in_parts_too(tmp_path: Path, codec: str) -> None:
+    changes = {"codec": codec}
+    film = write_film(tmp_path / "film.mp4", count=4)
+    whole = run(film, tmp_path / "whole.mov", **changes)
+    job = Job(film, tmp_path / "out.mov", changes)
+    assert interrupted_and_resumed(job, 20) == whole
+    assert len(decoded(job.target)) == 60
 
 
 def test_parts_begin_only_where_the_history_is_forgotten(
