@@ -273,6 +273,11 @@ class Stats:
             latency_s = self._latency.newest_s()
         return percentiles_ms(latency_s)
 
+    def newest_latency_s(self) -> tuple[float, ...]:
+        """The newest times from a frame's capture to its hand-over, in order, in seconds."""
+        with self._lock:
+            return tuple(self._latency.newest_s())
+
     @property
     def stages(self) -> dict[str, dict[str, float]]:
         """p50, p95, p99 of every stage's time, in ms, in the order they first ran."""

@@ -30,6 +30,9 @@ LATENT_NOISE = 0.04
 REFRESH_EVERY = 25
 """Steps after which new pairs are looked for."""
 
+FAINT_MARK = 0.02
+"""Deviation of an image in [-1, 1] below which marks hardly count."""
+
 
 def make_autoencoder() -> AutoencoderPatch:
     """The autoencoder with fresh weights."""
@@ -50,6 +53,21 @@ def picture_loss(a: Tensor, b: Tensor) -> Tensor:
     apart = a - b
     tint = F.avg_pool2d(apart, 16).abs().mean()
     return apart.abs().mean() + edges(apart) + edges(F.avg_pool2d(apart, 2)) + tint
+
+
+def texture_loss(a: Tensor, b: Tensor) -> Tensor:
+    """L1 between how strong the marks of two images are, in squares of 16 px, at two scales.
+
+    L1 on pixels alone shrinks each mark by as much as its place is in doubt; this keeps its
+    contrast. Images (B, 3, H, W); strength is the deviation from the mean of 5x5 px.
+    """
+    pairs = (a, b), (F.avg_pool2d(a, 2), F.avg_pool2d(b, 2))
+    return torch.stack([(_strength(x) - _strength(y)).abs().mean() for x, y in pairs]).sum()
+
+
+def _strength(image: Tensor) -> Tensor:
+    marks = image - F.avg_pool2d(image, 5, stride=1, padding=2, count_include_pad=False)
+    return (F.avg_pool2d(marks**2, 16) + FAINT_MARK**2).sqrt()
 
 
 def train(pairs: Path, folder: Path, plan: Plan, *, start: Path | None = None) -> AutoencoderPatch:

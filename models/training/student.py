@@ -10,7 +10,8 @@ and from where its later steps stand: what the student itself made in the steps 
 again, at the very timesteps that sampling in two, three or four steps takes.
 
 Losses: pseudo-Huber on latents, against the encoded painting; L1, edges at two scales and mean
-colours of squares on the decoded picture, which has twice the frame's sides, of half of the rows.
+colours of squares on the decoded picture, which has twice the frame's sides, of half of the rows,
+and there also how strong the marks are, which L1 would shrink where their place is in doubt.
 A window's rim counts like the rest: the networks see zeros beyond it, as at a picture's own rim.
 The decoder learns along, for it meets latents here that no encoder made, and goes on restoring
 photographs and paintings from their own. It is never told a look, so whatever is painted is in the
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 
 from models.autoencoder import AutoencoderPatch
 from models.stem import Stem
-from models.training.autoencoder import picture_loss
+from models.training.autoencoder import picture_loss, texture_loss
 from models.training.batches import SCALE, Batch, Batches, to_latent_noise
 from models.training.denoiser import Denoiser, make_stem, make_unet, pseudo_huber
 from models.training.looks import GRID, PromptBank, share, to_images, to_latents
@@ -49,6 +50,7 @@ LATER_EVERY = 5
 
 LATENT_WEIGHT = 1.0
 RESTORED_WEIGHT = 1.0
+TEXTURE_WEIGHT = 1.5
 
 DECODED_ROWS = 6
 """Of a batch are decoded: the decoder costs as much as the UNet."""
@@ -143,6 +145,7 @@ class Student:
         return {
             "latents": LATENT_WEIGHT * pseudo_huber(x, wanted).mean(),
             "picture": picture_loss(decoded, picture[rows]),
+            "texture": TEXTURE_WEIGHT * texture_loss(decoded, picture[rows]),
             "restored": RESTORED_WEIGHT * picture_loss(restored, same),
         }
 

@@ -321,12 +321,15 @@ class LiveSession:
 
     def _wait(self) -> None:
         wait_for(self._begun)
-        left_s = TICK_S
-        while left_s > 0:
-            left_s = TICK_S if self._end_s is None else self._end_s - self._clock.now_s()
-            if self._clock.wait(self._over, min(TICK_S, left_s)):
-                return
+        while not self._waited():
             self._on_tick()
+
+    def _waited(self) -> bool:
+        """Wait for a tick; whether the session is over. Only a duration is the clock's to wait."""
+        if self._end_s is None:
+            return wait_for(self._over, TICK_S)
+        left_s = self._end_s - self._clock.now_s()
+        return left_s <= 0 or self._clock.wait(self._over, min(TICK_S, left_s))
 
     def _attend_window(self, window: Outlet) -> None:
         while not self._over.is_set():

@@ -16,11 +16,15 @@ from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
+from stream.media.joined_files import is_joined
+
 FORWARD_S = Fraction(10)
 """A step forward longer than this is another recording (as in FFmpeg); less is a gap."""
 
 CLEAR_S = Fraction(1, 2)
-"""A jump longer than this tells by the times alone on which side of it a packet is."""
+"""A jump longer than this tells by the times alone on which side of it a packet is. In Matroska a
+shorter step back is none: after a joint FFmpeg gives the pts as dts, and B-frames go to and fro.
+"""
 
 TICK_S = Fraction(1, 1000)
 """A step back shorter than this is rounding."""
@@ -106,7 +110,9 @@ class Continuity:
     """
 
     def __init__(self, container: InputContainer) -> None:
-        may_jump = Flags.ts_discont in Flags(container.format.flags)
+        joined = is_joined(container)
+        may_jump = joined or Flags.ts_discont in Flags(container.format.flags)
+        self._back_s = CLEAR_S if joined else TICK_S
         self.watched = [s for s in container.streams if may_jump and _is_steady(s)]
         self.jumps = 0
         self._shift_s = Fraction(0)
@@ -137,7 +143,7 @@ class Continuity:
     def _jumps(self, track: _Track, packet: "Packet[Stream]") -> bool:
         if packet.dts is None or track.dts_s is None:
             return False
-        went_back = packet.dts * packet.time_base < track.dts_s - TICK_S
+        went_back = packet.dts * packet.time_base < track.dts_s - self._back_s
         return went_back or track.step_s(packet) > FORWARD_S
 
     def _is_gap(self, packet: "Packet[Stream]", track: _Track) -> bool:

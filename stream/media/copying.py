@@ -118,7 +118,11 @@ class StreamCopier:
                     self._plan_cover(stream, first)
             # Chapter titles are carried by the chapters, a time code by the video's tags.
             elif stream.discard != Discard.all and stream.metadata.get("timecode") is None:
-                raise Unfit("no container can hold it but the camera's own")
+                # no player shows it, and FFmpeg and HandBrake leave it out too: no loss
+                self._notes.append(
+                    f"The {described(stream)} was not copied, because no container can hold it but "
+                    "the camera's own."
+                )
         except Unfit as why:
             self._lose(f"The {described(stream)} was not copied, because {why}.")
 

@@ -10,6 +10,7 @@ under another name, synced and renamed; then its side file, likewise. Settings t
 change the id, so that they never meet old parts.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from typing import Any
 from models import file_mark
 from stream.errors import SinkError
 from stream.media.locking import LockedError, LockFile
-from stream.media.part_file import sink_errors
+from stream.media.part_file import LONGEST_NAME, sink_errors
 from stream.offline.parts import Edge
 
 FORMAT = 1
@@ -77,8 +78,14 @@ class PartFacts:
 
 
 def parts_folder(target: Path) -> Path:
-    """Where the parts of an output are, whatever their settings."""
-    return target.with_name(f".{target.name}.parts")
+    """Where the parts of an output are, whatever their settings.
+
+    A name that leaves no room for more is told by its digest.
+    """
+    name = f".{target.name}.parts"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}.parts"
+    return target.with_name(name)
 
 
 class PartStore:
@@ -101,6 +108,8 @@ class PartStore:
         self._facts = facts or {}
         self._lock = LockFile(self._root / LOCK_NAME)
         with sink_errors(target):
+            with suppress(FileNotFoundError):
+                target.lstat()  # a name that no file can have leaves nothing behind
             self._root.mkdir(exist_ok=True)
             self._take_lock()
             self.folder.mkdir(exist_ok=True)
@@ -186,7 +195,13 @@ class PartStore:
             self._write_job({"published": output_mark(self.target)})
 
     def _write_job(self, told: dict[str, Any]) -> None:
-        facts = {"format": FORMAT, "id": self.job, **self._facts, **told}
+        facts = {
+            "format": FORMAT,
+            "id": self.job,
+            "output": self.target.name,
+            **self._facts,
+            **told,
+        }
         write_whole(self.folder / JOB_NAME, json.dumps(facts, indent=1))
 
     def size_bytes(self) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.media.locking import LockedError, LockFile
-from stream.offline.part_store import JOB_NAME, LOCK_NAME, folder_bytes
+from stream.offline.part_store import JOB_NAME, LOCK_NAME, folder_bytes, parts_folder
 
 FOLDER_PATTERN = ".*.parts"
 
@@ -48,7 +48,7 @@ def clear_unfinished(jobs: list[Unfinished]) -> int:
     """
     freed = 0
     for job in jobs:
-        root = job.output.with_name(f".{job.output.name}.parts")
+        root = parts_folder(job.output)
         lock = LockFile(root / LOCK_NAME)
         try:
             lock.take()
@@ -66,9 +66,9 @@ def clear_unfinished(jobs: list[Unfinished]) -> int:
 
 def _jobs(root: Path) -> Iterator[Unfinished]:
     holder = _holder(root / LOCK_NAME)
-    output = root.with_name(root.name.removeprefix(".").removesuffix(".parts"))
     for path in sorted(root.glob(f"*/{JOB_NAME}")):
         told = _read(path)
+        output = root.with_name(str(told.get("output", "?")))
         sides = [side for side in path.parent.glob("*.json") if side.name != JOB_NAME]
         frames = sum(len(_read(side).get("pts", ())) for side in sides)
         source = str(told.get("input", {}).get("name", "?"))

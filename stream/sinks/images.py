@@ -1,5 +1,6 @@
 """ImageSink: frames as numbered pictures in a folder, or as one; each is whole or not there."""
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -130,7 +131,7 @@ class ImageSink(Sink):
 
 def _names_folder(path: str | Path) -> bool:
     is_picture = Path(path).suffix.lower() in IMAGE_SUFFIXES
-    return Path(path).is_dir() or str(path).endswith(("/", "\\")) or not is_picture
+    return os.path.isdir(path) or str(path).endswith(("/", "\\")) or not is_picture
 
 
 def _encode(frame: Frame, suffix: str) -> bytes:

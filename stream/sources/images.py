@@ -9,7 +9,7 @@ import cv2
 from stream.errors import SourceError
 from stream.frame import Frame, Size
 from stream.sources.base import Source
-from stream.sources.pictures import load_picture
+from stream.sources.pictures import load_picture, quiet_opencv
 from stream.sources.rgb_conversion import fitted
 from stream.video_info import IMAGE_SUFFIXES, VideoInfo
 
@@ -140,7 +140,10 @@ def find_pictures(path: Path) -> list[Path]:
 
 def count_pages(path: Path) -> int:
     """How many pictures a file holds."""
-    return int(cv2.imcount(str(path))) if path.suffix.lower() in (".tif", ".tiff") else 1
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return 1
+    with quiet_opencv():
+        return int(cv2.imcount(str(path)))
 
 
 def _numbered(path: Path) -> list[Path]:

@@ -7,6 +7,8 @@ and viewers do); what is transparent is shown on white.
 import io
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -105,12 +107,25 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Pixels:
 
 def _by_opencv(encoded: bytes, path: Path) -> Pixels:
     try:
-        bgr = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
+        with quiet_opencv():
+            data = np.frombuffer(encoded, np.uint8)
+            bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if encoded else None
     except cv2.error:
         bgr = None
     if bgr is None:
         raise _unreadable(path)
     return np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """OpenCV writes what it thinks of a damaged picture to the terminal; we say it ourselves."""
+    before = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)
 
 
 def tiff_size(encoded: bytes) -> tuple[int, int]:

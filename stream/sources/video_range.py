@@ -10,6 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 from av.container import InputContainer
 from av.format import Flags
 
@@ -27,6 +28,10 @@ BROADCAST_RUN_IN_S = Fraction(3)
 """The same in containers without an index, where a seek may land in the middle of anything."""
 
 
+class NotSeekableError(Exception):
+    """The file has to be read from its begin."""
+
+
 class VideoRange(VideoSource):
     """Frames from `start` on, to the end of the file. Not thread-safe.
 
@@ -42,19 +47,35 @@ class VideoRange(VideoSource):
     def __init__(self, path: Path, start: int | None = None, *, seek: bool = True) -> None:
         self._from = start
         self._seeks = seek and start is not None
-        super().__init__(path)
+        try:
+            super().__init__(path)
+        except NotSeekableError:
+            self._seeks = False
+            super().__init__(path)
 
     def _start(self, container: InputContainer, path: Path | None) -> None:
         super()._start(container, path)
-        if self._seeks and self._from is not None:
+        if self._seeks and self._from is not None and self._is_far(container, self._from):
             self._jump(container, self._from)
+
+    def _is_far(self, container: InputContainer, start: int) -> bool:
+        """Whether there is anything to jump over. A time before the first frame's is refused by AVI
+        and GIF, and B-frames at the begin of an AVI are lost by a jump to it.
+        """
+        return self._before(container, start) > (self._stream.start_time or 0)
+
+    def _before(self, container: InputContainer, start: int) -> int:
+        is_broadcast = Flags.ts_discont in Flags(container.format.flags)
+        run_in_s = BROADCAST_RUN_IN_S if is_broadcast else RUN_IN_S
+        return start - round(run_in_s / self._timeline.time_base)
 
     def _jump(self, container: InputContainer, start: int) -> None:
         time_base, interval = self._timeline.time_base, self._timeline.interval
-        is_broadcast = Flags.ts_discont in Flags(container.format.flags)
-        run_in_s = BROADCAST_RUN_IN_S if is_broadcast else RUN_IN_S
         self._frames.close()
-        container.seek(start - round(run_in_s / time_base), stream=self._stream, backward=True)
+        try:
+            container.seek(self._before(container, start), stream=self._stream, backward=True)
+        except av.FFmpegError as err:
+            raise NotSeekableError from err
         self._stream.codec_context.flush_buffers()
         # a jump leaves packets without pictures at both of its sides
         self._damage = Damage(time_base, counts_packets=False)

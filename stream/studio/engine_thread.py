@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from stream.clock import Clock
-from stream.frame import Size
+from stream.studio.options import MOST_SEATS
 
 if TYPE_CHECKING:
     from models import Engine
+    from stream.frame import Size
 
 IDLE_S = 0.5
 """How long the thread waits before it looks again where nothing is due."""
@@ -23,7 +24,6 @@ IDLE_S = 0.5
 LEAST_FPS = 8.0
 """What each seat should have of the engine's rate, where the number of seats is not given."""
 
-MOST_SEATS = 16
 CAMERA_SHARE = 9 / 8
 TRIALS = 4
 """Paintings that the rate is measured by."""
@@ -162,7 +162,7 @@ def seats_for(rate: float) -> int:
     return max(1, min(MOST_SEATS, round(rate / LEAST_FPS)))
 
 
-def camera_size(short_side_px: int) -> Size:
+def camera_size(short_side_px: int) -> "Size":
     """(width, height) of a camera's pictures, for a model that works at this short side."""
     side = camera_side_px(short_side_px)
     return round(side * 16 / 9 / 16) * 16, side

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stream.studio.engine_thread import MOST_SEATS
 from stream.studio.security import SHORTEST_KEY
 from stream.stylizer.options import EngineOptions
 
@@ -13,6 +12,7 @@ HOST = "127.0.0.1"
 PORT = 7860
 FOLDER = "allaprima-studio"
 SELF = "self"
+MOST_SEATS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

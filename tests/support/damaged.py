@@ -1,11 +1,13 @@
 """Whole inputs of many containers and formats, and ways to damage them, each by its number."""
 
 import random
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 from clips import Clip, picture, write_clip
 from edit_lists import with_edits
@@ -15,6 +17,7 @@ FRAMES = 24
 STEADY = Clip(pts=range(FRAMES), time_base=Fraction(1, 25), last_duration=1)
 MPEG2 = replace(STEADY, codec="mpeg2video", options={"g": "6"})
 VP9 = replace(STEADY, codec="libvpx-vp9", options={"cpu-used": "8", "b": "200k"})
+FRAGMENTS = {"movflags": "frag_every_frame+empty_moov"}
 SMALL = (48, 32)
 
 Make = Callable[[Path], Path]
@@ -23,6 +26,24 @@ Make = Callable[[Path], Path]
 
 def clip(name: str, made: Clip) -> Make:
     return lambda folder: write_clip(folder / name, made)
+
+
+def made_by_ffmpeg(name: str, *options: str) -> Make:
+    """Of a kind that PyAV's muxers make only from packets of their own: by FFmpeg's command."""
+
+    def make(folder: Path) -> Path:
+        plain = write_clip(folder / "plain.mkv", replace(STEADY, audio="aac"))
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(plain)]
+        subprocess.run([*command, *options, str(folder / name)], check=True)
+        return folder / name
+
+    return make
+
+
+def joined(folder: Path) -> Path:
+    path = write_clip(folder / "a.mkv", replace(STEADY, audio="aac"))
+    path.write_bytes(path.read_bytes() * 2)
+    return path
 
 
 def edited(folder: Path) -> Path:
@@ -81,6 +102,12 @@ INPUTS: dict[str, tuple[Make, int]] = {
     "mpg": (clip("a.mpg", MPEG2), FRAMES),
     "flv": (clip("a.flv", STEADY), FRAMES),
     "gif": (clip("a.gif", replace(STEADY, codec="gif", pix_fmt="rgb8", options={})), FRAMES),
+    "mxf": (made_by_ffmpeg("a.mxf", "-c:v", "mpeg2video", "-an"), FRAMES),
+    "wmv": (made_by_ffmpeg("a.wmv", "-c:v", "msmpeg4", "-c:a", "wmav2"), FRAMES),
+    "ogg": (made_by_ffmpeg("a.ogv", "-c:v", "libtheora", "-c:a", "libvorbis"), FRAMES),
+    "nut": (clip("a.nut", replace(STEADY, codec="mpeg4", options={"g": "6"})), FRAMES),
+    "fragments": (clip("a.m4v", replace(STEADY, muxer_options=FRAGMENTS)), FRAMES),
+    "joined": (joined, 2 * FRAMES),
     "png": (one("a.png"), 1),
     "jpeg": (one("a.jpg", quality=90), 1),
     "tiff": (one("a.tif", compression="tiff_lzw"), 1),

@@ -239,7 +239,7 @@ def test_a_link_that_leads_nowhere_is_in_the_way_at_once(clip: Path, tmp_path: P
     out = tmp_path / "out.mp4"
     out.symlink_to(tmp_path / "nowhere")
     result = allaprima("restyle", clip, "-o", out, "--model", "never loaded")
-    assert_refused(result, ExitCode.OUTPUT, "out.mp4", "--overwrite")
+    assert_refused(result, ExitCode.OUTPUT, "out.mp4", "link to nothing")
     assert out.is_symlink()
 
 

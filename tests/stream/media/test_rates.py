@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from av.codec.context import Flags
 from clips import Clip, packet_times, write_clip
-from signals import carry, presented
+from signals import SIZE, carry, presented
+
+from stream.sinks.stream_process import Publication, _Sender
 
 CONTAINERS = [".mp4", ".mkv", ".mov", ".webm"]
 
@@ -145,3 +147,19 @@ def test_a_time_code_that_does_not_fit_the_rate_is_left_out(tmp_path: Path) -> N
     ours = carry(source, tmp_path / "out.mov")
     assert any("01:02:03;04" in loss for loss in ours.losses)
     assert presented(ours.path).pictures == 20
+
+
+def test_key_frames_of_a_stream_that_goes_out_come_by_time_too(tmp_path: Path) -> None:
+    """A camera of 4 pictures a second that names 25, to RTMP: its FLV, in a file."""
+    publication = Publication("rtmp://x", "flv", SIZE, Fraction(25))
+    ticks = Fraction(1, 1000)
+    with av.open(str(tmp_path / "out.flv"), "w") as output:
+        sender = _Sender(publication, output, 0, ticks)
+        for index in range(28):
+            data = np.full((SIZE[1], SIZE[0], 3), 40 + index, np.uint8)
+            sender.send(data, index * 250, [])
+        sender.finish()
+    with av.open(str(tmp_path / "out.flv")) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        keys = [float(one.pts * one.time_base) for one in packets if one.is_keyframe]
+    assert max(b - a for a, b in itertools.pairwise(keys)) <= 2.25

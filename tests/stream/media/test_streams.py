@@ -1,10 +1,12 @@
 """What becomes of each stream: copied, converted or lost with a word, as docs/streams.md has it."""
 
 import os
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from clips import Clip, made_frames, packet_times, stream_hash, write_clip, write_made
@@ -259,7 +261,7 @@ def test_the_painted_programmes_sound_comes_first(tmp_path: Path) -> None:
 
         painted = next(i for i, identity in identities.items() if identity == 0x101)
         audio = [one for one in in_order(container, painted) if one.type == "audio"]
-    assert [one.id for one in audio] == [0x103, 0x102]
+        assert [one.id for one in audio] == [0x103, 0x102]
 
 
 def crc(data: bytes) -> bytes:
@@ -322,3 +324,18 @@ def test_names_may_be_as_long_as_the_file_system_has_it(tmp_path: Path, length: 
 def test_a_longer_name_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="name is too long"):
         write_made(tmp_path / ("x" * 300 + ".mp4"), made_frames(1))
+
+
+def test_a_data_track_is_left_out_with_a_word_and_no_loss(tmp_path: Path) -> None:
+    """As a phone's sensors: no player shows them."""
+    plain = write_signal(tmp_path / "plain.ts", Signal(1))
+    (tmp_path / "sensors.bin").write_bytes(bytes(range(200)))
+    inputs = ["-i", str(plain), "-f", "data", "-i", str(tmp_path / "sensors.bin")]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *inputs]
+    maps = ["-map", "0", "-map", "1", "-c", "copy"]
+    subprocess.run([*command, *maps, str(tmp_path / "in.ts")], check=True)
+    with av.open(str(tmp_path / "in.ts")) as container:
+        assert [stream.type for stream in container.streams].count("data") == 1
+    ours = carry(tmp_path / "in.ts", tmp_path / "out.mp4")
+    assert any("data" in note and "not copied" in note for note in ours.notes)
+    assert not ours.losses and not ours.damaged

@@ -137,6 +137,45 @@ def test_programme_streams_can_be_joined_too(tmp_path: Path) -> None:
     assert shown.end_s == pytest.approx(4, abs=0.2)
 
 
+@pytest.mark.parametrize("is_live", [False, True])
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_matroska_files_can_be_joined_too(tmp_path: Path, b_frames: int, is_live: bool) -> None:
+    """As a browser's recorder does that is stopped and started: each begins at zero again."""
+    options = {"live": "1"} if is_live else {}
+    one = write_signal(tmp_path / "one.mkv", Signal(2, b_frames=b_frames), options=options)
+    count = 3 if is_live else 2
+    (tmp_path / "in.mkv").write_bytes(one.read_bytes() * count)
+    ours = carry(tmp_path / "in.mkv", tmp_path / "out.mp4")
+    shown = ours.presented()
+    assert shown.pictures == 50 * count
+    assert len(shown.flashes_s) == len(shown.beeps_s) == 2 * count
+    assert np.abs(shown.offsets_s()).max() <= IN_STEP_S
+    assert shown.end_s == pytest.approx(2 * count, abs=0.15)
+    assert any("jumped" in note for note in ours.notes)
+    assert not ours.damaged
+
+
+def test_of_three_matroska_files_ffmpeg_reads_two_and_that_is_said(tmp_path: Path) -> None:
+    one = write_signal(tmp_path / "one.mkv", Signal(1))
+    (tmp_path / "in.mkv").write_bytes(one.read_bytes() * 3)
+    ours = carry(tmp_path / "in.mkv", tmp_path / "out.mp4")
+    assert ours.presented().pictures == 50
+    assert any("several recordings" in loss for loss in ours.losses)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".flv"])
+def test_where_only_the_first_of_joined_recordings_plays_that_is_said(
+    tmp_path: Path, suffix: str
+) -> None:
+    one = write_signal(tmp_path / f"one{suffix}", Signal(1, sound_rate=44_100))
+    path = tmp_path / f"in{suffix}"
+    path.write_bytes(one.read_bytes() * 2)
+    ours = carry(path, tmp_path / "out.mp4")
+    assert ours.presented().pictures == 25
+    assert any("several recordings" in loss for loss in ours.losses)
+    assert not carry(one, tmp_path / "whole.mp4").losses
+
+
 def playlist(folder: Path, *signals: Signal) -> Path:
     """Segments with a discontinuity between each two."""
     lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:3"]

@@ -201,8 +201,8 @@ def test_another_process_that_is_quicker_is_no_obstacle(
 ) -> None:
     (place,) = filled.iterdir()
     before = (place / FACTS).stat()
-    monkeypatch.setattr(kept, "_write", lambda engine, folder: (folder / FACTS).write_text("{}"))
-    kept._keep(load_engine(preset.source, device="cpu", acceleration="off"), place)
+    monkeypatch.setattr(kept, "_write", lambda _, folder, __: (folder / FACTS).write_text("{}"))
+    kept._keep(load_engine(preset.source, device="cpu", acceleration="off"), place, None)
     assert list(filled.iterdir()) == [place]
     assert (place / FACTS).stat().st_mtime_ns == before.st_mtime_ns
 
