@@ -1,11 +1,15 @@
 """How the studio serves several people: rate and latency of each, by raw sockets.
 
     python benchmarks/studio.py [SECONDS [PEOPLE ...]]
+    python benchmarks/studio.py --soak MINUTES
 
 Each person sends a clip's frames at 24 a second, drops what is not acknowledged as a page does, and
 acknowledges each painting when it is decoded. Latency is from sending a frame to its painting.
+The soak has a live page, a canvas that is drawn on, and a page that comes anew every 20 seconds; it
+prints memory, threads and open handles of the whole process.
 """
 
+import os
 import sys
 import tempfile
 import threading
@@ -20,13 +24,15 @@ from websockets.exceptions import ConnectionClosed
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
-from studios import FakePage, RunningStudio, jpeg, make_options  # noqa: E402
+from studios import FakePage, RunningStudio, jpeg, make_options, plain  # noqa: E402
 
 CLIP = ROOT / "examples" / "clips" / "face.mp4"
 SIZE = (512, 288)
 RATE = 24
 MOST_IN_FLIGHT = 2
 WARM_UP_S = 3.0
+RECONNECT_S = 20.0
+PATCH_EVERY_S = 0.5
 
 
 def frames() -> list[bytes]:
@@ -104,18 +110,81 @@ def measure(port: int, people: int, seconds: float, coded: list[bytes]) -> None:
     print(f"{people} people: {told} fps, {p50:.0f} ms at p50, {p95:.0f} ms at p95", flush=True)
 
 
+class Painter:
+    """Somebody's canvas: a patch twice a second, and what is painted of it."""
+
+    def __init__(self, port: int) -> None:
+        self._page = FakePage(port, max_size=None).hello("canvas", size=[256, 256])
+        self._page.until("welcome")
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=one) for one in (self._draw, self._receive)]
+        for thread in self._threads:
+            thread.start()
+
+    def _draw(self) -> None:
+        number = 0
+        self._page.send_patch(number, plain((250, 247, 240), (256, 256)), (0, 0))
+        while not self._over.wait(PATCH_EVERY_S):
+            number += 1
+            colour = (40 * number % 256, 90, 200 - 20 * number % 200)
+            self._page.send_patch(number, plain(colour, (64, 64)), (16 * number % 192, 96))
+
+    def _receive(self) -> None:
+        try:
+            while True:
+                self._page.next()
+                self._page.paintings.clear()
+                self._page.heard.clear()
+        except ConnectionClosed:
+            return
+
+    def close(self) -> None:
+        self._over.set()
+        self._threads[0].join()
+        self._page.close()
+        self._threads[1].join()
+
+
+def resources() -> tuple[float, int, int]:
+    """Memory in MiB, threads and open handles of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    handles = len(os.listdir("/proc/self/fd"))
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20, threading.active_count(), handles
+
+
+def soak(port: int, minutes: float, coded: list[bytes]) -> None:
+    started_s = time.perf_counter()
+    person, painter = Person(port, coded, 0), Painter(port)
+    while time.perf_counter() - started_s < 60 * minutes:
+        visitor = Person(port, coded, 5)
+        time.sleep(RECONNECT_S)
+        memory, threads, handles = resources()
+        visitor.close()
+        at_s = time.perf_counter() - started_s
+        told = f"{memory:.0f} MiB, {threads} threads, {handles} handles"
+        print(f"{at_s:.0f} s: {told}", flush=True)
+    painter.close()
+    person.close()
+
+
 def main() -> None:
+    is_soak = sys.argv[1:2] == ["--soak"]
+    if is_soak:
+        del sys.argv[1]
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
     counts = [int(one) for one in sys.argv[2:]] or [1, 2, 3]
     coded = frames()
     with tempfile.TemporaryDirectory() as folder:
         options = make_options(Path(folder), stability=None)
-        for people in counts:
+        for people in [1] if is_soak else counts:
             studio = RunningStudio(
                 Path(folder), lambda: options.load_engine(None), seats=16, stability=None
             )
             studio.start()
-            measure(studio.port, people, seconds, coded)
+            if is_soak:
+                soak(studio.port, seconds, coded)
+            else:
+                measure(studio.port, people, seconds, coded)
             studio.stop()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 CAMERA_SIZE = (320, 180)
 CAMERA_FRAMES = 48
-WAIT_MS = 60_000
+WAIT_MS = 180_000
 _RUNNING: list[Any] = []
 
 
