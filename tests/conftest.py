@@ -5,7 +5,6 @@ thread; no GPU by default.
 import os
 import random
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,18 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(
                 pytest.mark.skip(reason=f"no CUDA device (and {REQUIRE_CUDA} is not 1)")
             )
-
-
-KNOWN_FAILURES = Path(__file__).with_name("known_failures.txt")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests that are known to fail are not run, and are named in the summary."""
-    known = KNOWN_FAILURES.read_text("utf-8").splitlines()
-    names = {line.partition("[")[0] for line in known}
-    if names & {item.nodeid.partition("[")[0], item.nodeid.partition("::")[0]}:
-        reason = "failed at the last whole run, see tests/known_failures.txt"
-        item.add_marker(pytest.mark.xfail(reason=reason, run=False))
 
 
 @pytest.fixture(scope="session", autouse=True)
