@@ -11,13 +11,13 @@ import numpy as np
 from stream import open_source
 from stream.command.main import app
 
-CLIP = Path(__file__).parent / "clips" / "bunny.mp4"
+CLIP = Path(__file__).parent / "clips" / "face.mp4"
 SHOWN = (0.15, 0.5, 0.85)  # of the clip, left to right
 
 folder = Path("demo")
 folder.mkdir(exist_ok=True)
 painted, report, sheet = (folder / name for name in ("painted.mp4", "report.json", "sheet.jpg"))
-prompt, *options = sys.argv[1:] or ["oil painting"]
+prompt, *options = sys.argv[1:] or ["van gogh"]
 
 arguments = ["restyle", str(CLIP), "-o", str(painted), "--prompt", prompt]
 arguments += ["--overwrite", "--json", str(report), *options]

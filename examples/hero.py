@@ -15,8 +15,8 @@ from models import load_engine
 from stream import Stylizer, open_source
 from stream.geometry import resize
 
-BUNNY = ("watercolor", "van gogh", "comic book", "ukiyo-e")
-FACE = ("charcoal", "pop art", "oil painting", "pastel drawing")
+BUNNY = ("stained glass", "impressionism", "pencil sketch", "comic book")
+FACE = ("van gogh", "charcoal", "pop art", "oil painting")
 TILE, MOST_BYTES = (400, 224), 1_000_000
 out, model = [*sys.argv[1:], *("docs/hero.webp", "bundled")[len(sys.argv) - 1 :]]
 engine, pictures = load_engine(model), []
@@ -29,7 +29,7 @@ def labelled(data: np.ndarray, text: str) -> np.ndarray:
     return data
 
 
-for clip, looks in {"bunny.mp4": BUNNY, "face.mp4": FACE}.items():
+for clip, looks in {"face.mp4": FACE, "bunny.mp4": BUNNY}.items():
     stylizer, source = Stylizer(engine), open_source(Path(__file__).parent / "clips" / clip)
     for number, frame in enumerate(source):
         rows = frame.width * TILE[1] // TILE[0]  # of the tile's shape

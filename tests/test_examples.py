@@ -98,7 +98,7 @@ def test_the_demo_restyles_the_shipped_clip_and_draws_a_sheet(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run(monkeypatch, "demo.py", "ink", "--model", model, "--size", 64, "--preset", "ultrafast")
-    shipped = EXAMPLES / "clips" / "bunny.mp4"
+    shipped = EXAMPLES / "clips" / "face.mp4"
     painted = tmp_path / "demo" / "painted.mp4"
     assert len(decoded(painted)) == len(decoded(shipped))
     assert stream_hash(painted, "audio") == stream_hash(shipped, "audio")
