@@ -4,11 +4,15 @@ thread; no GPU by default.
 
 import os
 import random
+import signal
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start jobs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REQUIRE_CUDA = "ALLAPRIMA_REQUIRE_CUDA"
 REQUIRE_BROWSER = "ALLAPRIMA_REQUIRE_BROWSER"

@@ -66,7 +66,8 @@ def test_after_a_failed_model_nothing_more_is_written() -> None:
     session, _, _ = make_session(engine=FakeEngine(Breaks("decode", 4)), sink=sink)
     with pytest.raises(RuntimeError, match="broken"):
         session.run()
-    assert [frame.pts for frame in sink.frames] == [0]
+    # where the model is quick, the writer has not come to the first frame either
+    assert [frame.pts for frame in sink.frames] in ([0], [])
 
 
 class Disturbed(Stylizer):

@@ -130,7 +130,7 @@ def test_a_server_that_falls_silent_is_missed_and_found_again(rtsp: Server) -> N
 def test_what_is_published_by_rtsp_is_received(rtsp: Server, tmp_path: Path) -> None:
     url = f"{rtsp.address}/record"
     with Beside(make_light(SOURCE, [url])) as live:
-        until(lambda: live.taken(url) > 48)
+        until(lambda: live.taken(url) > 120)
     assert live.stats.events == {}
     received = tmp_path / "received.mkv"
     pictures = decoded(received)
