@@ -5,6 +5,7 @@
 A model has it where its `model_index.json` names a stem (`models.stem`); others have none. What
 hangs on the prompt alone is worked out once a style (`StemConditioning`): the vector that steers
 the stem, and which kinds of marks the planes carry. Kinds that nobody wants are not computed.
+`moved_noise` moves the noise along with the motion; `stream.temporal.noise` says from where.
 """
 
 from collections.abc import Callable

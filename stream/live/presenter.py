@@ -2,7 +2,8 @@
 
     source frame, painting ─► picture of one size ─► fan-out      in order of pts, each once
 
-Thread-safe: the thread that paints and the one that warps paintings both call it. Starts none.
+Pictures that are too old for an output are dropped behind it, in `fan_out.py`. Thread-safe: the
+thread that paints and the one that warps paintings both call it. Starts none.
 """
 
 import threading

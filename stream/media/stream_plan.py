@@ -1,6 +1,7 @@
 """What becomes of each stream of the input: copied, converted, or left out and why.
 
-The one place that decides it; `docs/streams.md` holds the table. Nothing is written in here.
+The one place that decides it; whether a container holds a stream as it is, it asks `fitting.py`.
+`docs/streams.md` holds the table. Nothing is written in here.
 """
 
 from collections.abc import Mapping

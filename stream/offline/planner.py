@@ -1,7 +1,8 @@
-"""Planner: where the parts of a film begin, found ahead of those who paint them.
+"""Planner: reads a film ahead of those who paint it and says where its parts begin.
 
-It decodes only where a part may end: from a little before ten seconds after its beginning to the
-first sure cut. Where seeking was seen to land wrong, it reads all of the film instead.
+The rule itself is `stream.offline.parts.PartFinder`'s. The planner decodes only where a part may
+end: from a little before ten seconds after its beginning to the first sure cut. Where seeking was
+seen to land wrong, it reads all of the film instead.
 """
 
 from collections.abc import Iterator

@@ -1,10 +1,12 @@
-"""Seats: who paints and who waits. Belongs to the web thread, which calls `tick` now and then.
+"""Seats: who has a place in the studio and who waits in line.
+
+Belongs to the web thread, which calls `tick` now and then.
 
     page ─► a seat of its own ─► lost ─► back within 30 s: the same seat (8 s if others wait)
         └─► a place in line ──► the next free seat
 
 Nobody loses a seat unless somebody waits for it: then who sends nothing is warned after 60 s and
-makes room after 90 s.
+makes room after 90 s. Whose turn it is among the seats, `engine_thread.py` decides.
 """
 
 from collections.abc import Callable

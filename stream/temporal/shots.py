@@ -1,4 +1,7 @@
-"""Shots: is this frame the first of a new shot? Causal; pure functions.
+"""Shots: how much two frames differ, by which a scene cut is told. Causal; pure functions.
+
+The comparison with the threshold is made by those who know the frames' order: `state.py`, and
+`splitter.py` where not every frame is painted.
 
 The measure is the classic content difference: the mean change of hue, saturation and value
 between two thumbnails (as in PySceneDetect's content detector, https://scenedetect.com/docs/), at
