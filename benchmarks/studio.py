@@ -42,21 +42,43 @@ def frames() -> list[bytes]:
     return [jpeg(cv2.resize(one, SIZE, interpolation=cv2.INTER_AREA)) for one in pictures]
 
 
-class Person:
-    """Somebody's page: sends in one thread, receives in another."""
+class Visitor:
+    """A page of somebody's: sends in one thread, receives in another."""
+
+    def __init__(self, page: FakePage) -> None:
+        self._page = page
+        self._page.until("welcome")
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=one) for one in (self._send, self._receive)]
+
+    def _send(self) -> None:
+        raise NotImplementedError
+
+    def _receive(self) -> None:
+        raise NotImplementedError
+
+    def _start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._threads[0].join()
+        self._page.close()
+        self._threads[1].join()
+
+
+class Person(Visitor):
+    """Somebody before a camera."""
 
     def __init__(self, port: int, coded: list[bytes], phase: int) -> None:
-        self._page = FakePage(port, max_size=None).hello(size=list(SIZE))
-        self._page.until("welcome")
+        super().__init__(FakePage(port, max_size=None).hello(size=list(SIZE)))
         self._coded, self._phase = coded, phase
         self._sent: dict[int, float] = {}
         self._acknowledged = 0
         self.latencies_s: list[float] = []
         self.counting = False
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=one) for one in (self._send, self._receive)]
-        for thread in self._threads:
-            thread.start()
+        self._start()
 
     def _send(self) -> None:
         from stream.studio.protocol import Kind, Packet, write_packet
@@ -81,16 +103,13 @@ class Person:
                     self._acknowledged = message["ack"]
                 elif message is None and self._page.paintings:
                     id_, _, _ = self._page.paintings.pop()
-                    if self.counting:
-                        self.latencies_s.append(time.perf_counter() - self._sent[id_])
+                    self._page.paintings.clear()
+                    sent_s = self._sent.pop(id_, None)
+                    if self.counting and sent_s is not None:
+                        self.latencies_s.append(time.perf_counter() - sent_s)
+                self._page.heard.clear()
         except ConnectionClosed:
             return
-
-    def close(self) -> None:
-        self._over.set()
-        self._threads[0].join()
-        self._page.close()
-        self._threads[1].join()
 
 
 def measure(port: int, people: int, seconds: float, coded: list[bytes]) -> None:
@@ -110,18 +129,14 @@ def measure(port: int, people: int, seconds: float, coded: list[bytes]) -> None:
     print(f"{people} people: {told} fps, {p50:.0f} ms at p50, {p95:.0f} ms at p95", flush=True)
 
 
-class Painter:
+class Painter(Visitor):
     """Somebody's canvas: a patch twice a second, and what is painted of it."""
 
     def __init__(self, port: int) -> None:
-        self._page = FakePage(port, max_size=None).hello("canvas", size=[256, 256])
-        self._page.until("welcome")
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=one) for one in (self._draw, self._receive)]
-        for thread in self._threads:
-            thread.start()
+        super().__init__(FakePage(port, max_size=None).hello("canvas", size=[256, 256]))
+        self._start()
 
-    def _draw(self) -> None:
+    def _send(self) -> None:
         number = 0
         self._page.send_patch(number, plain((250, 247, 240), (256, 256)), (0, 0))
         while not self._over.wait(PATCH_EVERY_S):
@@ -137,12 +152,6 @@ class Painter:
                 self._page.heard.clear()
         except ConnectionClosed:
             return
-
-    def close(self) -> None:
-        self._over.set()
-        self._threads[0].join()
-        self._page.close()
-        self._threads[1].join()
 
 
 def resources() -> tuple[float, int, int]:

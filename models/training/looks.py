@@ -92,29 +92,6 @@ class PromptBank:
 
     states: Tensor
 
-    @classmethod
-    def make(cls, text_folder: Path, per_class: int, seed: int = 0) -> "PromptBank":
-        """Encode `per_class` made-up prompts of every class with the trained text encoder."""
-        from transformers import CLIPTextModel, CLIPTokenizer
-
-        from models.training.text import CLASSES, PLAIN, _fill, _frame, phrases, tokenize
-
-        tokenizer = CLIPTokenizer.from_pretrained(text_folder / "tokenizer")
-        encoder = CLIPTextModel.from_pretrained(text_folder / "text_encoder").eval()
-        random = np.random.default_rng(seed)
-        rows = []
-        for index in range(CLASSES):
-            own = [phrase for phrase, k in phrases() if k == index]
-            texts = [
-                _frame(str(random.choice(own)), random) if own
-                else _fill(str(random.choice(PLAIN)), "", random)
-                for _ in range(per_class)
-            ]  # fmt: skip
-            texts[0] = own[0] if own else ""
-            with torch.no_grad():
-                rows.append(encoder(tokenize(tokenizer, texts)).last_hidden_state.float())
-        return cls(torch.stack(rows))
-
     def draw(self, classes: Tensor, generator: torch.Generator) -> Tensor:
         """float32 (B, 16, D): a random prompt of each class."""
         which = torch.randint(self.states.shape[1], classes.shape, generator=generator)

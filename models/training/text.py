@@ -23,6 +23,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from models.fields import KINDS, MARKS
 from models.styles import STYLES
+from models.training.looks import PromptBank
 from models.training.loop import Plan, fit
 
 logger = logging.getLogger(__name__)
@@ -294,9 +295,21 @@ def train(folder: Path, plan: Plan, sentence_encoder: Path | None = None) -> Loo
 
 def save_bank(folder: Path, seed: int = 0) -> None:
     """Encode the prompts that the diffusion stages draw from: `<folder>/bank.safetensors`."""
-    from models.training.looks import PromptBank
-
-    PromptBank.make(folder, PROMPTS_PER_CLASS, seed).save(folder / "bank.safetensors")
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").eval()
+    random = np.random.default_rng(seed)
+    rows = []
+    for index in range(CLASSES):
+        own = [phrase for phrase, k in phrases() if k == index]
+        texts = [
+            _frame(str(random.choice(own)), random) if own
+            else _fill(str(random.choice(PLAIN)), "", random)
+            for _ in range(PROMPTS_PER_CLASS)
+        ]  # fmt: skip
+        texts[0] = own[0] if own else ""
+        with torch.no_grad():
+            rows.append(encoder(tokenize(tokenizer, texts)).last_hidden_state.float())
+    PromptBank(torch.stack(rows)).save(folder / "bank.safetensors")
 
 
 @torch.no_grad()
