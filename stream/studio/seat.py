@@ -126,6 +126,9 @@ class Seat:
         for viewer, _ in self._viewers:
             viewer.close()
         self.fan_out.close()
+        # pages, seats and viewers know each other: what is large does not wait for a collection
+        self._stylizer = self._newest = self._shown = None
+        self._carrier = Carrier()
 
     def take(self, packet: Packet) -> None:
         """A picture or a piece of sound from the page.
@@ -203,7 +206,8 @@ class Seat:
 
     def figures(self) -> dict[str, object]:
         """What the page shows of the machine."""
-        effort = None if self._stylizer is None else self._stylizer.effort
+        stylizer = self._stylizer
+        effort = None if stylizer is None else stylizer.effort
         if effort is None:
             return {"fps": 0.0}
         told = {"steps": effort.steps, "px": effort.short_side_px, "every": effort.every}
@@ -246,7 +250,8 @@ class Seat:
 
     def _move(self, frame: Frame) -> None:
         """Show the newest painting carried along, while not every frame is painted."""
-        reference = None if self._stylizer is None else self._stylizer.reference
+        stylizer = self._stylizer
+        reference = None if stylizer is None else stylizer.reference
         if reference is None:
             return
         moved = self._carrier.carry(reference, frame)
