@@ -1,6 +1,6 @@
 """Loads an `Engine` by a model's name: a preset, a local diffusers folder or file, or a hub id.
 
-    name ──find_preset──► Preset ──`models.parts`──► Engine ──► with the fast path that fits
+    name ──find_preset──► Preset ──`models.components`──► Engine ──► with the fast path that fits
 
 The parts come through the real diffusers and transformers loaders, one by one. Safetensors only:
 no pickle is ever unpickled, whatever a folder holds. Nothing here runs per frame.
@@ -102,7 +102,7 @@ def _plain_engine(
     offline: bool,
     on_download: "OnDownload | None",
 ) -> Engine:
-    from models.parts import Loader
+    from models.components import Loader
     from models.weights.hub import Hub  # a kept model needs no hub, whose library is slow to import
 
     return Loader(preset, device, dtype, Hub(offline=offline, on_download=on_download)).engine()

@@ -1,1 +1,1 @@
-"""Where the parts of a model come from: the hub, folders, single files; LoRAs read and fused."""
+"""Where the components of a model come from: hub, folders, single files; LoRAs read and fused."""

@@ -86,14 +86,14 @@ def fetch_blob(source: str, name: str, commit: str, blobs: Path, progress: Progr
     found = get_hf_file_metadata(url, timeout=CONNECT_TIMEOUT_S)
     if found.etag is None:
         raise OSError(f"the hub gives no ETag of {name}")
-    blob, part = blobs / found.etag, blobs / f"{found.etag}.part"
+    blob, partial = blobs / found.etag, blobs / f"{found.etag}.partial"
     blobs.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(f"{part}.lock"):  # another program may be fetching the same
+    with WeakFileLock(f"{partial}.lock"):  # another program may be fetching the same
         if blob.exists():
             return
-        if part.exists() and found.size is not None and part.stat().st_size > found.size:
-            part.unlink()  # no part of this file
-        with part.open("ab") as file:
+        if partial.exists() and found.size is not None and partial.stat().st_size > found.size:
+            partial.unlink()  # no part of this file
+        with partial.open("ab") as file:
             http_get(
                 url,
                 file,
@@ -102,13 +102,13 @@ def fetch_blob(source: str, name: str, commit: str, blobs: Path, progress: Progr
                 expected_size=found.size,
                 tqdm_class=progress.bar_class(),
             )
-        if not _is_whole(part, found.etag):
-            part.unlink()
+        if not _is_whole(partial, found.etag):
+            partial.unlink()
             raise ModelError(
                 f"{name} of {source} came damaged and was thrown away; ask for it again."
             )
-        part.replace(blob)
-    Path(f"{part}.lock").unlink(missing_ok=True)
+        partial.replace(blob)
+    Path(f"{partial}.lock").unlink(missing_ok=True)
 
 
 def _is_whole(path: Path, etag: str) -> bool:

@@ -1,4 +1,4 @@
-"""Loads the parts of a model from a folder, and explains what is wrong where that fails.
+"""Loads the components of a model from a folder, and explains what is wrong where that fails.
 
 Safetensors only: no pickle is ever unpickled, whatever a folder holds. `hub.py` makes a folder
 of what is on the hub; here nothing touches the network.
@@ -20,12 +20,12 @@ from models.weights.hub import HubName, file_names
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One part of a model.
+class Component:
+    """One component of a model.
 
     Attributes:
         folder: The model's folder.
-        subfolder: Of the part in it, "" for the folder itself.
+        subfolder: Of the component in it, "" for the folder itself.
         name: What the model is called in messages.
         variant: Which weights are liked best.
     """
@@ -40,13 +40,17 @@ class Part:
 
 
 def load_module(
-    cls: Any, part: Part, device: torch.device, dtype: torch.dtype, weights: Path | None = None
+    cls: Any,
+    component: Component,
+    device: torch.device,
+    dtype: torch.dtype,
+    weights: Path | None = None,
 ) -> Any:
     """Load a network by its library's `from_pretrained`, in evaluation mode, on the device.
 
     Args:
         cls: The network's class, of diffusers, transformers or our own.
-        part: Its config and, without `weights`, its weights.
+        component: Its config and, without `weights`, its weights.
         device, dtype: Where it goes and what it computes in.
         weights: A .safetensors file with its weights, for a network that is published without a
             config of its own.
@@ -55,16 +59,16 @@ def load_module(
         ModelFormatError: A file is missing, damaged, pickled, or does not fit the config.
     """
     if weights is not None:
-        module, missing = _from_file(cls, part, dtype, weights)
+        module, missing = _from_file(cls, component, dtype, weights)
     else:
-        names = file_names(part.folder)
-        if any(name.startswith(part.subfolder) for name in names):
-            network_files(names, part.name, part.subfolder, variant=part.variant)
-        with loading(str(part)):
+        names = file_names(component.folder)
+        if any(name.startswith(component.subfolder) for name in names):
+            network_files(names, component.name, component.subfolder, variant=component.variant)
+        with loading(str(component)):
             module, info = cls.from_pretrained(
-                part.folder,
-                subfolder=part.subfolder,
-                variant=best_variant(names, part.subfolder, part.variant),
+                component.folder,
+                subfolder=component.subfolder,
+                variant=best_variant(names, component.subfolder, component.variant),
                 use_safetensors=True,
                 output_loading_info=True,
                 torch_dtype=dtype,
@@ -73,19 +77,21 @@ def load_module(
         missing = sorted(info["missing_keys"])
     if missing:
         raise ModelFormatError(
-            f"{part} lacks {len(missing)} weights (the first: {missing[0]}); "
+            f"{component} lacks {len(missing)} weights (the first: {missing[0]}); "
             "its files are damaged or incomplete, fetch them again."
         )
     return module.to(device).eval().requires_grad_(False)
 
 
 def _from_file(
-    cls: Any, part: Part, dtype: torch.dtype, weights: Path
+    cls: Any, component: Component, dtype: torch.dtype, weights: Path
 ) -> tuple[torch.nn.Module, list[str]]:
     from safetensors.torch import load_file
 
-    with loading(f"{part} with the weights {weights.name}"):
-        config = cls.load_config(part.folder, subfolder=part.subfolder, local_files_only=True)
+    with loading(f"{component} with the weights {weights.name}"):
+        config = cls.load_config(
+            component.folder, subfolder=component.subfolder, local_files_only=True
+        )
         module: torch.nn.Module = cls.from_config(config).to(dtype)
         keys = module.load_state_dict(load_file(weights), strict=False)
         if keys.unexpected_keys:

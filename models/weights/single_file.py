@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from models.errors import ModelFormatError
 from models.presets import SD15, SDXL
 from models.weights.file_selection import NETWORKS, pipeline_files
-from models.weights.folders import Part, load_module, loading
+from models.weights.folders import Component, load_module, loading
 from models.weights.hub import Hub, HubName
 
 BASES = {
@@ -72,7 +72,7 @@ def open_checkpoint(path: Path, hub: Hub, dtype: torch.dtype) -> Checkpoint:
     return Checkpoint(folder, there, told)
 
 
-def open_vae(path: Path, configs: Part, device: torch.device, dtype: torch.dtype) -> Any:
+def open_vae(path: Path, configs: Component, device: torch.device, dtype: torch.dtype) -> Any:
     """An AutoencoderKL whose weights are in one file, in the original code's names or diffusers'.
 
     Args:

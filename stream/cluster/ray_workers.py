@@ -29,7 +29,7 @@ from stream.offline.worker import (
     Tailed,
     load,
 )
-from stream.sinks.part import Tail
+from stream.sinks.part_writer import Tail
 from stream.video_info import VideoInfo
 
 CORES_AN_ACTOR = 8

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from models import ModelMemoryError
 from stream.errors import SinkError, SourceError
-from stream.media.part_file import DISK_IS_FULL
+from stream.media.partial_file import DISK_IS_FULL
 from stream.offline.identity import job_id, library_versions
 from stream.offline.jobs import DEFAULT_CONTAINER, VIDEO_SUFFIXES, Job, Outcome
 from stream.offline.manifest import Entry, Manifest

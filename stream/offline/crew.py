@@ -24,7 +24,7 @@ from stream.offline.part_store import PartStore
 from stream.offline.parts import Part
 from stream.offline.planner import planned_parts
 from stream.offline.worker import Done, Failed, Paint, Painted, Refused, Stop, Tailed
-from stream.sinks.part import Tail
+from stream.sinks.part_writer import Tail
 from stream.stats import Stats
 from stream.video_info import VideoInfo
 

@@ -23,7 +23,7 @@ from stream.offline.parts import LEAST_PART_S, CutRule, Part
 from stream.offline.session import Session
 from stream.sinks.base import VideoEncoding
 from stream.sinks.encoding import EncodingPlan, plan_encoding
-from stream.sinks.part import Tail
+from stream.sinks.part_writer import Tail
 from stream.sound_mode import SoundMode
 from stream.stats import Stats
 from stream.stylizer.stylizer import DEFAULT_STABILITY, Stylizer

@@ -12,7 +12,7 @@ from typing import Protocol
 from models import file_mark
 from stream.errors import SourceError
 from stream.frame import Frame
-from stream.media.part_file import PartFile, sink_errors
+from stream.media.partial_file import PartialFile, sink_errors
 from stream.offline.film import Film, FilmPainter
 from stream.offline.gaps import State, state_of
 from stream.offline.part_damage import sentences
@@ -22,7 +22,7 @@ from stream.offline.parts import Edge, Part
 from stream.offline.results import Result
 from stream.sinks.encoding import encoder_threads
 from stream.sinks.joining import JoinedPart, Joiner
-from stream.sinks.part import Tail
+from stream.sinks.part_writer import Tail
 from stream.sources.video_range import VideoRange
 from stream.stats import Stats
 
@@ -75,7 +75,7 @@ class FilmJob:
             on_failure.callback(self._store.close, remove=False)
             self._overwrite = overwrite or self._store.has_published
             # so that a name that is taken shows now and not after a night
-            PartFile(film.target, overwrite=self._overwrite, source=film.source).discard()
+            PartialFile(film.target, overwrite=self._overwrite, source=film.source).discard()
             self._first = _first_edge(film)
             self._state = self._look()
             on_failure.pop_all()
@@ -191,7 +191,7 @@ class FilmJob:
 
     def _join(self, joined: Sequence[JoinedPart], result: Result, *, early: bool) -> None:
         film, notes = self._film, result.notes
-        file = PartFile(film.target, overwrite=self._overwrite, source=film.source)
+        file = PartialFile(film.target, overwrite=self._overwrite, source=film.source)
         with ExitStack() as on_failure:
             on_failure.callback(file.discard)
             with sink_errors(film.target):

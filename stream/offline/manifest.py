@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from models import file_mark
 from stream.errors import SinkError
-from stream.media.part_file import sink_errors
+from stream.media.partial_file import sink_errors
 from stream.offline.part_store import write_whole
 
 MANIFEST_NAME = "allaprima.json"

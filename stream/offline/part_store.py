@@ -24,7 +24,7 @@ from typing import Any
 from models import file_mark
 from stream.errors import SinkError
 from stream.media.locking import LockedError, LockFile
-from stream.media.part_file import LONGEST_NAME, sink_errors
+from stream.media.partial_file import LONGEST_NAME, sink_errors
 from stream.offline.parts import Edge
 
 FORMAT = 1

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from stream.errors import SinkError
 from stream.frame import Frame, Size
-from stream.media.part_file import sink_errors
+from stream.media.partial_file import sink_errors
 from stream.offline.part_damage import since
 from stream.offline.part_source import PartSource
 from stream.offline.part_store import PartFacts
 from stream.offline.parts import Edge
 from stream.sinks.base import Sink
 from stream.sinks.encoding import EncodingPlan
-from stream.sinks.part import PartWriter
+from stream.sinks.part_writer import PartWriter
 from stream.video_info import VideoInfo
 from stream.workers import Failures, Worker
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stream.offline.options import RestyleOptions
     from stream.offline.part_store import PartFacts
     from stream.offline.parts import Part
-    from stream.sinks.part import Tail
+    from stream.sinks.part_writer import Tail
     from stream.video_info import VideoInfo
 
 Load = Callable[["RestyleOptions"], "Engine"]

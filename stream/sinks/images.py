@@ -10,7 +10,7 @@ import numpy as np
 
 from stream.errors import SinkError
 from stream.frame import Frame
-from stream.media.part_file import PartFile, sink_errors
+from stream.media.partial_file import PartialFile, sink_errors
 from stream.sinks.alpha import with_alpha
 from stream.sinks.base import Sink
 from stream.video_info import IMAGE_SUFFIXES
@@ -63,12 +63,12 @@ class ImageSink(Sink):
         self._count = 0
         self._names = names
         self._single = not _names_folder(path)
-        self._part: PartFile | None = None
+        self._partial: PartialFile | None = None
         self._made_folder = False
         if self._single:
             if frame_count is not None and frame_count > 1:
                 raise self._too_many()
-            PartFile(self._path, overwrite=overwrite).discard()
+            PartialFile(self._path, overwrite=overwrite).discard()
         else:
             self._make_folder()
 
@@ -92,16 +92,16 @@ class ImageSink(Sink):
         if frame.alpha is not None and suffix not in WITH_ALPHA and not self.notes:
             self.notes.append(f"The transparency was not kept: {suffix} has none; a .png keeps it.")
         encoded = _encode(frame, suffix)
-        part = PartFile(target, overwrite=self._overwrite)
+        partial = PartialFile(target, overwrite=self._overwrite)
         with ExitStack() as on_failure:
-            on_failure.callback(part.discard)
+            on_failure.callback(partial.discard)
             with sink_errors(target):
-                part.path.write_bytes(encoded)
+                partial.path.write_bytes(encoded)
             on_failure.pop_all()
         if self._single:
-            self._part = part
+            self._partial = partial
         else:
-            part.publish()
+            partial.publish()
 
     def _too_many(self) -> SinkError:
         return SinkError(
@@ -115,15 +115,15 @@ class ImageSink(Sink):
 
     def close(self) -> None:
         """Publish the single picture; those in a folder were finished when they were written."""
-        part, self._part = self._part, None
-        if part is not None:
-            part.publish()
+        partial, self._partial = self._partial, None
+        if partial is not None:
+            partial.publish()
 
     def abort(self) -> None:
         """Leave no single picture, and no empty folder."""
-        part, self._part = self._part, None
-        if part is not None:
-            part.discard()
+        partial, self._partial = self._partial, None
+        if partial is not None:
+            partial.discard()
         if self._made_folder and not self._count:
             with suppress(OSError):
                 self._path.rmdir()

@@ -25,7 +25,7 @@ class JoinedPart:
     """A finished part on disk.
 
     Attributes:
-        path: Its packets, as `stream.sinks.part` wrote them.
+        path: Its packets, as `stream.sinks.part_writer` wrote them.
         pts: When each of its frames is shown, rising.
         stop: When the last of them is over.
     """

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from stream.errors import SinkError
 from stream.frame import Frame, Size
-from stream.media.part_file import DISK_IS_FULL, PartFile, sink_errors
+from stream.media.partial_file import DISK_IS_FULL, PartialFile, sink_errors
 from stream.media.sound import Sound
 from stream.sinks.base import Sink, VideoEncoding
 from stream.sinks.encoding import encoder_threads, plan_encoding
@@ -56,7 +56,7 @@ class VideoSink(Sink):
         encoding = encoding or VideoEncoding()
         self._sound = encoding.audio
         self._plan = plan_encoding(Path(path).suffix, encoding, alpha=info.has_alpha)
-        self._part = PartFile(Path(path), overwrite=overwrite, source=info.path)
+        self._partial = PartialFile(Path(path), overwrite=overwrite, source=info.path)
         self._muxer: Muxer | None = None
         self._size: Size | None = None
         self._early = False
@@ -65,11 +65,11 @@ class VideoSink(Sink):
 
     def write(self, frame: Frame) -> None:
         if self._done:
-            raise ValueError(f"{self._part.target} is closed and takes no more frames")
+            raise ValueError(f"{self._partial.target} is closed and takes no more frames")
         if self._size not in (None, frame.size):
             raise ValueError(f"got a frame of {frame.size}, expected {self._size} as the first")
         try:
-            with sink_errors(self._part.target):
+            with sink_errors(self._partial.target):
                 if self._muxer is None:
                     self._muxer = self._open(frame)
                 self._muxer.write(frame)
@@ -79,13 +79,13 @@ class VideoSink(Sink):
 
     def hear(self, sound: Sound) -> None:
         if self._muxer is not None and not self._done:
-            with sink_errors(self._part.target):
+            with sink_errors(self._partial.target):
                 self._muxer.hear(sound)
 
     def _open(self, frame: Frame) -> Muxer:
         self._size = frame.size
         return Muxer(
-            self._part.path,
+            self._partial.path,
             plan=self._plan,
             info=self._info,
             size=frame.size,
@@ -102,18 +102,18 @@ class VideoSink(Sink):
         if self._done:
             return
         if self._muxer is None:
-            self.notes.append(f"No frame came, so {self._part.target} was not written.")
+            self.notes.append(f"No frame came, so {self._partial.target} was not written.")
             self.abort()
             return
         try:
-            with sink_errors(self._part.target):
+            with sink_errors(self._partial.target):
                 self._muxer.finish(early=self._early)
         except SinkError as err:
             self._give_up(err, is_kept=not _is_full(err))
             raise
         self.losses = self._muxer.losses
         self._done = True
-        self._part.publish()
+        self._partial.publish()
 
     def abort(self) -> None:
         """Publish nothing and leave nothing; of a take, what there is as one that ended early."""
@@ -124,7 +124,7 @@ class VideoSink(Sink):
             self.close()
             return
         self._let_go()
-        self._part.discard()
+        self._partial.discard()
 
     def _give_up(self, cause: SinkError, *, is_kept: bool = False) -> None:
         """Nothing more can be written: leave nothing, or the file under another name if it is a
@@ -135,8 +135,10 @@ class VideoSink(Sink):
         )
         self._let_go()
         if is_kept:
-            raise SinkError(f"{cause} What there is of it is kept as {self._part.path}.") from cause
-        self._part.discard()
+            raise SinkError(
+                f"{cause} What there is of it is kept as {self._partial.path}."
+            ) from cause
+        self._partial.discard()
 
     def _let_go(self) -> None:
         self._done = True

@@ -185,9 +185,9 @@ class Teller:
 
 def _save(frame: Frame, path: Path) -> None:
     """A small copy, which is never seen half written."""
-    part = path.with_suffix(".part")
-    part.write_bytes(pictures.encode_jpeg(pictures.thumbnail(frame.data, PREVIEW_PX), 85))
-    part.replace(path)
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(pictures.encode_jpeg(pictures.thumbnail(frame.data, PREVIEW_PX), 85))
+    partial.replace(path)
 
 
 if __name__ == "__main__":

@@ -348,7 +348,7 @@ def test_what_cannot_be_found_is_said_before_anything_is_loaded(
     def load(*_: Any, **__: Any) -> None:
         raise AssertionError("a network is loaded")
 
-    monkeypatch.setattr("models.parts.load_module", load)
+    monkeypatch.setattr("models.components.load_module", load)
     for settings in ({"loras": ["gone"]}, {"vae": "gone"}):
         with pytest.raises(ModelNotFoundError):
             load_engine(saved("lcm"), device="cpu", **settings)

@@ -21,7 +21,7 @@ from models import (
     Preset,
     is_present,
 )
-from models.parts import Loader
+from models.components import Loader
 from models.weights.hub import Hub, HubName, explain
 from models.weights.lora import read_lora
 
@@ -150,16 +150,16 @@ def test_a_damaged_part_of_a_download_is_not_kept(
     load(Preset("mini", MODEL))
     link = next((tmp_path / "cache").rglob("unet/*.safetensors"))
     blob = link.resolve()
-    part = blob.rename(f"{blob}.part")
+    partial = blob.rename(f"{blob}.partial")
     link.unlink()
     if left == "too much":
-        part.write_bytes(part.read_bytes() + b"more")
+        partial.write_bytes(partial.read_bytes() + b"more")
     else:
-        part.write_bytes(bytes(3000))
+        partial.write_bytes(bytes(3000))
         with pytest.raises(ModelError, match=r"unet/.* of painter/lcm came damaged.*ask for it"):
             load(Preset("mini", MODEL))
     load(Preset("mini", MODEL))
-    assert blob.exists() and not part.exists()
+    assert blob.exists() and not partial.exists()
 
 
 def test_the_cache_is_enough_without_a_network(

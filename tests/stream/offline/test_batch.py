@@ -13,7 +13,7 @@ from films import options_of
 from models import ModelNotFoundError
 from stream.clock import ManualClock
 from stream.errors import SinkError, SourceError
-from stream.media.part_file import sink_errors
+from stream.media.partial_file import sink_errors
 from stream.offline.batch import Batch, find_films, is_batch, settings_id
 from stream.offline.jobs import Job, Outcome
 from stream.offline.manifest import MANIFEST_NAME, Manifest

@@ -1,6 +1,6 @@
-"""PartFile: a file is written under a temporary name and renamed only when it is complete.
+"""PartialFile: a file is written under a temporary name and renamed only when it is complete.
 
-    out.mp4   written as   .out.1f0c.part.mp4   fsync, then   link or rename   out.mp4
+    out.mp4   written as   .out.1f0c.partial.mp4   fsync, then   link or rename   out.mp4
 
 The temporary file lies beside the target, so that the rename is atomic, and keeps the suffix, so
 that what a crash leaves behind can be played.
@@ -56,7 +56,7 @@ def sink_errors(path: Path) -> Iterator[None]:
         raise SinkError(f"{path} cannot be written: {reason}.") from err
 
 
-class PartFile:
+class PartialFile:
     """A file in the making beside its target. Made at once, so that bad places show early.
 
     Args:
@@ -76,9 +76,9 @@ class PartFile:
         self._overwrite = overwrite
         self._refuse(source)
         token = secrets.token_hex(4)
-        self.path = target.with_name(f".{target.stem}.{token}.part{target.suffix}")
+        self.path = target.with_name(f".{target.stem}.{token}.partial{target.suffix}")
         if len(os.fsencode(self.path.name)) > LONGEST_NAME:
-            self.path = target.with_name(f".{token}.part{target.suffix}")
+            self.path = target.with_name(f".{token}.partial{target.suffix}")
         with sink_errors(target):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, NEW_FILE_MODE))
 

@@ -1,8 +1,8 @@
-"""The parts of one model, found and loaded through diffusers and transformers: an `Engine` of them.
+"""The components of one model, found and loaded by diffusers and transformers: an `Engine` of them.
 
     preset ──► folders (from the hub where need be) ──► UNet, VAE, text encoders, scheduler config
 
-ControlNets and IP-Adapters would be further parts here, with their own lines in `Preset`.
+ControlNets and IP-Adapters would be further components here, with their own lines in `Preset`.
 """
 
 import logging
@@ -28,7 +28,7 @@ from models.weights.file_selection import (
     vae_choice,
     vae_subfolder,
 )
-from models.weights.folders import Part, load_module, loading, locate
+from models.weights.folders import Component, load_module, loading, locate
 from models.weights.hub import Hub, HubName, file_names
 from models.weights.lora import fuse_lora, read_lora
 from models.weights.single_file import Checkpoint, open_checkpoint, open_vae
@@ -51,7 +51,7 @@ UNSCALED_FRAME_PIPELINES = frozenset(
 
 
 class Loader:
-    """Loads the parts of one preset; lives for one `load_engine`."""
+    """Loads the components of one preset; lives for one `load_engine`."""
 
     def __init__(self, preset: Preset, device: torch.device, dtype: torch.dtype, hub: Hub) -> None:
         self.preset = preset
@@ -66,7 +66,7 @@ class Loader:
             if source:
                 locate(source)
         self.folder = self._find_folder()
-        self.vae_part = self._find_vae(preset.vae) if preset.vae else None
+        self.vae_component = self._find_vae(preset.vae) if preset.vae else None
         self.unet_weights = self._find_unet_weights()
         self.loras = [(read_lora(source, hub), weight) for source, weight in named]
         self.index = self._load_index()
@@ -106,7 +106,7 @@ class Loader:
 
     def _load_ranges(self) -> dict[str, NDArray[np.float32]]:
         """What was measured of the folder's own weights, for a CPU; nothing once others are in."""
-        if self.device.type != "cpu" or self.loras or self.vae_part or self.unet_weights:
+        if self.device.type != "cpu" or self.loras or self.vae_component or self.unet_weights:
             return {}
         with loading(f"{self.preset.name} ({RANGES_NAME})"):
             return read_ranges(self.folder)
@@ -152,23 +152,23 @@ class Loader:
             )
         return index
 
-    def _own(self, subfolder: str) -> Part:
-        return Part(self.folder, subfolder, self.preset.name, self.preset.variant)
+    def _own(self, subfolder: str) -> Component:
+        return Component(self.folder, subfolder, self.preset.name, self.preset.variant)
 
     def _load_unet(self) -> Any:
         from diffusers import UNet2DConditionModel
 
-        part = self._own("unet")
-        return self._network(UNet2DConditionModel, part, self.dtype, self.unet_weights)
+        component = self._own("unet")
+        return self._network(UNet2DConditionModel, component, self.dtype, self.unet_weights)
 
     def _network(
-        self, cls: Any, part: Part, dtype: torch.dtype, weights: Path | None = None
+        self, cls: Any, component: Component, dtype: torch.dtype, weights: Path | None = None
     ) -> Any:
-        """A network of the checkpoint in one file, if one is loaded, else from its part."""
-        whole = self.checkpoint if part.folder == self.folder else None
-        own = whole.networks.get(part.subfolder) if whole is not None else None
+        """A network of the checkpoint in one file, if one is loaded, else from its component."""
+        whole = self.checkpoint if component.folder == self.folder else None
+        own = whole.networks.get(component.subfolder) if whole is not None else None
         if own is None or weights is not None:
-            return load_module(cls, part, self.device, dtype, weights)
+            return load_module(cls, component, self.device, dtype, weights)
         return own.to(self.device, dtype).eval().requires_grad_(False)
 
     def _load_stem(self) -> Any:
@@ -186,9 +186,11 @@ class Loader:
         return self.hub.file(place) if isinstance(place, HubName) else place
 
     def _load_vae(self) -> Any:
-        file = self.vae_part if isinstance(self.vae_part, Path) else None
-        part = self.vae_part if isinstance(self.vae_part, Part) else self._own("vae")
-        vae_class, config = _vae_class(part)
+        file = self.vae_component if isinstance(self.vae_component, Path) else None
+        component = (
+            self.vae_component if isinstance(self.vae_component, Component) else self._own("vae")
+        )
+        vae_class, config = _vae_class(component)
         if file is not None and config["_class_name"] != "AutoencoderKL":
             raise ModelFormatError(
                 f"The VAE of {self.preset.name} is an {config['_class_name']}, and {file.name} has "
@@ -202,10 +204,10 @@ class Loader:
                 'a tiny one ("madebyollin/taesdxl") or a float16 fix of it is faster'
             )
         if file is not None:
-            return open_vae(file, part, self.device, dtype)
-        return self._network(vae_class, part, dtype)
+            return open_vae(file, component, self.device, dtype)
+        return self._network(vae_class, component, dtype)
 
-    def _find_vae(self, source: str) -> Part | Path:
+    def _find_vae(self, source: str) -> Component | Path:
         """Another VAE: a repository or folder of its own, a whole pipeline's, or a file."""
         place = locate(source)
         if isinstance(place, HubName) and place.file is not None:
@@ -218,7 +220,7 @@ class Loader:
                     f"{source} is no .safetensors file; give a VAE's weights in one, or its folder."
                 )
             return place
-        return Part(place, vae_subfolder(file_names(place)), source)
+        return Component(place, vae_subfolder(file_names(place)), source)
 
     def _overflows(self, config: dict[str, Any]) -> bool:
         """SDXL's own VAE: `force_upcast` says so (of SD 1.5 it says so too, without need)."""
@@ -237,15 +239,15 @@ class Loader:
             _, class_name = self.index.get(f"text_encoder{suffix}") or (None, None)
             if class_name is None:
                 continue
-            part = self._own(f"tokenizer{suffix}")
-            with loading(str(part)):
+            component = self._own(f"tokenizer{suffix}")
+            with loading(str(component)):
                 tokenizer = CLIPTokenizer.from_pretrained(
-                    part.folder, subfolder=part.subfolder, local_files_only=True
+                    component.folder, subfolder=component.subfolder, local_files_only=True
                 )
             text_encoder = self._network(
                 _text_encoder_class(class_name), self._own(f"text_encoder{suffix}"), self.dtype
             )
-            _check_vocabulary(tokenizer, text_encoder, part)
+            _check_vocabulary(tokenizer, text_encoder, component)
             stages.append(TextStage(tokenizer, text_encoder))
         if not stages:
             raise ModelFormatError(f"{self.preset.name} has no text encoder; use a whole pipeline.")
@@ -263,10 +265,10 @@ class Loader:
         from diffusers import LCMScheduler
 
         preset = self.preset
-        part = self._own("scheduler")
-        with loading(str(part)):
+        component = self._own("scheduler")
+        with loading(str(component)):
             config = LCMScheduler.load_config(
-                part.folder, subfolder=part.subfolder, local_files_only=True
+                component.folder, subfolder=component.subfolder, local_files_only=True
             )
             own = self.checkpoint.schedule if self.checkpoint is not None else {}
             read = ScheduleConfig.from_config({**config, **own, **preset.schedule})
@@ -281,12 +283,12 @@ class Loader:
         return self.index.get("_class_name") not in UNSCALED_FRAME_PIPELINES
 
 
-def _vae_class(part: Part) -> tuple[Any, dict[str, Any]]:
+def _vae_class(component: Component) -> tuple[Any, dict[str, Any]]:
     from diffusers import AutoencoderKL, AutoencoderTiny
 
-    with loading(str(part)):
+    with loading(str(component)):
         config: dict[str, Any] = AutoencoderKL.load_config(
-            part.folder, subfolder=part.subfolder, local_files_only=True
+            component.folder, subfolder=component.subfolder, local_files_only=True
         )
     match config.get("_class_name"):
         case "AutoencoderKL":
@@ -299,7 +301,7 @@ def _vae_class(part: Part) -> tuple[Any, dict[str, Any]]:
             return AutoencoderPatch, config
         case other:
             raise ModelFormatError(
-                f"{part} is a VAE of class {other}; "
+                f"{component} is a VAE of class {other}; "
                 "use an AutoencoderKL, AutoencoderTiny or AutoencoderPatch."
             )
 
@@ -318,12 +320,12 @@ def _text_encoder_class(class_name: str) -> Any:
             )
 
 
-def _check_vocabulary(tokenizer: Any, text_encoder: Any, part: Part) -> None:
+def _check_vocabulary(tokenizer: Any, text_encoder: Any, component: Component) -> None:
     # transformers makes a tokenizer of special tokens alone when it finds no files, without a word
     got, expected = len(tokenizer), text_encoder.config.vocab_size
     if not expected / 2 < got <= expected:
         raise ModelFormatError(
-            f"{part} knows {got} tokens, its text encoder {expected}; "
+            f"{component} knows {got} tokens, its text encoder {expected}; "
             "its files are incomplete or of another model, fetch them again."
         )
 

@@ -84,7 +84,7 @@ def test_a_file_that_came_up_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     for frame in made_frames(5):
         sink.write(frame)
     target.write_text("precious")
-    with pytest.raises(SinkError, match=r"kept as .*part\.mp4"):
+    with pytest.raises(SinkError, match=r"kept as .*partial\.mp4"):
         sink.close()
     assert target.read_text() == "precious"
     (kept,) = (path for path in tmp_path.iterdir() if path != target)
@@ -165,7 +165,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_the_advice_for_a_full_disk_is_to_free_some() -> None:
-    from stream.media.part_file import sink_errors
+    from stream.media.partial_file import sink_errors
 
     with (
         pytest.raises(SinkError, match="free some space"),
@@ -202,10 +202,10 @@ def test_what_was_written_before_a_kill_can_be_played(tmp_path: Path, suffix: st
         assert process.stdout is not None
         assert process.stdout.readline() == b"written\n"
         process.kill()
-    (part,) = tmp_path.iterdir()
-    assert part.name.startswith(".out.")
-    assert part.suffix == suffix
-    assert len(decoded(part)) >= 100  # two seconds between key frames, and what x264 holds
+    (partial,) = tmp_path.iterdir()
+    assert partial.name.startswith(".out.")
+    assert partial.suffix == suffix
+    assert len(decoded(partial)) >= 100  # two seconds between key frames, and what x264 holds
 
 
 def test_sink_takes_no_frame_after_closing(tmp_path: Path) -> None:
