@@ -58,6 +58,7 @@ def test_the_same_command_gives_the_same_bytes(tmp_path: Path, model: str) -> No
     assert outs[0].read_bytes() == outs[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_what_runs_beside_the_engine_ends_with_the_command(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

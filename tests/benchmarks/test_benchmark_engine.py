@@ -91,6 +91,7 @@ def no_streamdiffusion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streamdiffusion_rows, "version", version)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "steps"), [("tiny", 1), ("tiny-xl", 2)])
 def test_all_paint_the_picture_of_the_reference(
     architecture: Any, steps: int, no_streamdiffusion: None
@@ -106,6 +107,7 @@ def test_all_paint_the_picture_of_the_reference(
             assert row["fps"] > 0 and row["setup_s"] > 0 and row["floor_ms"] > 0
 
 
+@pytest.mark.slow
 def test_a_batch_is_painted_whole_and_counted_by_frames(no_streamdiffusion: None) -> None:
     found = table_of(case(batch=2))
     plain = found["ours, plain"]
@@ -171,6 +173,7 @@ def test_a_broken_streamdiffusion_gives_the_reason(monkeypatch: pytest.MonkeyPat
         streamdiffusion_rows._import()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, as it imports Inductor
 def test_peers_are_compiled_whole_as_is_advised(
     streamdiffusion: None, monkeypatch: pytest.MonkeyPatch
@@ -300,6 +303,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_it_runs_without_av_cv2_and_typer_and_ends_in_json(tmp_path: Path) -> None:
     script, written = str(BENCHMARKS / "engine.py"), tmp_path / "result.json"
     arguments = [script, "--device", "cpu", "--architecture", "tiny", "--size", "64", "--quick"]

@@ -95,6 +95,7 @@ def test_strokes_follow_the_lines_of_the_picture() -> None:
     assert along < 0.6 * across
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit.trace(_method)?. is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("kind", ("none", *KINDS))
 def test_traced_module_equals_eager(kind: str) -> None:

@@ -80,6 +80,7 @@ def psnr_db(ours: Tensor, plain: Tensor) -> float:
 # OpenVINO
 
 
+@pytest.mark.slow
 def test_openvino_in_float32_equals_the_plain_path(saved: Callable[[str], str]) -> None:
     pytest.importorskip("openvino")
     for kind in ("bundled", "lcm", "sdxl"):
@@ -110,6 +111,7 @@ def test_the_bundled_model_keeps_its_picture(acceleration: Any) -> None:
     assert psnr_db(paint(engine, style, image), paint(plain, style, image)) >= LEAST_PSNR_DB
 
 
+@pytest.mark.slow
 def test_openvino_takes_pooled_text(saved: Callable[[str], str]) -> None:
     pytest.importorskip("openvino")
     plain = load_engine(saved("sdxl"), device="cpu", acceleration="off")

@@ -91,12 +91,14 @@ def fine_log() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["text", "autoencoder"])
 def test_stage_learns(trained: Path, stage: str) -> None:
     history = losses(trained / stage)
     assert history[-1] < 0.8 * history[0]
 
 
+@pytest.mark.slow
 def test_student_learns_to_paint(trained: Path) -> None:
     """On the same batches, the trained parts are nearer to the paintings than untrained ones."""
     missed = []
@@ -199,12 +201,14 @@ def test_harder_looks_are_drawn_more_often(runs: Path, monkeypatch: pytest.Monke
     assert (drawn == neon).float().mean() > 0.5  # of three looks
 
 
+@pytest.mark.slow
 def test_judge_is_better_than_chance_on_pictures_it_has_not_seen(runs: Path) -> None:
     critic = judge.train(runs, Plan(steps=150, batch=6, learning_rate=2e-3, warmup_steps=5))
     held_out = Paintings(runs / "paintings/held_out")
     assert judge.held_out_accuracy(critic, held_out) > 0.5  # chance among three
 
 
+@pytest.mark.slow
 def test_exported_folder_has_all_parts_and_no_old_ranges(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / RANGES_NAME).touch()  # measured of other weights
@@ -215,6 +219,7 @@ def test_exported_folder_has_all_parts_and_no_old_ranges(trained: Path, tmp_path
     assert index["stem"] == ["models.stem", "Stem"]
 
 
+@pytest.mark.slow
 def test_a_finished_model_is_trained_on(trained: Path, tmp_path: Path) -> None:
     export(trained, tmp_path / "model")
     runs = tmp_path / "runs"
@@ -226,6 +231,7 @@ def test_a_finished_model_is_trained_on(trained: Path, tmp_path: Path) -> None:
     assert len({path.read_text() for path in tokens}) == 1
 
 
+@pytest.mark.slow
 def test_evaluation_withholds_fields_and_swaps_latents(trained: Path, tmp_path: Path) -> None:
     export(trained, tmp_path / "model")
     table = evaluate(tmp_path / "model", trained, pictures=1, looks=["neon"], steps=(1, 2))
@@ -244,6 +250,7 @@ def test_evaluation_withholds_fields_and_swaps_latents(trained: Path, tmp_path: 
     assert not torch.equal(withheld, painter.latents(image, look, noise))
 
 
+@pytest.mark.slow
 def test_sheet_shows_student_over_teacher(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "sheet.jpg"
     make_sheet(trained / "student", trained, path, list(LOOKS), text=trained / "text",
@@ -251,6 +258,7 @@ def test_sheet_shows_student_over_teacher(trained: Path, tmp_path: Path) -> None
     assert cv2.imread(str(path)).shape == (2 * 2 * (64 + 18), 4 * 64, 3)
 
 
+@pytest.mark.slow
 def test_average_lies_between_its_parts(trained: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):
@@ -278,6 +286,7 @@ def full_size(tmp_path: Path) -> tuple[str, list[Path]]:
     return save(make_sd15(), tmp_path / "teacher"), lcm_lora.find_pictures(tmp_path)
 
 
+@pytest.mark.slow
 def test_lora_of_a_full_size_teacher_learns(
     full_size: tuple[str, list[Path]], tmp_path: Path
 ) -> None:
@@ -298,6 +307,7 @@ def test_lora_of_a_full_size_teacher_learns(
         assert seen() == pytest.approx(before, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_lora_file_is_fused_by_the_ordinary_loader(
     full_size: tuple[str, list[Path]], tmp_path: Path
 ) -> None:

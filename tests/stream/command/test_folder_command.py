@@ -66,6 +66,7 @@ def test_jobs_lists_what_is_unfinished_and_clears_it(tmp_path: Path) -> None:
     assert_refused(allaprima("jobs", tmp_path / "nope"), ExitCode.INPUT, "no folder")
 
 
+@pytest.mark.slow
 def test_a_recipe_of_another_machine_is_refused(tmp_path: Path, model: str) -> None:
     clip = write_clip(tmp_path / "clip.mp4", Clip(pts=FEW))
     report = tmp_path / "report.json"

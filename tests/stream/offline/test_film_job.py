@@ -229,6 +229,7 @@ def test_the_model_the_input_and_the_container_change_the_id_and_names_do_not(
     assert job.again(changes={"json": "report.json", "quiet": False}).film().job == job.film().job
 
 
+@pytest.mark.slow
 def test_other_settings_never_meet_old_parts(film: Path, tmp_path: Path) -> None:
     job = Job(film, tmp_path / "out.mp4")
     job.again(stop_after=70).run()
@@ -325,6 +326,7 @@ def test_a_film_that_is_stopped_in_its_first_part_is_replaced_by_the_same_comman
     assert in_folder(tmp_path) == ["film.mp4", "out.mp4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["prores_ks", "qtrle"])
 def test_codecs_that_nut_does_not_hold_are_painted_in_parts_too(tmp_path: Path, codec: str) -> None:
     changes = {"codec": codec}

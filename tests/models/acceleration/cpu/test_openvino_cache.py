@@ -132,6 +132,7 @@ def _lose_seal(place: Path) -> None:
     (place / DIGESTS_NAME).unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", [_lose_facts, _tear_weights, _garble_facts, _zero_weights, _lose_seal]
 )
@@ -148,6 +149,7 @@ def test_what_is_damaged_is_made_again(
     assert json.loads((place / FACTS).read_text())["networks"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["zeros", "half", "unknown"])
 def test_damaged_plans_are_made_again(
     preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
@@ -177,6 +179,7 @@ def test_damaged_plans_are_made_again(
     assert len(list((place / "plans").iterdir())) == len(plans) + 1  # the seal
 
 
+@pytest.mark.slow
 def test_another_model_file_makes_a_new_one_and_the_oldest_go(
     preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,6 +283,7 @@ def test_plans_take_so_much_of_the_disk_and_no_more(
     assert load_cached(preset, loads) is not None
 
 
+@pytest.mark.slow
 def test_a_later_start_of_the_bundled_model_imports_neither_diffusers_nor_transformers(
     tmp_path: Path,
 ) -> None:

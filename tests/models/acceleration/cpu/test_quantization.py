@@ -278,6 +278,7 @@ def test_damaged_ranges_are_said(tmp_path: Path) -> None:
         load_engine(str(other), device="cpu")
 
 
+@pytest.mark.slow
 def test_a_kept_model_says_what_it_runs_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     for better in (True, False):
@@ -289,6 +290,7 @@ def test_a_kept_model_says_what_it_runs_in(tmp_path: Path, monkeypatch: pytest.M
             (place / "facts.json").unlink()
 
 
+@pytest.mark.slow
 def test_a_kept_model_says_why_it_has_no_integers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +305,7 @@ def test_a_kept_model_says_why_it_has_no_integers(
         assert sum("runs on OpenVINO" in note for note in notes) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "batch"), [((96, 32), 1), ((32, 64), 2)])
 def test_integers_keep_every_size_and_batch(
     folder: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], batch: int

@@ -45,6 +45,7 @@ def psnr_db(a: np.ndarray, b: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_pictures_are_those_of_the_networks_one_by_one(engine: Engine, steps: int) -> None:
     style = Style("ukiyo-e", strength=0.6, num_inference_steps=steps)
@@ -70,6 +71,7 @@ def test_pictures_do_not_depend_on_lane_or_order(engine: Engine) -> None:
     assert (there[0]() == first[0]).all()  # asked for again
 
 
+@pytest.mark.slow
 def test_style_and_size_change_between_frames_on_their_way(engine: Engine) -> None:
     data, wide = frames(1)[0], frames(1, (128, 64))[0]
     other = Style("neon", strength=0.6)

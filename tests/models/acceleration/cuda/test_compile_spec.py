@@ -40,6 +40,7 @@ def engine() -> Engine:
     return ready(make_engine(make_lcm()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", ENGINES.values(), ids=ENGINES)
 def test_what_is_traced_without_weights_computes_the_same(
     make: Callable[[Path], Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

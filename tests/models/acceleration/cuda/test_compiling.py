@@ -277,6 +277,7 @@ def test_close_ends_the_compiler_and_its_thread(
     engine.close()
 
 
+@pytest.mark.slow
 def test_compiler_in_a_process_of_its_own_fails_in_words(
     cache: InductorCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +294,7 @@ def test_compiler_in_a_process_of_its_own_fails_in_words(
     assert compiled._last_words(folder).startswith("TypeError: ")
 
 
+@pytest.mark.slow
 def test_compiler_in_a_process_of_its_own_can_be_ended(cache: InductorCache) -> None:
     engine = ready(make_engine(make_lcm()))
     building = BuildingProcess(cache.begin(make_compile_spec(engine, make_frame(engine))))
@@ -300,6 +302,7 @@ def test_compiler_in_a_process_of_its_own_can_be_ended(cache: InductorCache) -> 
     assert building.wait() != 0
 
 
+@pytest.mark.slow
 def test_compiler_ends_with_the_process_that_started_it(cache: InductorCache) -> None:
     engine = ready(make_engine(make_lcm()))
     folder = cache.begin(make_compile_spec(engine, make_frame(engine)))
