@@ -76,7 +76,7 @@ def draw(tab: Tab, shots: list[Image.Image] | None = None) -> None:
     """The landscape, with a picture after each stroke."""
     for colour, size, points in strokes():
         tab.page.evaluate(
-            "([c, s]) => { const canvas = window.studio.canvas; canvas.setColour(c);"
+            "([c, s]) => { const canvas = window.studio.canvas; canvas.tools.setColour(c);"
             "const e = document.getElementById('brush-size'); e.value = s; e.oninput() }",
             [colour, size],
         )

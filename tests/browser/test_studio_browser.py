@@ -70,6 +70,9 @@ def test_a_camera_is_painted_after_one_click(
     studio: RunningStudio, browser: Any, size: tuple[int, int]
 ) -> None:
     tab = Tab(browser, size)
+    tab.page.goto(address(studio))
+    tab.wait_for_text("Start the camera")
+    assert tab.page.locator(".primary:visible:enabled").all_inner_texts() == ["Start the camera"]
     start_live(tab, studio)
     width = tab.page.evaluate("document.documentElement.scrollWidth")
     assert width <= size[0]  # nothing sticks out
@@ -91,6 +94,11 @@ def test_keys_and_controls_change_the_look(studio: RunningStudio, browser: Any) 
     assert place.seat.controls.look.freeze
     tab.page.keyboard.press("f")
     tab.wait(PAINTS)
+    tab.page.keyboard.press("b")
+    tab.wait_for_text("Nothing is painted until you press B again")
+    tab.page.keyboard.press("Control+b")  # the browser's
+    assert place.seat.controls.look.bypass
+    tab.page.keyboard.press("b")
     tab.page.locator("#live-strength").fill("0.9")
     tab.page.keyboard.press("s")
     assert tab.page.locator("#seam").is_hidden()

@@ -4,28 +4,20 @@
 import { Connection } from "./connection.js";
 import { clip, union } from "./brush.js";
 import { Drawing } from "./drawing.js";
-import { fill, get, icon, make, recall, remember, save, toast } from "./dom.js";
+import { get, make, recall, remember, save, toast } from "./dom.js";
+import { Layers } from "./layers.js";
 import { LookPanel, Strip } from "./look.js";
 import { StateLayer } from "./states.js";
 import { keep, kept } from "./store.js";
+import { StrokeInput } from "./stroke-input.js";
+import { Tools } from "./tools.js";
+import { View } from "./view.js";
 import { aboutEffort, aboutLine } from "./words.js";
 import { AT_REST, FULL, JPEG, PATCH, PHOTO, THUMBNAIL } from "./wire.js";
 
 const SEND_MS = 33;
 const KEEP_MS = 400;
 const LOST_MS = 1000;
-const COLOURS = [
-  "#1f2a44", "#3f6fb5", "#8fb7e0", "#e9d7b8", "#f0c890", "#f7e18c", "#d9773c", "#a23b2c",
-  "#5a3927", "#2f4a2a", "#5f8b3a", "#a3b85a", "#7a6a8a", "#d9a0a8", "#ffffff", "#26231f",
-];
-const TOOLS = [
-  { name: "brush", label: "Brush", key: "b", path: "M4 20c3 0 5-1 5-4a2.5 2.5 0 00-4-2c-1.600 1.200-.4 4-1 6zM9.500 14L20 3.500" },
-  { name: "pencil", label: "Pencil", key: "n", path: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3" },
-  { name: "line", label: "Line", key: "l", path: "M5 19L19 5M3.500 19a1.500 1.500 0 103 0 1.500 1.500 0 10-3 0M17.500 5a1.500 1.500 0 103 0 1.500 1.500 0 10-3 0" },
-  { name: "eraser", label: "Eraser", key: "e", path: "M8 20h12M5.500 16.500l9-11 5 4-8.500 10.500H8z" },
-  { name: "fill", label: "Fill", key: "g", path: "M11 4l8 8-7 7-8-8 7-7zM4 11h14M20 15c1.400 2 1.400 4 0 4s-1.400-2 0-4" },
-  { name: "picker", label: "Pick a colour", key: "i", path: "M4 20l1-4 8-8 3 3-8 8zM12 7l2-2a2.500 2.500 0 014 4l-2 2" },
-];
 const MODES = [["side", "Side by side"], ["onto", "On the painting"], ["drawing", "Drawing"]];
 
 export class Canvas {
@@ -38,13 +30,11 @@ export class Canvas {
     this.paintedContext = /** @type {CanvasRenderingContext2D} */ (get("painted").getContext("2d", { alpha: false }));
     this.inkContext = /** @type {CanvasRenderingContext2D} */ (get("ink").getContext("2d"));
     this.drawing = new Drawing(this.side, (bounds) => this.changed(bounds));
-    this.panel = new LookPanel(get("canvas-look"), "canvas", (changes) => this.connection?.say({ set: changes, n: ++this.number }), shared.look);
+    this.panel = new LookPanel(get("canvas-look"), "canvas", (changes) => this.changeLook(changes), shared.look);
     this.number = 0;
     this.strip = new Strip(get("canvas-strip"), shared.styles, this.panel);
     /** @type {Connection | null} */
     this.connection = null;
-    this.tool = "brush";
-    this.colour = recall("colour", COLOURS[1]);
     this.mode = recall("canvas.mode", innerWidth < 760 ? "onto" : "side");
     /** @type {import("./brush.js").Rectangle | null} */
     this.dirty = null;
@@ -60,12 +50,18 @@ export class Canvas {
     this.isAtRest = false;
     /** @type {Map<number, number>} */
     this.sentTimes = new Map();
-    /** @type {number | null} */
-    this.pointer = null;
-    this.lineFrom = null;
     this.isRestored = false;
-    this.makeTools();
-    this.makePalette();
+    this.tools = new Tools((grain) => this.panel.set({ grain }));
+    this.layers = new Layers(this.drawing, () => this.showLayers());
+    this.view = new View(["drawing", "painted", "ink"].map(get), (scale) => {
+      for (const button of this.wholeButtons) {
+        button.hidden = scale === 1;
+        button.textContent = `${Math.round(100 * scale)} %`;
+      }
+    });
+    const pictures = [["drawing", "drawing-box"], ["ink", "painted-box"]].map(([canvas, box]) => ({ canvas: get(canvas), box: get(box) }));
+    this.input = new StrokeInput(get("canvas").querySelector(".stage"), pictures, this.drawing, this.tools, this.view,
+      { ended: () => this.showLayers(), undo: () => this.step("undo") });
     this.wire();
     this.drawingContext.drawImage(this.drawing.flat.canvas, 0, 0);
     this.paintedContext.drawImage(this.drawing.flat.canvas, 0, 0);
@@ -115,7 +111,7 @@ export class Canvas {
     this.state.clear();
     this.shared.seat(welcome.seat);
     this.panel.adopt(welcome.look);
-    this.showGrain();
+    this.tools.showGrain(this.panel.look.grain);
     this.dirty = this.drawing.whole;
     if (!welcome.ready) this.state.show("loading", { title: "The model is loading", text: "Draw already; it is painted as soon as it can be.", busy: true, soft: true });
     this.pump();
@@ -125,7 +121,7 @@ export class Canvas {
   listen(message) {
     if (message.look) {
       this.panel.adopt(message.look);
-      this.showGrain();
+      this.tools.showGrain(this.panel.look.grain);
     }
     if (message.error && message.n) toast(message.error);
     if (message.stats) {
@@ -166,7 +162,7 @@ export class Canvas {
   showFigures() {
     if (!this.connection?.seated) return;
     const seats = this.shared.seatsText(this.stats?.seats);
-    const said = !this.shared.ready ? "Loading" : this.isAtRest ? "Painted" : this.latencyMs ? `Painted in ${Math.round(this.latencyMs)} ms` : "Ready";
+    const said = !this.shared.ready ? "Loading" : this.isAtRest ? "Painted" : this.latencyMs ? `${Math.round(this.latencyMs)} ms` : "Ready";
     this.shared.chips([{ text: said, dot: this.shared.ready ? "good" : "wait", title: "From the stroke to the painting" }, { text: seats }]);
     get("canvas-note").textContent = this.isAtRest ? "" : aboutEffort(this.stats?.effort);
   }
@@ -177,8 +173,8 @@ export class Canvas {
   changed(bounds) {
     const r = bounds;
     this.drawingContext.drawImage(this.drawing.flat.canvas, r.x, r.y, r.w, r.h, r.x, r.y, r.w, r.h);
-    get("invitation").style.opacity = this.drawing.isEmpty && !this.drawing.stroke ? "1" : "0";
-    if (this.mode === "onto" && this.drawing.stroke && !this.drawing.isErasing) this.showInk(r);
+    this.showInvitation();
+    if (this.input?.picture.canvas.id === "ink" && this.drawing.stroke && !this.drawing.isErasing) this.showInk(r);
     if (!this.dirty) this.changedAt = performance.now();
     this.dirty = union(this.dirty, r);
     this.isAtRest = false;
@@ -250,12 +246,12 @@ export class Canvas {
     this.state.clear("loading");
     const since = this.sentTimes.get(picture.id);
     const isNewest = picture.id === this.connection?.id && !this.dirty && !this.isSending;
-    this.isAtRest = Boolean(picture.flags & AT_REST) && isNewest && this.pointer === null;
+    this.isAtRest = Boolean(picture.flags & AT_REST) && isNewest && !this.input.isDrawing;
     if (since !== undefined && !(picture.flags & AT_REST)) {
       this.latencyMs = performance.now() - since;
       this.sentTimes.delete(picture.id);
     }
-    if (isNewest && this.pointer === null) this.fadeInk();
+    if (isNewest && !this.input.isDrawing) this.fadeInk();
     this.count += 1;
     this.showFigures();
   }
@@ -282,18 +278,9 @@ export class Canvas {
     }, 200);
   }
 
-  // The pointer
+  // Controls
 
   wire() {
-    for (const id of ["drawing", "ink"]) {
-      const element = /** @type {HTMLElement} */ (get(id));
-      element.onpointerdown = (event) => this.down(element, event);
-      element.onpointermove = (event) => this.move(element, event);
-      element.onpointerup = element.onpointercancel = (event) => this.up(element, event);
-      element.onpointerenter = (event) => this.showCursor(element, event);
-      element.onpointerleave = () => { get("cursor").hidden = true; };
-      element.oncontextmenu = (event) => event.preventDefault();
-    }
     get("undo").onclick = () => this.step("undo");
     get("redo").onclick = () => this.step("redo");
     get("clear").onclick = () => { this.drawing.clear(); this.showLayers(); toast("A new ground. Undo brings the old one back."); };
@@ -301,165 +288,30 @@ export class Canvas {
     get("under-file").onchange = () => void this.putUnder(get("under-file"));
     get("export").onclick = () => this.export();
     get("timelapse").onclick = () => { this.connection?.say({ timelapse: true }); toast("The timelapse is being made."); };
-    get("add-layer").onclick = () => { this.drawing.addLayer(`Layer ${this.drawing.layers.length + 1}`); this.showLayers(); };
-    for (const id of ["brush-size", "brush-opacity", "brush-grain"]) {
-      const input = get(id);
-      const show = () => {
-        const unit = id === "brush-size" ? " px" : id === "brush-opacity" ? " %" : "";
-        input.parentElement.querySelector("output").textContent = `${input.value}${unit}`;
-        fill(input);
-      };
-      input.value = recall(id, input.value);
-      input.oninput = () => {
-        show();
-        remember(id, input.value);
-        if (id === "brush-grain") this.panel.set({ grain: Number(input.value) });
-      };
-      show();
-    }
+    for (const button of this.wholeButtons) button.onclick = () => this.view.reset();
     get("view-mode").replaceChildren(...MODES.map(([mode, label]) =>
       make("button", { role: "radio", "data-mode": mode, text: label, onclick: () => this.setMode(mode) })));
   }
 
-  showGrain() {
-    const input = get("brush-grain"), grain = this.panel.look.grain;
-    if (grain === undefined || document.activeElement === input) return;
-    input.value = String(grain);
-    input.parentElement.querySelector("output").textContent = input.value;
-    fill(input);
+  get wholeButtons() {
+    return /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".whole"));
   }
 
-  /** @param {HTMLElement} element @param {PointerEvent} event @returns {import("./brush.js").Point} */
-  point(element, event) {
-    const box = element.getBoundingClientRect();
-    const pressure = event.pointerType === "mouse" || !event.pressure ? 0.5 : event.pressure;
-    return { x: ((event.clientX - box.left) / box.width) * this.side, y: ((event.clientY - box.top) / box.height) * this.side, pressure };
-  }
-
-  get brush() {
-    const size = Number(get("brush-size").value);
-    const isPencil = this.tool === "pencil";
-    return { size: isPencil ? Math.max(1.5, size / 8) : size, colour: this.colour, bristles: !isPencil && this.tool !== "eraser" };
-  }
-
-  get opacity() {
-    return Number(get("brush-opacity").value) / 100;
-  }
-
-  /** @param {HTMLElement} element @param {PointerEvent} event */
-  down(element, event) {
-    if (this.pointer !== null || event.button > 0) return;
-    event.preventDefault();
-    /** @type {HTMLElement | null} */ (document.activeElement)?.blur();
-    const point = this.point(element, event);
-    const [x, y] = [point.x, point.y].map((value) => Math.min(this.side - 1, Math.max(0, Math.floor(value))));
-    if (this.tool === "picker" || event.altKey) {
-      this.setColour(this.drawing.pick(x, y));
-      return;
-    }
-    if (this.tool === "fill") {
-      this.drawing.fill(x, y, this.colour, this.opacity);
-      this.showLayers();
-      return;
-    }
-    element.setPointerCapture(event.pointerId);
-    this.pointer = event.pointerId;
-    if (this.tool === "line") {
-      this.lineFrom = point;
-      this.drawing.seed += 1;
-    } else {
-      this.drawing.begin(point, this.brush, this.tool === "eraser" ? 1 : this.opacity, this.tool === "eraser");
-    }
-  }
-
-  /** @param {HTMLElement} element @param {PointerEvent} event */
-  move(element, event) {
-    this.showCursor(element, event);
-    if (event.pointerId !== this.pointer) return;
-    if (this.lineFrom) {
-      this.drawing.line(this.lineFrom, this.point(element, event), this.brush, this.opacity);
-      return;
-    }
-    const events = event.getCoalescedEvents?.() ?? [];
-    for (const one of events.length ? events : [event]) this.drawing.move(this.point(element, one));
-  }
-
-  /** @param {HTMLElement} element @param {PointerEvent} event */
-  up(element, event) {
-    if (event.pointerId !== this.pointer) return;
-    this.pointer = null;
-    const point = this.point(element, event);
-    if (this.lineFrom) this.drawing.line(this.lineFrom, point, this.brush, this.opacity);
-    this.lineFrom = null;
-    this.drawing.end(point);
-    this.showLayers();
-  }
-
-  /** @param {HTMLElement} element @param {PointerEvent} event */
-  showCursor(element, event) {
-    const cursor = get("cursor");
-    const scale = element.getBoundingClientRect().width / this.side;
-    const isCross = this.tool === "fill" || this.tool === "picker";
-    const width = isCross ? 17 : Math.max(4, this.brush.size * scale);
-    cursor.classList.toggle("cross", isCross);
-    cursor.hidden = event.pointerType === "touch";
-    cursor.style.width = cursor.style.height = `${width}px`;
-    cursor.style.transform = `translate(${event.clientX - width / 2}px, ${event.clientY - width / 2}px)`;
-  }
-
-  // Tools, colours, layers
-
-  makeTools() {
-    get("tools").replaceChildren(...TOOLS.map(({ name, label, key, path }) =>
-      make("button", { class: "tool", role: "radio", "data-tool": name, "aria-label": label, title: `${label} (${key.toUpperCase()})`, onclick: () => this.setTool(name) }, icon(path))));
-    this.setTool("brush");
-  }
-
-  /** @param {string} name */
-  setTool(name) {
-    this.tool = name;
-    for (const button of get("tools").children) button.setAttribute("aria-checked", String(button.getAttribute("data-tool") === name));
-  }
-
-  makePalette() {
-    const own = make("input", { type: "color", "aria-label": "A colour of your own" });
-    own.addEventListener("input", () => this.setColour(own.value));
-    this.own = own;
-    this.swatches = COLOURS.map((colour) => {
-      const swatch = make("button", { class: "swatch", role: "radio", "aria-label": colour, "data-colour": colour, onclick: () => this.setColour(colour) });
-      swatch.style.background = colour;
-      return swatch;
-    });
-    get("swatches").replaceChildren(...this.swatches, make("label", { class: "own-colour" }, own, "Another colour"));
-    this.setColour(this.colour);
-  }
-
-  /** @param {string} colour */
-  setColour(colour) {
-    this.colour = colour;
-    remember("colour", colour);
-    if (this.own) this.own.value = colour;
-    for (const swatch of this.swatches ?? []) swatch.setAttribute("aria-checked", String(swatch.getAttribute("data-colour") === colour));
-    if (this.tool === "picker" || this.tool === "eraser") this.setTool("brush");
+  /** @param {Record<string, any>} changes */
+  changeLook(changes) {
+    this.isAtRest = false;
+    this.connection?.say({ set: changes, n: ++this.number });
   }
 
   showLayers() {
-    const { drawing } = this;
-    const rows = drawing.layers.map((layer, index) => {
-      const shot = make("canvas", { width: "72", height: "72" });
-      shot.getContext("2d").drawImage(layer.context.canvas, 0, 0, 72, 72);
-      const row = make("div", { class: layer.visible ? "layer" : "layer off", "aria-selected": String(index === drawing.active) },
-        shot,
-        make("button", { class: "name", text: layer.name, onclick: () => { drawing.active = index; this.showLayers(); } }),
-        make("button", { "aria-label": layer.visible ? `Hide ${layer.name}` : `Show ${layer.name}`, onclick: () => { drawing.toggleLayer(index); this.showLayers(); } },
-          icon(layer.visible ? "M2 12s4-6 10-6 10 6 10 6-4 6-10 6-10-6-10-6zM12 9a3 3 0 100 6 3 3 0 000-6" : "M4 4l16 16M2 12s4-6 10-6c1.500 0 3 .4 4.200 1M22 12s-4 6-10 6c-1.500 0-3-.4-4.200-1")),
-        drawing.layers.length > 1 ? make("button", { "aria-label": `Remove ${layer.name}`, onclick: () => { drawing.removeLayer(index); this.showLayers(); } }, icon("M6 6l12 12M18 6L6 18")) : null);
-      return row;
-    });
-    get("layers").replaceChildren(...rows.reverse());
-    get("add-layer").disabled = !drawing.canAdd;
-    get("invitation").style.opacity = drawing.isEmpty ? "1" : "0";
+    this.layers.show();
+    this.showInvitation();
     this.showHistory();
+  }
+
+  showInvitation() {
+    const opacity = this.drawing.isEmpty && !this.drawing.stroke ? "1" : "0";
+    for (const invitation of document.querySelectorAll(".invitation")) /** @type {HTMLElement} */ (invitation).style.opacity = opacity;
   }
 
   showHistory() {
@@ -469,7 +321,7 @@ export class Canvas {
 
   /** @param {"undo" | "redo"} which */
   step(which) {
-    if (this.pointer !== null) return;
+    if (this.input.isDrawing) return;
     this.drawing[which]();
     this.showLayers();
   }
@@ -521,12 +373,7 @@ export class Canvas {
       event.preventDefault();
       return;
     }
-    const tool = TOOLS.find((one) => one.key === key);
-    if (tool) this.setTool(tool.name);
-    const size = get("brush-size");
-    if (key === "[" || key === "]") {
-      size.value = String(Number(size.value) * (key === "]" ? 1.15 : 1 / 1.15));
-      size.oninput();
-    }
+    if (key === "0") this.view.reset();
+    else this.tools.key(key);
   }
 }

@@ -86,7 +86,10 @@ export function remember(name, value) {
  */
 export function toast(text, { link, label = "Download", name = "", ms = 6000 } = {}) {
   const box = make("div", { class: link ? "toast" : "toast plain" }, make("span", { text }));
-  if (link) box.append(make("a", { class: "button primary", href: link, download: name, text: label, onclick: () => box.remove() }));
+  if (link) {
+    box.append(make("a", { class: "button primary", href: link, download: name, text: label, onclick: () => box.remove() }),
+      make("button", { class: "button icon-only", "aria-label": "Not now", onclick: () => box.remove() }, icon("M6 6l12 12M18 6L6 18")));
+  }
   get("toasts").append(box);
   setTimeout(() => box.remove(), link ? 60000 : ms);
 }
@@ -115,4 +118,25 @@ export function onSwitch(element, changed) {
     element.setAttribute("aria-checked", String(on));
     changed(on);
   });
+}
+
+/**
+ * A border between two pictures that can be dragged, or moved with the arrow keys.
+ * @param {HTMLElement} grip
+ * @param {HTMLElement} picture
+ * @param {() => number} at In percent of the picture's width.
+ * @param {(at: number) => void} set
+ */
+export function onGrip(grip, picture, at, set) {
+  const move = (/** @type {number} */ to) => set(Math.min(100, Math.max(0, to)));
+  grip.onpointerdown = (event) => grip.setPointerCapture(event.pointerId);
+  grip.onpointermove = (event) => {
+    if (!grip.hasPointerCapture(event.pointerId)) return;
+    const box = picture.getBoundingClientRect();
+    move((100 * (event.clientX - box.left)) / box.width);
+  };
+  grip.onkeydown = (event) => {
+    const by = event.key === "ArrowLeft" ? -2 : event.key === "ArrowRight" ? 2 : 0;
+    if (by) move(at() + by);
+  };
 }

@@ -6,7 +6,7 @@ import { channels, clip, flood, Stroke, union } from "./brush.js";
 export const PAPER = "#faf7f0";
 const MOST_LAYERS = 8;
 const MOST_UNDO = 100;
-const MOST_UNDO_BYTES = 64 * 1024 * 1024;
+const MOST_UNDO_BYTES = 192 * 1024 * 1024; // a hundred of the whole picture
 const FILL_TOLERANCE = 72;
 
 /** @typedef {import("./brush.js").Point} Point */
@@ -95,6 +95,14 @@ export class Drawing {
     });
     this.wet.clearRect(0, 0, this.side, this.side);
     this.show(bounds);
+  }
+
+  /** The stroke was none. */
+  cancel() {
+    const bounds = this.strokeBounds;
+    this.stroke = this.strokeBounds = null;
+    this.wet.clearRect(0, 0, this.side, this.side);
+    if (bounds) this.show(bounds);
   }
 
   /** A straight stroke, drawn anew while its end moves. @param {Point} from @param {Point} to @param {import("./brush.js").BrushStyle} style @param {number} opacity */
@@ -225,21 +233,17 @@ export class Drawing {
       held.drawImage(layer.context.canvas, bounds.x, bounds.y, bounds.w, bounds.h, 0, 0, bounds.w, bounds.h);
       return held;
     };
-    const before = copy();
+    let held = copy();
     change();
     layer.changed = true;
-    /** @type {Context | null} */
-    let after = null;
-    const put = (/** @type {Context} */ held) => {
+    const swap = () => {
+      const now = copy();
       layer.context.clearRect(bounds.x, bounds.y, bounds.w, bounds.h);
       layer.context.drawImage(held.canvas, bounds.x, bounds.y);
+      held = now;
       return bounds;
     };
-    this.push({
-      undo: () => { after = copy(); return put(before); },
-      redo: () => (after ? put(after) : null),
-      bytes: 8 * bounds.w * bounds.h,
-    });
+    this.push({ undo: swap, redo: swap, bytes: 4 * bounds.w * bounds.h });
   }
 
   /** @param {Step} step */

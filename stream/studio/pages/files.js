@@ -1,7 +1,7 @@
 // @ts-check
 // Files: dropped on the page, restyled one after the other, compared and downloaded.
 
-import { get, make, onSwitch, recall, remember, toast } from "./dom.js";
+import { get, icon, make, onGrip, onSwitch, recall, remember, toast } from "./dom.js";
 import { LookPanel } from "./look.js";
 import { duration, whole } from "./words.js";
 
@@ -250,7 +250,7 @@ export class Files {
     const [before, after] = [job.source, job.result].map((src) =>
       make(kind, job.picture ? { src, alt: "" } : { src, muted: true, loop: true, playsinline: true }));
     const grip = make("button", { class: "grip", role: "slider", "aria-label": "Where before and after meet" });
-    grip.append("⇔");
+    grip.append(icon("M9 7l-5 5 5 5M15 7l5 5-5 5"));
     const seam = make("div", { class: "seam" }, grip);
     const set = (/** @type {number} */ at) => {
       seam.style.setProperty("--at", `${at}%`);
@@ -258,12 +258,8 @@ export class Files {
       grip.setAttribute("aria-valuenow", String(Math.round(at)));
     };
     place.style.setProperty("--ratio", String(job.size ? job.size[0] / job.size[1] : 16 / 9));
-    grip.onpointerdown = (/** @type {PointerEvent} */ event) => grip.setPointerCapture(event.pointerId);
-    grip.onpointermove = (/** @type {PointerEvent} */ event) => {
-      if (!grip.hasPointerCapture(event.pointerId)) return;
-      const box = place.getBoundingClientRect();
-      set(Math.min(100, Math.max(0, (100 * (event.clientX - box.left)) / box.width)));
-    };
+    let where = 50;
+    onGrip(grip, place, () => where, (at) => { where = at; set(at); });
     place.replaceChildren(before, after, seam);
     get("compare-name").textContent = job.name;
     set(50);

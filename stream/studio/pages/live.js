@@ -1,10 +1,11 @@
 // @ts-check
 // The live screen: a camera in, its painting out.
 
-import { get, make, onSwitch, recall, remember, save, toast } from "./dom.js";
+import { get, make, onGrip, onSwitch, recall, remember, save, toast } from "./dom.js";
 import { LookPanel, Strip } from "./look.js";
 import { Outputs } from "./outputs.js";
 import { PictureSource } from "./source.js";
+import { SourceMenu } from "./source-menu.js";
 import { StateLayer } from "./states.js";
 import { aboutCamera, aboutEffort, aboutLine } from "./words.js";
 import { PHOTO, THUMBNAIL } from "./wire.js";
@@ -30,20 +31,27 @@ export class Live {
     this.number = 0;
     this.strip = new Strip(get("live-strip"), shared.styles, this.panel);
     this.outputs = new Outputs((message) => this.say(message), this.worker, shared);
+    this.menu = new SourceMenu(this.source, {
+      camera: (deviceId) => void this.startCamera(deviceId),
+      file: () => this.chooseFile(),
+      screen: () => void this.start(() => this.source.screen()),
+    });
     this.isOpen = false;
     this.isConnected = false;
     this.hasPainting = false;
     this.size = [512, 288];
     this.figures = { fps: 0, latencyMs: null };
+    /** @type {any} */
     this.stats = null;
     this.split = recall("split", true);
     this.at = recall("seam", 35);
     this.mirror = recall("mirror", true);
-    this.frozen = false;
+    this.frozen = this.bypassed = false;
     this.lostTimer = 0;
     this.wire();
     this.showSplit();
     this.showMirror();
+    this.showButtons();
   }
 
   wire() {
@@ -52,18 +60,8 @@ export class Live {
     get("freeze").onclick = () => this.toggleFreeze();
     get("photo").onclick = () => this.takePhoto();
     get("record").onclick = () => this.outputs.toggleRecord();
-    get("source").onclick = () => this.toggleMenu();
-    document.addEventListener("click", (event) => {
-      if (!(/** @type {Element} */ (event.target)).closest(".menu-holder")) this.closeMenu();
-    });
     onSwitch(get("to-sound"), (on) => this.outputs.wantSound(on));
-    const grip = /** @type {HTMLElement} */ (get("grip"));
-    grip.onpointerdown = (event) => grip.setPointerCapture(event.pointerId);
-    grip.onpointermove = (event) => grip.hasPointerCapture(event.pointerId) && this.moveSeam(event.clientX);
-    grip.onkeydown = (event) => {
-      const by = event.key === "ArrowLeft" ? -2 : event.key === "ArrowRight" ? 2 : 0;
-      if (by) this.setSeam(this.at + by);
-    };
+    onGrip(get("grip"), this.picture, () => this.at, (at) => this.setSeam(at));
     this.video.onresize = () => this.reshape();
   }
 
@@ -198,7 +196,7 @@ export class Live {
     switch (data.type) {
       case "tick": void this.source.tick(); break;
       case "figures": this.figures = data; this.showFigures(); break;
-      case "first": this.hasPainting = true; this.state.clear("loading"); this.showSplit(); break;
+      case "first": this.hasPainting = true; this.state.clear("loading"); this.showSplit(); this.showButtons(); break;
       case "drawn": break;
       case "bytes": this.takeBytes(data); break;
       case "welcome": this.welcomed(data.data); break;
@@ -316,6 +314,11 @@ export class Live {
     get("tag-before").textContent = isCamera ? "Camera" : "Before";
   }
 
+  /** What needs a painting can be had once there is one. */
+  showButtons() {
+    for (const id of ["freeze", "photo", "record"]) get(id).disabled = !this.hasPainting;
+  }
+
   toggleSplit() {
     this.split = !this.split;
     remember("split", this.split);
@@ -337,20 +340,21 @@ export class Live {
     get("grip").setAttribute("aria-valuenow", String(Math.round(this.at)));
   }
 
-  /** @param {number} x In the window. */
-  moveSeam(x) {
-    const box = this.picture.getBoundingClientRect();
-    this.setSeam((100 * (x - box.left)) / box.width);
-  }
-
   /** @param {number} at */
   setSeam(at) {
-    this.at = Math.min(100, Math.max(0, at));
+    this.at = at;
     remember("seam", this.at);
     this.showSplit();
   }
 
+  toggleBypass() {
+    this.bypassed = !this.bypassed;
+    this.say({ set: { bypass: this.bypassed }, n: ++this.number });
+    toast(this.bypassed ? "Nothing is painted until you press B again." : "Painting again.");
+  }
+
   toggleFreeze() {
+    if (!this.hasPainting) return;
     this.frozen = !this.frozen;
     get("freeze").setAttribute("aria-pressed", String(this.frozen));
     this.say({ set: { freeze: this.frozen }, n: ++this.number });
@@ -372,36 +376,9 @@ export class Live {
     }
   }
 
-  // The menu of sources
-
-  async toggleMenu() {
-    const menu = get("source-menu");
-    if (!menu.hidden) {
-      this.closeMenu();
-      return;
-    }
-    const cameras = await PictureSource.cameras();
-    const item = (/** @type {string} */ label, /** @type {() => void} */ act, checked = false) =>
-      make("button", { role: "menuitemradio", "aria-checked": String(checked), text: label, onclick: () => { this.closeMenu(); act(); } });
-    const now = this.source.source;
-    const items = cameras.map(({ label, deviceId }) =>
-      item(label, () => void this.startCamera(deviceId), now?.kind === "camera" && now.deviceId === deviceId));
-    menu.replaceChildren(
-      ...(items.length ? items : [item("Camera", () => void this.startCamera())]),
-      make("hr"), item("A video file…", () => this.chooseFile(), now?.kind === "file"),
-      item("The screen or a window…", () => void this.start(() => this.source.screen()), now?.kind === "screen"));
-    menu.hidden = false;
-    get("source").setAttribute("aria-expanded", "true");
-    menu.querySelector("button")?.focus();
-  }
-
-  closeMenu() {
-    get("source-menu").hidden = true;
-    get("source").setAttribute("aria-expanded", "false");
-  }
-
   /** A key was pressed. @param {KeyboardEvent} event */
   key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     /** @type {Record<string, () => void>} */
     const keys = {
       f: () => this.toggleFreeze(),
@@ -410,17 +387,12 @@ export class Live {
       r: () => this.outputs.toggleRecord(),
       n: () => this.strip.step(1),
       p: () => this.strip.step(-1),
-      "+": () => this.nudge("strength", 0.05, 0.05), "=": () => this.nudge("strength", 0.05, 0.05),
-      "-": () => this.nudge("strength", -0.05, 0.05),
-      "]": () => this.nudge("stability", 0.05, 0), "[": () => this.nudge("stability", -0.05, 0),
-      Escape: () => this.closeMenu(),
+      "+": () => this.panel.nudge("strength", 0.05, 0.05), "=": () => this.panel.nudge("strength", 0.05, 0.05),
+      "-": () => this.panel.nudge("strength", -0.05, 0.05),
+      "]": () => this.panel.nudge("stability", 0.05, 0), "[": () => this.panel.nudge("stability", -0.05, 0),
+      b: () => this.toggleBypass(),
+      Escape: () => this.menu.close(),
     };
     keys[event.key]?.();
-  }
-
-  /** @param {string} word @param {number} by @param {number} least */
-  nudge(word, by, least) {
-    const value = (this.panel.look[word] ?? 0.5) + by;
-    this.panel.set({ [word]: Math.round(100 * Math.min(1, Math.max(least, value))) / 100 });
   }
 }

@@ -106,6 +106,12 @@ export class LookPanel {
     else this.timer = setTimeout(() => this.flush(), wait);
   }
 
+  /** A little more, or less, of a value from `least` to 1. @param {string} word @param {number} by @param {number} least */
+  nudge(word, by, least) {
+    const value = (this.look[word] ?? 0.5) + by;
+    this.set({ [word]: Math.round(100 * Math.min(1, Math.max(least, value))) / 100 });
+  }
+
   flush() {
     this.sentAt = performance.now();
     const changes = this.pending;
