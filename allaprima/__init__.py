@@ -76,10 +76,10 @@ def restyle_file(
         overwrite: Whether an output that exists is replaced.
         on_frame: Called after each frame that was written, in another thread, with how many were
             written and how many there will be (``None`` where the source cannot say).
-        options: As the options of the command: strength, steps, guidance, seed, stability, size,
-            output_size (``"source"``, ``"model"`` or such as ``"1280x720"``), look_ahead (true
-            unless given), every, batch, model, loras, vae, device, compile, offline, codec, crf,
-            encoder_preset.
+        options: As the options of the command: strength, steps, guidance, seed, stability, mask,
+            size, output_size (``"source"``, ``"model"`` or such as ``"1280x720"``), look_ahead
+            (true unless given), every, batch, model, loras, vae, device, compile, offline, codec,
+            crf, encoder_preset.
 
     Returns:
         What was counted and timed; `notes` in it says what was lost or could not be kept.

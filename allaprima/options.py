@@ -4,14 +4,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
-from os import PathLike
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from models import Engine, Style
+    from stream.stylizer.regions import Region
 
 Compile = Literal["off", "auto", "now"]
 OutputSize = Literal["source", "model"] | tuple[int, int]
+
+Mask = str | PathLike[str] | NDArray[np.uint8]
+"""``"person"``, ``"background"``, the path of a picture or film, or uint8 (H, W)."""
 
 KINDS = {"prompt": str, "strength": Real, "steps": Integral, "guidance": Real, "seed": Integral}
 WORDS = {str: "text", Real: "a number", Integral: "a whole number"}
@@ -35,6 +42,7 @@ class RestylerOptions(StyleOptions, total=False):
     """What `Restyler` takes besides its prompt."""
 
     stability: float
+    mask: "Mask | None"
     output_size: OutputSize
     fps: float
     model: "str | PathLike[str] | Engine"
@@ -45,6 +53,7 @@ class FileOptions(StyleOptions, total=False):
     """What `restyle_file` takes besides names and prompt; as the command's options."""
 
     stability: float | None
+    mask: str | None
     output_size: str
     model: str
     device: str
@@ -90,3 +99,26 @@ def own_words() -> Iterator[None]:
         from stream.stylizer.options import option_words
 
         raise ValueError(option_words(str(err))) from err
+
+
+def make_region(mask: Mask | None) -> "Region | None":
+    """Where the painting shows.
+
+    Raises:
+        TypeError: It is none of what a mask can be.
+        ValueError: There is no such file, or an array is not uint8 (H, W).
+        SourceError: The file cannot be read (`stream.SourceError`).
+    """
+    from stream.stylizer import regions
+    from stream.stylizer.masks import check_mask
+
+    if mask is None:
+        return None
+    if isinstance(mask, np.ndarray):
+        if mask.dtype != np.uint8 or mask.ndim != 2 or not mask.size:
+            raise ValueError(f"got a mask of {mask.dtype} {mask.shape}, expected uint8 (H, W)")
+        return regions.make_region(mask)
+    if not isinstance(mask, str | PathLike):
+        raise TypeError(f"got mask={mask!r}, expected a name, a path or an array")
+    check_mask(fspath(mask))
+    return regions.make_region(fspath(mask))

@@ -8,15 +8,17 @@ from numbers import Integral, Real
 from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from allaprima.options import Compile, OutputSize, changed, own_words
+from allaprima.options import Compile, Mask, OutputSize, changed, make_region, own_words
 from allaprima.painted_stream import PaintedStream, Picture
 
 if TYPE_CHECKING:
     from models import Engine
     from stream import Stylizer
+    from stream.stylizer.regions import Region
 
 DEFAULT_FPS = 24.0
 TIME_BASE = Fraction(1, 90_000)
@@ -31,8 +33,8 @@ class Restyler:
     depends on those before it. Frames that have nothing to do with each other want stability 0.
 
     Frames are painted in one thread, the one that made the object: the model is not thread-safe.
-    The properties (`prompt`, `strength`, `steps`, `guidance`, `seed`, `stability`) may be set from
-    any thread at any time, and hold from the next frame on.
+    The properties (`prompt`, `strength`, `steps`, `guidance`, `seed`, `stability`, `mask`) may be
+    set from any thread at any time, and hold from the next frame on.
 
     The first frame of each size takes longer, while buffers are made and kernels are chosen.
 
@@ -44,6 +46,9 @@ class Restyler:
         guidance: Guidance scale, 1 to 30, for models that take one.
         seed: Of the fixed noise, 0 or more.
         stability: How much a painted frame keeps of the one before, 0 (nothing) to 1.
+        mask: Where the painting shows, and elsewhere the frame: ``"person"``, ``"background"``, the
+            path of a picture or film, or an array, uint8 (H, W), 255 for the painting; ``None``
+            paints everywhere.
         size: Short side in pixels at which the model paints; rounded to what the model allows.
         output_size: ``"source"`` gives frames back at the size they came in, ``"model"`` at the
             size they were painted at, (width, height) at that size.
@@ -70,6 +75,7 @@ class Restyler:
         guidance: float | None = None,
         seed: int | None = None,
         stability: float = 0.5,
+        mask: Mask | None = None,
         size: int | None = None,
         output_size: OutputSize = "source",
         fps: float = DEFAULT_FPS,
@@ -94,6 +100,7 @@ class Restyler:
         changed(Style(), asked)  # refuses what is wrong before a model is loaded in vain
         _check_stability(stability)
         _check_sizes(size, output_size)
+        _close(make_region(mask))
         self._options: dict[str, Any] = {"short_side_px": size, "output_size": output_size}
         self._owns_engine = isinstance(model, (str, PathLike))
         self._engine: Engine = (
@@ -105,7 +112,9 @@ class Restyler:
         )
         self._style = changed(self._engine.default_style, asked)
         self._engine.encode_prompt(self._style)
-        self._stability = stability
+        self._stability, self._mask = stability, mask
+        self._regions: WeakKeyDictionary[Stylizer, tuple[Mask | None, Region | None]]
+        self._regions = WeakKeyDictionary()
         self._stats = Stats()
         self._changing = threading.Lock()
         self._stream: _Stream | None = None
@@ -226,6 +235,16 @@ class Restyler:
         self._stability = stability
 
     @property
+    def mask(self) -> Mask | None:
+        """Where the painting shows; ``None`` for everywhere."""
+        return self._mask
+
+    @mask.setter
+    def mask(self, mask: Mask | None) -> None:
+        _close(make_region(mask))  # refuses what is wrong
+        self._mask = mask
+
+    @property
     def notes(self) -> list[str]:
         """What the model runs on, assumed, raised or ignored: sentences, each once; it grows."""
         return list(dict.fromkeys([*self._engine.notes, *self._stats.notes]))
@@ -271,6 +290,11 @@ class Restyler:
         """Give a stream the style of now; before each of its frames."""
         self._check_open()
         stylizer.style, stylizer.stability = self._style, self._stability
+        mask = self._mask
+        if self._regions.get(stylizer, (None, None))[0] is not mask:
+            _close(stylizer.region)
+            self._regions[stylizer] = mask, make_region(mask)  # each stream remembers its own
+            stylizer.region = self._regions[stylizer][1]
 
     def _check_open(self) -> None:
         if self._closed:
@@ -334,6 +358,11 @@ class _Stream:
         if self._stylizer.sizes(size).model == size:
             return np.array(frame, order="C")
         return np.ascontiguousarray(frame)  # a resized copy is made of it at once
+
+
+def _close(region: "Region | None") -> None:
+    if region is not None:
+        region.close()
 
 
 def _check_stability(stability: float) -> None:

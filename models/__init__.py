@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal 
     from models.recipe import file_mark as file_mark
     from models.recipe import recipe_of as recipe_of
     from models.schedule import Schedule as Schedule
+    from models.segmentation import PersonSegmenter as PersonSegmenter
     from models.style import Style as Style
     from models.styles import STYLES as STYLES
     from models.styles import BundledStyle as BundledStyle
@@ -48,6 +49,7 @@ _NAMES = {
     "models.prompt": ("parse_prompt",),
     "models.recipe": ("Recipe", "file_mark", "recipe_of"),
     "models.schedule": ("Schedule",),
+    "models.segmentation": ("PersonSegmenter",),
     "models.style": ("Style",),
     "models.styles": ("STYLES", "BundledStyle"),
     "models.weights.download": ("OnDownload",),

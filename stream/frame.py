@@ -29,6 +29,9 @@ class Frame:
         as_is: A notice (such as "reconnecting") rather than a picture: shown, but not painted.
         is_repeat: The frame before it once more, because the source gives none.
         mark: The number that whoever sent it knows it by; 0 where nobody does.
+        mask: Of a painting, where it shows: uint8, of any shape (h, w), 255 is the painting alone;
+            ``None`` shows it everywhere.
+        unpainted: The picture that shows elsewhere, uint8 RGB; ``None`` where nobody needs it.
 
     Raises:
         ValueError: `data` is not uint8 (H, W, 3).
@@ -43,6 +46,8 @@ class Frame:
     as_is: bool = False
     is_repeat: bool = False
     mark: int = 0
+    mask: NDArray[np.uint8] | None = None
+    unpainted: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         if self.data.dtype != np.uint8 or self.data.ndim != 3 or self.data.shape[2] != 3:

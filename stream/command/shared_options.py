@@ -88,6 +88,16 @@ Stability = Annotated[
         help="How much each frame keeps of the one before; 0 is off.",
     ),
 ]
+Mask = Annotated[
+    str | None,
+    option(
+        PAINT,
+        "--mask",
+        metavar="WHERE",
+        help="Where the painting shows: person, background, or a picture or film, white or opaque "
+        "where it does.",
+    ),
+]
 ModelName = Annotated[
     str,
     typer.Option(

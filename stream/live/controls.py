@@ -42,6 +42,7 @@ class Look:
         freeze: The last picture stands still.
         bypass: Nothing is painted.
         hud: The window shows figures and keys.
+        mask: The painting shows only where the session's mask says.
         transition_s: How long a change of style is cross-faded, in seconds.
         gliding: The style has changed by one step of many since the frame before, as a knob turns:
             such a change is shown at once, without a cross-fade.
@@ -53,6 +54,7 @@ class Look:
     freeze: bool = False
     bypass: bool = False
     hud: bool = True
+    mask: bool = False
     transition_s: float = 0.5
     gliding: bool = field(default=False, compare=False)
 

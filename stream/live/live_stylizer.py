@@ -21,6 +21,8 @@ from stream.live.controls import Look
 from stream.live.governor import Effort, Governor, GovernorMode, make_rungs
 from stream.live.motion_carry import Carrier, Reference, make_reference
 from stream.stats import STILL, Stats
+from stream.stylizer.masks import PERSON
+from stream.stylizer.regions import Region, make_region
 from stream.stylizer.stylizer import Stylizer
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class LiveStylizerOptions:
         fps_target: Frames a second that the governor holds.
         governor: What it may give up.
         sample_aspect_ratio: Width of a source pixel over its height.
+        mask: Where `Look.mask` shows the painting, as `make_region` takes it.
     """
 
     short_side_px: int | None = None
@@ -60,6 +63,7 @@ class LiveStylizerOptions:
     fps_target: float = 24.0
     governor: GovernorMode = "latency"
     sample_aspect_ratio: Fraction = Fraction(1)
+    mask: str = PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ class LiveStylizer:
         self._stats = stats
         self._short_side_px = options.short_side_px or engine.native_size
         self._style = look.style
+        self._region: Region | None = None
         self._full = self._make_stylizer(self._short_side_px, options.output_size)
         self._stylizers = {self._short_side_px: self._full}
         self._governor = Governor(self._rungs(look.style), 1 / options.fps_target)
@@ -124,6 +129,8 @@ class LiveStylizer:
             output_size=self._options.output_size,
             stability=look.stability,
             sample_aspect_ratio=self._options.sample_aspect_ratio,
+            region=self._region_of(look),
+            composes=False,
         )
         width, height = source_size
         random = np.random.default_rng(0)
@@ -153,6 +160,7 @@ class LiveStylizer:
         steps = min(look.style.num_inference_steps, effort.steps)
         stylizer.style = replace(look.style, num_inference_steps=steps)
         stylizer.stability = look.stability
+        stylizer.region = self._region_of(look)
         rested = self._stats.count_of(STILL)
         painted = stylizer.process(frame)[-1]
         self._observe(start_s, has_painted=self._stats.count_of(STILL) == rested)
@@ -173,6 +181,7 @@ class LiveStylizer:
         stylizer.reset()
         stylizer.style = look.style
         stylizer.stability = look.stability
+        stylizer.region = self._region_of(look)
         with self._stats.stage("paint at rest"):
             painted = stylizer.process(frame)[-1]
         self._fade = None
@@ -198,6 +207,8 @@ class LiveStylizer:
     def close(self) -> None:
         """Let go of the stream, and end what runs beside the engine."""
         self.reset()
+        if self._region is not None:
+            self._region.close()
         self._engine.close()
 
     def _rungs(self, style: "Style") -> tuple[Effort, ...]:
@@ -221,7 +232,14 @@ class LiveStylizer:
             output_size=output_size,
             sample_aspect_ratio=self._options.sample_aspect_ratio,
             stats=self._stats,
+            composes=False,
         )
+
+    def _region_of(self, look: Look) -> Region | None:
+        """Where the painting shows; made when it is first wanted."""
+        if look.mask and self._region is None:
+            self._region = make_region(self._options.mask)
+        return self._region if look.mask else None
 
     def _change_style(self, look: Look, frame: Frame, now_s: float) -> None:
         if look.style.num_inference_steps != self._style.num_inference_steps:
@@ -266,7 +284,7 @@ class LiveStylizer:
         if before is None:
             self._fade = None
             return painted
-        mixed = cv2.addWeighted(painted.data, share, before, 1 - share, 0)
+        mixed = cv2.addWeighted(painted.data, share, before.data, 1 - share, 0)
         return painted.replace(np.asarray(mixed, dtype=np.uint8))
 
 

@@ -46,19 +46,22 @@ class Carrier:
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
-    def carry(self, reference: Reference, frame: Frame) -> NDArray[np.uint8] | None:
-        """The painted picture as of `frame`, uint8 RGB of its own size; ``None`` where the frame
+    def carry(self, reference: Reference, frame: Frame) -> Frame | None:
+        """The painting, with its mask, as of `frame`, in its own size; ``None`` where the frame
         shows something else, after a cut.
         """
         luma = reduced_luma(frame)
-        painted = reference.frame.data
+        painted = reference.frame
         if luma.shape != reference.luma.shape or min(luma.shape) < LEAST_SIDE_PX:
             return painted
         at_rest = np.zeros((*luma.shape, 2), np.float32)
         flow = np.asarray(self._dis.calc(luma, reference.luma, at_rest), dtype=np.float32)
         seen = _moved(reference.luma, flow)
         apart = cv2.norm(luma, seen, cv2.NORM_L1) / luma.size
-        return blend.pulled(painted, flow) if apart < LOST_LEVELS else None
+        if apart >= LOST_LEVELS:
+            return None
+        mask = None if painted.mask is None else blend.pulled(painted.mask, flow)
+        return painted.replace(blend.pulled(painted.data, flow), mask=mask)
 
 
 class MotionCarry:

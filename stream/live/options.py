@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from models import Style
+from stream.stylizer.masks import check_mask
 from stream.stylizer.options import EngineOptions, check_report
 
 ON_LOSS = ("hold", "card")
@@ -53,6 +54,7 @@ class LiveOptions(EngineOptions):
     midi_learn: bool
     metrics_port: int | None
     transition: float
+    mask: str | None
     styles: str | None
     overwrite: bool
     json: str | None
@@ -80,6 +82,7 @@ class LiveOptions(EngineOptions):
         """
         self.style(Style())
         self.check_engine()
+        check_mask(self.mask)
         check_report(self.json, [self.source, *self.outputs])
         self._check_words()
         self._check_numbers()

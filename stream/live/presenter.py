@@ -17,6 +17,7 @@ from stream.frame import Frame, Size
 from stream.live.controls import Look
 from stream.live.fan_out import FanOut
 from stream.stats import Stats
+from stream.stylizer.regions import composed
 
 SEAM_PX = 2
 SEAM_RGB = (255, 255, 255)
@@ -47,12 +48,20 @@ class Presenter:
         with self._lock:
             return self._shown is None and self._fanout.preview(frame)
 
-    def show(self, frame: Frame, painted: Data | None, look: Look, size: Size) -> None:
+    def show(
+        self,
+        frame: Frame,
+        painted: Data | None,
+        look: Look,
+        size: Size,
+        mask: Data | None = None,
+    ) -> None:
         """One picture of `size` for this frame; dropped where a newer one has been shown.
 
         Args:
             frame: As the source gave it.
             painted: Its painting, or ``None``: then the frame itself goes out (a bypass).
+            mask: As `Frame.mask` of the painting.
         """
         with self._lock:
             if self._last_pts is not None and frame.pts <= self._last_pts:
@@ -60,18 +69,25 @@ class Presenter:
                 return
             self._last_pts = frame.pts
             if not (look.freeze and self._shown is not None):
-                self._shown = compose(frame, painted, look, size)
+                self._shown = compose(frame, painted, look, size, mask)
             self._stats.count_out(frame.captured_at_s, self._clock.now_s())
             self._fanout.put(frame.replace(self._shown))
 
 
-def compose(frame: Frame, painted: Data | None, look: Look, size: Size) -> Data:
+def compose(
+    frame: Frame, painted: Data | None, look: Look, size: Size, mask: Data | None = None
+) -> Data:
     """The picture that goes out, uint8 RGB of `size`."""
     if painted is None or look.bypass:
         return geometry.resize(frame.data, size)
+    if mask is None and not look.split:
+        return painted
+    data = geometry.resize(frame.data, size)
+    if mask is not None:
+        painted = composed(data, painted, mask)
     if not look.split:
         return painted
-    data = geometry.resize(frame.data, size).copy()
+    data = data.copy()
     middle = size[0] // 2
     data[:, middle:] = painted[:, middle:]
     data[:, middle - SEAM_PX // 2 : middle + SEAM_PX // 2] = SEAM_RGB

@@ -30,6 +30,7 @@ from stream.sources.base import Source
 from stream.sources.microphone import Microphone
 from stream.sources.reconnecting import OnLoss
 from stream.stats import Stats
+from stream.stylizer.masks import PERSON
 from stream.stylizer.options import option_errors
 from stream.stylizer.stylizer import DEFAULT_STABILITY
 from stream.video_info import VideoInfo
@@ -160,7 +161,10 @@ class LiveRunner:
             styles = [NamedStyle(one.prompt, replace(style, prompt=one.prompt)) for one in STYLES]
         else:
             styles = read_styles(Path(options.styles), style)
-        return Controls(Look(style, stability, transition_s=options.transition), styles)
+        look = Look(
+            style, stability, transition_s=options.transition, mask=options.mask is not None
+        )
+        return Controls(look, styles)
 
     def _open_services(self, controls: Controls) -> list[OpenedService]:
         services = []
@@ -238,6 +242,7 @@ class LiveRunner:
                     fps_target=options.fps_target,
                     governor=cast(GovernorMode, options.governor),
                     sample_aspect_ratio=info.sample_aspect_ratio,
+                    mask=options.mask or PERSON,
                 ),
                 clock=self._clock,
                 stats=self.stats,

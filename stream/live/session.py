@@ -276,7 +276,7 @@ class LiveSession:
                     self._moving.set()
                 else:
                     self._moving.clear()
-                    self._presenter.show(frame, painted.data, look, size)
+                    self._presenter.show(frame, painted.data, look, size, painted.mask)
             if not ready and self._presenter.started:
                 ready = True
                 self._begin()
@@ -303,9 +303,9 @@ class LiveSession:
             with self.stats.stage("move"):
                 moved = carrier.carry(key, frame)
             if moved is None:  # after a cut the old painting stands until there is a new one
-                moved = key.frame.data
+                moved = key.frame
             if self._moving.is_set():
-                self._presenter.show(frame, moved, look, key.frame.size)
+                self._presenter.show(frame, moved.data, look, moved.size, moved.mask)
 
     # The caller's thread
 

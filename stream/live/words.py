@@ -210,6 +210,12 @@ _ALL = (
     _switch("split", "the left half stays as the camera sees it", "s", 38),
     _switch("freeze", "the last picture stands still", "f", 39),
     _switch("bypass", "nothing is painted", "b", 40),
+    _switch(
+        "mask",
+        "the painting shows only where `--mask` says; without that on people",
+        "m",
+        42,
+    ),
     _switch("hud", "the window shows figures and keys", "h", 41, "hide this", recorded=False),
     Word(
         name="quit",

@@ -26,6 +26,8 @@ from stream.sinks.encoding import EncodingPlan, plan_encoding
 from stream.sinks.part_writer import Tail
 from stream.sound_mode import SoundMode
 from stream.stats import Stats
+from stream.stylizer.masks import mask_mark
+from stream.stylizer.regions import make_region
 from stream.stylizer.stylizer import DEFAULT_STABILITY, Stylizer
 from stream.temporal.settings import DEFAULTS
 from stream.video_info import VideoInfo
@@ -78,6 +80,7 @@ def make_stylizer(
         overlap=info.frame_count != 1,
         by_shots=True,
         batch=1 if info.frame_count == 1 else options.batch,
+        region=None if options.mask is None else make_region(options.mask),
     )
 
 
@@ -113,6 +116,7 @@ def describe_film(
             "stability": DEFAULT_STABILITY if options.stability is None else options.stability,
             **{name: getattr(options, name) for name in ("look_ahead", "every", "batch")},
             "sizes": [sizes.model, sizes.output],
+            "mask": mask_mark(options.mask),
             "temporal": DEFAULTS,
             "least_part_s": str(least_part_s),
             "encoding": plan,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from models import ModelError, Recipe, Style, recipe_of
 from stream.sound_mode import SOUND_MODES, SoundMode
+from stream.stylizer.masks import check_mask
 from stream.stylizer.options import STYLE_OPTIONS, EngineOptions, check_report
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class RestyleOptions(EngineOptions):
     steps: int | None = None
     guidance: float | None = None
     seed: int | None = None
+    mask: str | None = None
     look_ahead: bool = True
     every: int = 1
     batch: int = 1
@@ -89,6 +91,7 @@ class RestyleOptions(EngineOptions):
         """
         self.style(Style())
         self.check_engine()
+        check_mask(self.mask)
         if self.every < 1:
             raise ValueError(f"got every={self.every}, expected 1 or more")
         if not 1 <= self.batch <= MOST_IN_BATCH:

@@ -145,14 +145,14 @@ class CanvasSeat(Seat):
         look, start_s = self.controls.look, self.clock.now_s()
         try:
             stylizer = self._stylizer_of(engine)
-            painted = stylizer.paint(frame, look).data
+            painted = stylizer.paint(frame, look)
         except ModelError as err:
             self._fail(err)
             return
         self._times_s = start_s - changed_at_s, self.clock.now_s() - start_s
         self._show(frame, None if look.bypass else painted, stylizer.output_size(frame.size))
         self._rest_at_s = self.clock.now_s() + REST_S
-        self.timelapse.keep(painted)
+        self.timelapse.keep(painted.data)
 
     def paint_due(self, engine: "Engine") -> None:
         if self._rest_at_s is None:
@@ -166,14 +166,14 @@ class CanvasSeat(Seat):
         look = self.controls.look
         try:
             stylizer = self._stylizer_of(engine)
-            painted = stylizer.paint_at_rest(frame, look).data
+            painted = stylizer.paint_at_rest(frame, look)
         except ModelError as err:
             self._fail(err)
             return
         self._times_s = 0.0, self.clock.now_s() - now_s
         self._rest_pts = frame.pts
         self._show(frame, None if look.bypass else painted, stylizer.output_size(frame.size))
-        self.timelapse.keep(painted)
+        self.timelapse.keep(painted.data)
         self._thumbnails.begin(self.clock.now_s())
 
     def _stylizer_options(self, engine: "Engine") -> LiveStylizerOptions:

@@ -256,8 +256,8 @@ class Seat:
             return
         moved = self._carrier.carry(reference, frame)
         if moved is None:  # after a cut the old painting stands until there is a new one
-            moved = reference.frame.data
-        self._show(frame, moved, reference.frame.size)
+            moved = reference.frame
+        self._show(frame, moved, moved.size)
 
     def _hear(self, packet: Packet) -> None:
         if self._first_s is None:
@@ -322,14 +322,17 @@ class Seat:
                 self._moving.set()
             else:
                 self._moving.clear()
-                self._show(frame, painted.data, size)
+                self._show(frame, painted, size)
             if self._thumbnails.due_at_s is None:
                 self._thumbnails.begin(self.clock.now_s())
 
-    def _show(self, frame: Frame, painted: pictures.Data | None, size: Size) -> None:
-        self._presenter.show(frame, painted, self.controls.look, size)
-        if painted is not None:
-            self._shown = frame.replace(painted)
+    def _show(self, frame: Frame, painted: Frame | None, size: Size) -> None:
+        look = self.controls.look
+        if painted is None:
+            self._presenter.show(frame, None, look, size)
+            return
+        self._presenter.show(frame, painted.data, look, size, painted.mask)
+        self._shown = frame.replace(painted.data)
 
     def _flags_of(self, frame: Frame) -> int:
         return AT_REST if frame.pts == self._rest_pts else 0

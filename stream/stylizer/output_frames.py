@@ -16,6 +16,7 @@ from stream.frame import Frame, Size
 from stream.stats import Stats
 from stream.stylizer.causal_order import Later
 from stream.stylizer.prepared_style import Latest
+from stream.stylizer.regions import composed
 
 
 class OutputFrames:
@@ -52,7 +53,11 @@ class OutputFrames:
         data = frame.data
         with self._stats.stage("finish"):
             self._output.make(id(data), lambda: (data, geometry.resize(data, size)))
-            return frame.replace(self._output.value[1])
+            brought = self._output.value[1]
+            if frame.mask is None or frame.unpainted is None:
+                return frame.replace(brought)
+            around = geometry.resize(frame.unpainted, size)
+            return frame.replace(composed(around, brought, frame.mask), mask=None, unpainted=None)
 
 
 class Painted(NamedTuple):

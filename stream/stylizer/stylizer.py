@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stream import geometry
 from stream.frame import Frame, Size
 from stream.geometry import OutputSize
@@ -27,6 +30,7 @@ from stream.stylizer.causal_order import Begin, CausalOrder
 from stream.stylizer.look_ahead_buffer import LookAheadBuffer
 from stream.stylizer.output_frames import OutputFrames, Painted
 from stream.stylizer.prepared_style import PreparedStyle
+from stream.stylizer.regions import Region, Shots
 from stream.temporal.blend import check_stability
 from stream.temporal.settings import DEFAULTS, TemporalSettings
 
@@ -62,6 +66,10 @@ class Stylizer:
             may then be painted in parts that begin at cuts. Not for a live stream.
         batch: Paint so many frames in one call of the engine, which holds up to twice as many back
             if it is more than 1; where frames stand still, up to eight times as many.
+        region: Where the painting shows; elsewhere the frame stays as it was. ``None`` paints all
+            of it.
+        composes: Give frames out with both in them; otherwise with the painting alone, and where it
+            shows as their mask.
 
     Raises:
         ValueError: A value is outside its range.
@@ -83,6 +91,8 @@ class Stylizer:
         overlap: bool = False,
         by_shots: bool = False,
         batch: int = 1,
+        region: Region | None = None,
+        composes: bool = True,
     ) -> None:
         for name, count in (("batch", batch), ("every", every)):
             if not isinstance(count, int) or count < 1:
@@ -101,6 +111,8 @@ class Stylizer:
         self._prepared = PreparedStyle(engine, self.stats, ahead=overlap)
         self._look_ahead, self._every, self._temporal = look_ahead, every, temporal
         self._overlap, self._by_shots, self._batch = overlap, by_shots, batch
+        self._region, self._composes = region, composes
+        self._shots = Shots()
         self._order, self._output_frames = self._make_order(), OutputFrames(self.stats)
 
     @property
@@ -120,6 +132,15 @@ class Stylizer:
     @stability.setter
     def stability(self, stability: float) -> None:
         self._stability = check_stability(stability)
+
+    @property
+    def region(self) -> Region | None:
+        """Where the painting shows. Set it from any thread; it holds from the next frame on."""
+        return self._region
+
+    @region.setter
+    def region(self, region: Region | None) -> None:
+        self._region = region
 
     def sizes(self, source_size: Size) -> "Sizes":
         """The model's and the output's size for frames of `source_size`."""
@@ -175,6 +196,7 @@ class Stylizer:
             if not self._prepared.holds(style, sizes.model):
                 self._order.end_shot()
                 self._prepared.adopt(style, sizes.model)
+            frame = self._masked(frame, data, (columns, rows))
             later = self._order.add(frame, data, (columns, rows), stability)
             on_failure.pop_all()
         return Painted(self._output_frames, later, sizes.output)
@@ -194,7 +216,18 @@ class Stylizer:
 
     def _start_afresh(self) -> None:
         """Wait for nothing that was begun before a failure: it may never be there."""
+        self._shots = Shots()
         self._order, self._output_frames = self._make_order(), OutputFrames(self.stats)
+
+    def _masked(self, frame: Frame, data: NDArray[np.uint8], grid: Size) -> Frame:
+        """The frame with its mask, and with what stays where that hides the painting."""
+        region = self._region
+        if region is None:
+            return frame
+        with self.stats.stage("mask"):
+            mask = region.find(frame, starts_shot=self._shots.starts(data, grid, frame.time_s))
+        unpainted = frame.data if self._composes else None
+        return frame.replace(frame.data, mask=mask, unpainted=unpainted)
 
     def _make_order(self) -> CausalOrder:
         begin: Begin = self._prepared.begin

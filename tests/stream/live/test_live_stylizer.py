@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from fakes import FakeEngine, ListSink, make_frames
 from live_fakes import make_painter
+from PIL import Image
 
 from models import Style
 from stream.clock import ManualClock
@@ -179,6 +181,39 @@ def make_presenter() -> tuple[Presenter, ListSink, Stats, Outlet]:
     return Presenter(FanOut([outlet]), clock=clock, stats=stats), sink, stats, outlet
 
 
+def test_a_mask_shows_the_painting_where_it_says_and_the_frame_elsewhere() -> None:
+    frame = make_frames(1)[0]
+    mask = np.zeros((2, 2), np.uint8)
+    painted = 255 - frame.data
+    assert np.array_equal(compose(frame, painted, LOOK, SIZE, mask), frame.data)
+    assert np.array_equal(compose(frame, painted, LOOK, SIZE, 255 - mask), painted)
+
+
+def test_the_mask_is_switched_while_painting(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    Image.fromarray(np.full((4, 4), 77, np.uint8)).save(path)
+    painter, frame = make_painter(mask=str(path)), make_frames(1)[0]
+    assert painter.paint(frame, LOOK).mask is None
+    masked = painter.paint(frame, replace(LOOK, mask=True))
+    assert masked.mask is not None
+    assert set(masked.mask.ravel().tolist()) == {77}
+    assert painter.paint(frame, LOOK).mask is None
+
+
+def test_a_mask_moves_with_the_painting() -> None:
+    picture = texture((320, 240), 5)
+    frame = Frame(picture[:, :256].copy(), 0, Fraction(1, 24))
+    moved = Frame(picture[:, 20:276].copy(), 1, Fraction(1, 24))
+    mask = np.zeros((240, 256), np.uint8)
+    mask[:, :128] = 255
+    reference = make_reference(frame, frame.replace(frame.data, mask=mask))
+    carried = Carrier().carry(reference, moved)
+    assert carried is not None
+    assert carried.mask is not None
+    assert (carried.mask[60:180, 20:100] > 200).all()
+    assert (carried.mask[60:180, 116:230] < 50).all()
+
+
 def test_a_split_shows_before_and_after() -> None:
     frame = make_frames(1)[0]
     data = compose(frame, 255 - frame.data, replace(LOOK, split=True), SIZE)
@@ -231,7 +266,9 @@ def test_a_painting_follows_the_motion() -> None:
         for index, x in enumerate((20, 16))
     ]
     painted = [frame.replace(255 - frame.data) for frame in frames]
-    moved = Carrier().carry(make_reference(frames[0], painted[0]), frames[1])
+    carried = Carrier().carry(make_reference(frames[0], painted[0]), frames[1])
+    assert carried is not None
+    moved = carried.data
     inner = np.s_[16:-16, 16:-16]
     still = np.abs(painted[0].data[inner].astype(int) - painted[1].data[inner]).mean()
     error = np.abs(moved[inner].astype(int) - painted[1].data[inner]).mean()
@@ -262,11 +299,12 @@ def test_frames_that_are_shown_again_tell_the_governor_nothing() -> None:
 
 def test_tiny_pictures_stand_still() -> None:
     one, other = make_frames(2, (16, 16))
-    assert np.array_equal(Carrier().carry(make_reference(one, one), other), one.data)
+    assert Carrier().carry(make_reference(one, one), other) is one
 
 
 @pytest.mark.parametrize("size", [(64, 48), (320, 180)])
 def test_a_still_scene_is_carried_unchanged(size: tuple[int, int]) -> None:
     frame = Frame(texture(size, seed=1), 0, Fraction(1, 24))
     moved = Carrier().carry(make_reference(frame, frame), frame)
-    assert np.abs(moved.astype(int) - frame.data).max() <= 1
+    assert moved is not None
+    assert np.abs(moved.data.astype(int) - frame.data).max() <= 1
