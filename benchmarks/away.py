@@ -338,12 +338,12 @@ def figures(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sources", nargs="*", choices=[*SOURCES, []], default=list(SOURCES))
+    parser.add_argument("sources", nargs="*", choices=[*SOURCES, []], default=[])
     parser.add_argument("--seconds", type=float, default=9.0)
     parser.add_argument("--fps", type=float, default=24.0)
     asked = parser.parse_args()
     rows: dict[str, Any] = {}
-    for name in asked.sources:
+    for name in asked.sources or SOURCES:
         try:
             rows[name] = measure(name, asked.seconds, asked.fps)
         except OSError as err:

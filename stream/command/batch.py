@@ -16,7 +16,7 @@ from stream.command.exit_codes import EXIT_CODES, ExitCode
 from stream.command.messages import failed, plain_console, say, tell_programs
 from stream.command.progress import DownloadProgress, FrameProgress
 from stream.command.signals import stop_signals
-from stream.offline.batch import Batch, FilmFile, find_films
+from stream.offline.batch import Batch, FilmFile, find_films, left_out
 from stream.offline.options import RestyleOptions
 from stream.offline.watching import Watch
 from stream.stylizer.options import STDOUT, option_errors
@@ -114,6 +114,8 @@ class BatchRun:
         if not self._asked.quiet:
             console = plain_console(stderr=self._asked.json == STDOUT)
             console.print(_table(batch))
+            for sentence in left_out(self._folder):
+                console.print(sentence)
         if self._asked.json is not None:
             files = {name: asdict(entry) for name, entry in batch.entries.items()}
             report = {**asdict(batch.tally), "files": files}

@@ -34,13 +34,16 @@ if TYPE_CHECKING:
 
 def code(asked: RestyleOptions) -> ExitCode:
     """Restyle what was asked for, a folder of films or single inputs; how it ended."""
-    from stream.offline.batch import is_batch
+    from stream.offline.batch import is_batch, with_films
 
     try:
         films = is_batch(asked)
     except OptionError as err:
         return failed(err)
     if not films:
+        asked, left = with_films(asked)
+        for sentence in () if asked.quiet else left:
+            plain_console(stderr=True).print(sentence)
         return RestyleRun(asked).code()
     from stream.command.batch import BatchRun
 

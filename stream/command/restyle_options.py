@@ -12,8 +12,8 @@ from stream.command.shared_options import (
     PAINT,
     TALK,
     flag,
-    number,
     option,
+    rate,
     whole_number,
 )
 from stream.offline.options import RestyleOptions
@@ -31,7 +31,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="OUT",
-        help="A video file, picture, folder/ of pictures or null; a folder for several inputs.",
+        help="A video, a picture, numbered pictures (out/%06d.png), a folder/ or null.",
     ),
 ]
 Audio = Annotated[
@@ -48,8 +48,8 @@ Framerate = Annotated[
         OUT,
         "--framerate",
         metavar="FPS",
-        parser=number,
-        help="Frames a second of pictures; 24 if not given.",
+        parser=rate,
+        help="Frames a second of pictures, such as 30 or 24000/1001; 24 if not given.",
     ),
 ]
 LookAhead = Annotated[

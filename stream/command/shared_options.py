@@ -1,6 +1,7 @@
 """Declares the options that `restyle` and `live` share to typer. Imports nothing heavy."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,16 @@ def number(text: str) -> float:
         return float(text)
     except ValueError as err:
         raise typer.BadParameter(f"got {text}, expected a number") from err
+
+
+def rate(text: str) -> float:
+    """Read frames a second: a number, or a fraction such as 24000/1001."""
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError) as err:
+        raise typer.BadParameter(
+            f"got {text}, expected a number or a fraction such as 24000/1001"
+        ) from err
 
 
 def option(

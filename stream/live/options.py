@@ -114,8 +114,10 @@ class LiveOptions(EngineOptions):
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"got {name}={value:g}, expected more than 0")
         control = self.control or ""
+        osc = (self.osc or "").rpartition(":")[2]
         for name, value in (
             ("control", int(control) if PORT.fullmatch(control) else None),
+            ("osc", int(osc) if PORT.fullmatch(osc) else None),
             ("metrics_port", self.metrics_port),
         ):
             if value is not None and not 0 <= value <= LAST_PORT:

@@ -107,6 +107,7 @@ class Continuity:
     Attributes:
         watched: The streams whose packets must be given to `push`.
         jumps: How often the clock jumped.
+        joints_s: When, by the clock that is given, a new recording begins.
     """
 
     def __init__(self, container: InputContainer) -> None:
@@ -115,6 +116,7 @@ class Continuity:
         self._back_s = CLEAR_S if joined else TICK_S
         self.watched = [s for s in container.streams if may_jump and _is_steady(s)]
         self.jumps = 0
+        self.joints_s: list[Fraction] = []
         self._shift_s = Fraction(0)
         self._own_s: dict[int, Fraction] = {}
         self._tracks = {stream.index: _Track() for stream in self.watched}
@@ -244,6 +246,7 @@ class Continuity:
         ]
         begins_s = [track.begin_s for track in joint.new.values() if track.begin_s is not None]
         self.jumps += 1
+        self.joints_s.append(max(ends_s))
         self._shift_s = max(ends_s) - min(begins_s)
         self._own_s.clear()
         for index in self._tracks:

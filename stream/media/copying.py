@@ -5,6 +5,7 @@ the output stays interleaved and memory does not grow with the length. `stream.m
 says what becomes of each stream; what is left out is noted, and is a loss.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,6 +27,7 @@ from stream.media.fitting import (
     lasting_tags,
     valid_time_code,
 )
+from stream.media.holes import Holes
 from stream.media.notes import copied
 from stream.media.safe_opening import open_file
 from stream.media.stream_plan import (
@@ -36,6 +38,7 @@ from stream.media.stream_plan import (
     sound_carrier,
     text_carrier,
 )
+from stream.media.transport_stream import has_lost_packets
 from stream.sound_mode import SoundMode
 
 COVER_KINDS = {"mjpeg": "jpeg", "png": "png", "bmp": "bmp", "gif": "gif", "webp": "webp"}
@@ -75,6 +78,8 @@ class StreamCopier:
         self._covers: list[tuple[Stream, Packet[Stream]]] = []
         self._input: InputContainer | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
+        self._holes: dict[int, Holes] = {}
+        self._missing: Counter[int] = Counter()
         self._held: Packet[Stream] | None = None
         if path is not None:
             self._open(path, video)
@@ -96,6 +101,12 @@ class StreamCopier:
         if self._carriers:
             originals = [carrier.original for carrier in self._carriers.values()]
             self._packets = packets(self._input, originals, continuity)
+        counted = self._input.format.name == "mpegts" and has_lost_packets(path)
+        self._holes = {
+            stream.index: Holes(counted, stream.time_base, continuity.joints_s)
+            for stream in self._input.streams.audio
+            if stream.index in self._carriers and stream.time_base is not None
+        }
         originals = [one.original for one in self._carriers.values() if isinstance(one, PacketCopy)]
         if originals:
             self._notes.append(copied(described(stream) for stream in originals))
@@ -205,6 +216,9 @@ class StreamCopier:
                 self._carriers[packet.stream_index].carry(packet, self._shift_s)
         for carrier in self._carriers.values():
             carrier.finish(end_s)
+            missing = self._missing[carrier.original.index]
+            if missing:
+                self._lose(f"The {described(carrier.original)} has holes; packets lost: {missing}.")
             if carrier.refused:
                 self._lose(
                     f"Packets of the {described(carrier.original)} that could not be carried over: "
@@ -228,11 +242,18 @@ class StreamCopier:
                 if packet is None:
                     return None
                 if _dated(packet):
+                    self._watch(packet)
                     self._held = packet
         except av.FFmpegError:
             self._lose("The input is damaged: sound and subtitles end where it is.")
             self._packets = iter(())
         return self._held
+
+    def _watch(self, packet: "Packet[Stream]") -> None:
+        holes = self._holes.get(packet.stream_index)
+        if holes is not None:
+            holes.read(packet)
+            self._missing[packet.stream_index] += len(holes.before(packet.pts))
 
     def _due_s(self, packet: "Packet[Stream]") -> Fraction:
         return (packet.dts or 0) * packet.time_base - self._shift_s

@@ -79,7 +79,7 @@ def is_batch(options: RestyleOptions) -> bool:
     """Whether a folder of films is asked for; a folder of pictures is one film.
 
     Raises:
-        OptionError: The folder holds films and pictures, or the options do not fit.
+        OptionError: The options do not fit.
     """
     asked = options.recursive or options.watch
     folder = Path(options.inputs[0])
@@ -88,14 +88,40 @@ def is_batch(options: RestyleOptions) -> bool:
             raise OptionError("--recursive and --watch need one folder of videos as the input")
         return False
     has_films = next(find_films(folder, options), None) is not None
-    has_pictures = any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
-    if has_films and has_pictures:
+    names_file = Path(options.output).suffix.lower() in (*FILM_SUFFIXES, *IMAGE_SUFFIXES)
+    if has_films and names_file and not os.path.isdir(options.output):
         raise OptionError(
-            f"{folder} holds videos and pictures; give the videos' files, or a folder of one kind"
+            f"got the videos of {folder} and the output {options.output}, expected a folder; they "
+            "are not joined"
         )
-    if has_pictures and asked:
+    if not has_films and asked and _count_pictures(folder):
         raise OptionError(f"{folder} holds pictures; --recursive and --watch are for videos")
     return has_films or asked
+
+
+def with_films(options: RestyleOptions) -> tuple[RestyleOptions, list[str]]:
+    """The options with the films of each folder among several inputs in its place; and a sentence
+    on what of the folders is left out.
+    """
+    inputs: list[str] = []
+    left: list[str] = []
+    for spec in options.inputs:
+        films = [*find_films(Path(spec), options)] if Path(spec).is_dir() else []
+        inputs += [str(film.path) for film in films] or [spec]
+        left += left_out(Path(spec)) if films else []
+    return replace(options, inputs=inputs), left
+
+
+def left_out(folder: Path) -> list[str]:
+    """A sentence on the pictures in a folder of films, or none."""
+    count = _count_pictures(folder)
+    if not count:
+        return []
+    return [f"Pictures among the videos of {folder} that were left out: {count}."]
+
+
+def _count_pictures(folder: Path) -> int:
+    return sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
 
 
 def find_films(folder: Path, options: RestyleOptions) -> Iterator[FilmFile]:

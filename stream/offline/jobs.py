@@ -1,28 +1,34 @@
 """Jobs: pairs each input with its output, and holds the outcome. Opens and loads nothing, so that a
 wrong name is reported before any waiting.
 
-one input      OUT as it stands: a file, a folder/ of pictures, `null`
+one input      OUT as it stands: a file, pictures by number (OUT/%06d.png), `null`; where it is a
+               folder, a video keeps its name in there, and pictures theirs
 several        OUT is a folder; each input keeps its name in there, in a container that can be
                written (clip.mkv → OUT/clip.mkv, clip.mpg → OUT/clip.mp4, pictures/ → OUT/pictures/,
                pictures/*.png → OUT/pictures/)
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from stream.addresses import shown
 from stream.errors import SinkError, SourceError
 from stream.offline.part_store import is_unfinished
 from stream.offline.results import Result
 from stream.sinks.base import NULL
-from stream.sources import GENERATOR
+from stream.sources import GENERATOR, names_pictures
 from stream.sources.animation import is_animation
 from stream.stats import Stats
 from stream.video_info import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 DEFAULT_CONTAINER = ".mp4"
+
+
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +72,35 @@ class Outcome:
 def plan_jobs(inputs: Sequence[str], output: str, *, overwrite: bool) -> list[Job]:
     """Pair every input with its output; for several, make the folder that they go to.
 
+    Of several inputs one that is not there, or whose output is, is left to fail by itself.
+
     Raises:
-        SourceError: An input is not there.
-        SinkError: An output would be written over an input, is there already (and `overwrite` is
-            not set), or its folder cannot be made.
+        SourceError: No input is there.
+        SinkError: An output would be written over an input, all are there already (and `overwrite`
+            is not set), or their folder cannot be made.
         ValueError: Two inputs would be written to one name, or several to what is named as a file.
     """
     for spec in inputs:
-        _check_present(spec)
-    jobs = [Job(inputs[0], output)]
+        if ADDRESS.match(spec) and not os.path.exists(spec):
+            raise SourceError(f"{shown(spec)} is an address; save what is there to a file first.")
+    if not any(_is_present(spec) for spec in inputs):
+        raise SourceError(f"There is no file or folder {inputs[0]}; check the name.")
+    into_folder = os.path.isdir(output) or output.endswith(("/", "\\"))
+    is_folder_of_videos = into_folder and not names_pictures(inputs[0])
+    jobs = [Job(inputs[0], _in_folder(output, inputs[0]) if is_folder_of_videos else output)]
     if len(inputs) > 1:
         _check_folder(output)
         jobs = [Job(spec, _in_folder(output, spec)) for spec in inputs]
     _check_distinct(jobs)
     for job in jobs:
-        _check_free(job.sink, inputs, overwrite)
-    if len(jobs) > 1 and output != NULL:
+        _check_own(job.sink, inputs)
+    in_the_way = [job.sink for job in jobs if not overwrite and _is_in_the_way(job.sink)]
+    if len(in_the_way) == len(jobs):  # else each for itself, when it comes to it
+        raise SinkError(
+            f"{in_the_way[0]} is already there; allow that with overwrite=True, or give the output "
+            "another name."
+        )
+    if (len(jobs) > 1 or is_folder_of_videos) and output != NULL:
         _make_folder(Path(output))
     return jobs
 
@@ -102,20 +121,19 @@ def _in_folder(folder: str, spec: str) -> str:
         return f"{Path(folder, path.resolve().name)}/"
     if _is_pattern(spec):
         return f"{Path(folder, path.parent.resolve().name)}/"
-    if not path.exists():
+    if not path.exists() and GENERATOR.match(spec):
         return str(Path(folder, spec.partition("=")[0] + DEFAULT_CONTAINER))
     suffix = path.suffix.lower()
     kept = suffix in VIDEO_SUFFIXES or (suffix in IMAGE_SUFFIXES and not is_animation(path))
     return str(Path(folder, path.name if kept else path.stem + DEFAULT_CONTAINER))
 
 
-def _check_present(spec: str) -> None:
+def _is_present(spec: str) -> bool:
     try:
         is_there = Path(spec).exists()
     except OSError as err:
         raise SourceError(f"{spec} cannot be read ({err.strerror}); check the name.") from err
-    if not (is_there or _is_pattern(spec) or GENERATOR.match(spec)):
-        raise SourceError(f"There is no file or folder {spec}; check the name.")
+    return is_there or _is_pattern(spec) or GENERATOR.match(spec) is not None
 
 
 def _is_pattern(spec: str) -> bool:
@@ -134,7 +152,7 @@ def _check_distinct(jobs: Sequence[Job]) -> None:
         taken[path] = job.source
 
 
-def _check_free(sink: str, inputs: Sequence[str], overwrite: bool) -> None:
+def _check_own(sink: str, inputs: Sequence[str]) -> None:
     path = Path(sink)
     if sink == NULL or not os.path.exists(sink):  # where that cannot be told, writing will tell
         return
@@ -143,11 +161,11 @@ def _check_free(sink: str, inputs: Sequence[str], overwrite: bool) -> None:
             raise SinkError(f"{sink} is an input; give the output another name.")
         if path.is_dir() and _is_of_pictures(spec) and path.samefile(Path(spec).parent):
             raise SinkError(f"{sink} holds what is read; give the output another folder.")
-    if path.is_file() and not overwrite and not is_unfinished(path):
-        raise SinkError(
-            f"{sink} is already there; allow that with overwrite=True, or give the output another "
-            "name."
-        )
+
+
+def _is_in_the_way(sink: str) -> bool:
+    path = Path(sink)
+    return sink != NULL and os.path.isfile(sink) and not is_unfinished(path)
 
 
 def _is_of_pictures(spec: str) -> bool:

@@ -98,8 +98,7 @@ class RestyleOptions(EngineOptions):
             raise ValueError(f"got batch={self.batch}, expected 1 to {MOST_IN_BATCH}")
         if self.audio not in SOUND_MODES:
             raise ValueError(f"got audio={self.audio!r}, expected {', '.join(SOUND_MODES)}")
-        if self.framerate is not None and not 0 < self.framerate < math.inf:
-            raise ValueError(f"got framerate={self.framerate:g}, expected more than 0")
+        self._check_framerate()
         if self.workers is not None and not 1 <= self.workers <= MOST_WORKERS:
             raise ValueError(f"got workers={self.workers}, expected 1 to {MOST_WORKERS}")
         if self.recipe is not None:
@@ -109,6 +108,17 @@ class RestyleOptions(EngineOptions):
         if self.fps_target is not None and not 0 < self.fps_target < math.inf:
             raise ValueError(f"got fps_target={self.fps_target:g}, expected more than 0")
         check_report(self.json, [*self.inputs, self.output])
+
+    def _check_framerate(self) -> None:
+        if self.framerate is not None and not 0 < self.framerate < math.inf:
+            raise ValueError(f"got framerate={self.framerate:g}, expected more than 0")
+        if self.framerate is not None:
+            from stream.sources import names_pictures
+
+            if not any(map(names_pictures, self.inputs)):
+                raise ValueError(
+                    f"got framerate={self.framerate:g}, expected none: a video keeps its own rate"
+                )
 
 
 def _check_recipe(ours: Recipe, asked: Recipe) -> None:

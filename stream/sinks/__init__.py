@@ -4,6 +4,7 @@ spec                        sink
 --------------------------  ---------------------------------
 painted.mp4, .mkv, .mov …   stream.sinks.video.VideoSink
 folder/ (ends in a slash)   stream.sinks.images.ImageSink
+folder/%06d.png             the same, called so
 picture.png                 the same, one frame
 null                        stream.sinks.null.NullSink
 """

@@ -1,6 +1,7 @@
 """ImageSink: frames as numbered pictures in a folder, or as one; each is whole or not there."""
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -16,6 +17,9 @@ from stream.sinks.base import Sink
 from stream.video_info import IMAGE_SUFFIXES
 
 DEFAULT_SUFFIX = ".png"
+
+NUMBER = re.compile(r"%0?(\d*)d")
+"""A place for a number, as in FFmpeg's names of sequences."""
 
 DIGITS = 6
 """Enough for eleven hours at 24 frames a second; more simply make the names longer."""
@@ -39,7 +43,8 @@ class ImageSink(Sink):
     made and wrote nothing to is gone when it is aborted.
 
     Args:
-        path: A folder (made if need be) or the name of a picture, which takes exactly one frame.
+        path: A folder (made if need be), such a place with a number in its name
+            (``folder/%06d.jpg``), or the name of a picture, which takes exactly one frame.
         overwrite: Whether pictures that are there may be replaced.
         frame_count: How many frames will come, if that is known.
         names: What they are called, by their pts; without it they are numbered.
@@ -59,10 +64,13 @@ class ImageSink(Sink):
     ) -> None:
         self.notes: list[str] = []
         self._path = Path(path)
+        self._numbers = "" if _names_folder(path) else numbered(self._path)
+        if self._numbers:
+            self._path = self._path.parent
         self._overwrite = overwrite
         self._count = 0
         self._names = names
-        self._single = not _names_folder(path)
+        self._single = not (_names_folder(path) or self._numbers)
         self._partial: PartialFile | None = None
         self._made_folder = False
         if self._single:
@@ -76,12 +84,17 @@ class ImageSink(Sink):
         with sink_errors(self._path):
             self._made_folder = not self._path.is_dir()
             self._path.mkdir(parents=False, exist_ok=True)
-        taken = any(one.suffix.lower() in IMAGE_SUFFIXES for one in self._path.iterdir())
+        taken = any(self._is_in_the_way(one) for one in self._path.iterdir())
         if taken and not self._overwrite:
             raise SinkError(
                 f"The folder {self._path} has pictures in it already; choose another one or allow "
                 "it with overwrite=True."
             )
+
+    def _is_in_the_way(self, picture: Path) -> bool:
+        if not self._numbers:
+            return picture.suffix.lower() in IMAGE_SUFFIXES
+        return NUMBER.sub("", self._numbers) == re.sub(r"\d+", "", picture.name)
 
     def write(self, frame: Frame) -> None:
         if self._single and self._count:
@@ -105,10 +118,13 @@ class ImageSink(Sink):
 
     def _too_many(self) -> SinkError:
         return SinkError(
-            f"{self._path} takes one frame, but more come; give a folder ending in a slash."
+            f"{self._path} takes one frame, but more come; number them: "
+            f"{self._path.with_stem(self._path.stem + '_%06d')}."
         )
 
     def _name(self, frame: Frame) -> str:
+        if self._numbers:
+            return NUMBER.sub(lambda sign: f"{self._count:0{sign[1] or 1}d}", self._numbers, 1)
         if 0 <= frame.pts < len(self._names):
             return self._names[frame.pts]
         return f"{self._count:0{DIGITS}d}{DEFAULT_SUFFIX}"
@@ -127,6 +143,11 @@ class ImageSink(Sink):
         if self._made_folder and not self._count:
             with suppress(OSError):
                 self._path.rmdir()
+
+
+def numbered(path: Path) -> str:
+    """A name with a place for a number in it (``%d``, ``%06d``); "" of any other."""
+    return path.name if NUMBER.search(path.name) else ""
 
 
 def _names_folder(path: str | Path) -> bool:

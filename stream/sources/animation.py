@@ -27,6 +27,9 @@ HEAD_BYTES = 1 << 20
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, struct.error)
 """What Pillow raises of a damaged file."""
 
+WEBP_CHUNKS = (b"VP8X", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ")
+"""What an animation consists of (RFC 9649)."""
+
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -55,6 +58,18 @@ def _moves(png: bytes) -> bool:
     return False
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether a WebP has none but the chunks that there are; libwebp passes over others."""
+    data = path.read_bytes()
+    at = 12
+    while data.startswith(b"RIFF") and at + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, at)
+        if kind not in WEBP_CHUNKS:
+            return False
+        at += 8 + length + length % 2
+    return True
+
+
 class AnimationSource(Source):
     """Every picture of an animation once, on white, with its time. Not thread-safe.
 
@@ -73,8 +88,10 @@ class AnimationSource(Source):
         self._frames: Iterator[Frame] = iter(())
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
-            image, lengths = self._open(path)
+            image, lengths, has_alpha = self._open(path)
             on_failure.pop_all()
+        if not _is_whole(path):
+            self._lose(f"{path} is damaged: parts of it cannot be found.")
         total_s = Fraction(sum(lengths), 1000)
         self.info = VideoInfo(
             size=image.size,
@@ -82,19 +99,25 @@ class AnimationSource(Source):
             rate=(len(lengths) / total_s).limit_denominator(1001),
             frame_count=len(lengths),
             duration_s=float(total_s),
-            has_alpha=True,
+            has_alpha=has_alpha,
         )
         self._frames = self._read(image, lengths)
 
-    def _open(self, path: Path) -> tuple["Image.Image", list[int]]:
-        """Read it through once: the file, and how long each picture is shown, in ms."""
+    def _open(self, path: Path) -> tuple["Image.Image", list[int], bool]:
+        """Read it through once: the file, how long each picture is shown, in ms, and whether any
+        can be transparent.
+        """
         from PIL import Image
 
         try:
             image = self._image = Image.open(path, formats=("PNG", "WEBP"))
             check_pixels(path, image.size)
             count = int(getattr(image, "n_frames", 1))
-            return image, [self._length(image, index) for index in range(count)]
+            lengths, has_alpha = [], False
+            for index in range(count):
+                lengths.append(self._length(image, index))
+                has_alpha |= image.has_transparency_data
+            return image, lengths, has_alpha
         except Image.DecompressionBombError as err:
             raise SourceError(too_large(path)) from err
         except UNREADABLE as err:
@@ -114,13 +137,15 @@ class AnimationSource(Source):
                 image.seek(index)
                 data, alpha = split(image.convert("RGBA"))
             except UNREADABLE:
-                self.damaged = True
-                sentence = f"Picture {index + 1} of {self._path} could not be read."
-                self.notes.append(sentence)
-                self.losses.append(sentence)
+                self._lose(f"Picture {index + 1} of {self._path} could not be read.")
                 return
             yield Frame(data, pts, TIME_BASE, length, alpha=alpha)
             pts += length
+
+    def _lose(self, sentence: str) -> None:
+        self.damaged = True
+        self.notes.append(sentence)
+        self.losses.append(sentence)
 
     def read(self) -> Frame | None:
         return next(self._frames, None)

@@ -5,6 +5,7 @@ their boxes, chunks, tags or packets: what was cut off, or lost on the way, is s
 """
 
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,21 +13,25 @@ from typing import BinaryIO
 
 from stream.media.joined_files import EBML, MATROSKA, MP4, SEGMENT, more_films, third_segment, vint
 from stream.media.playlists import END, HLS_SUFFIXES, read_text
+from stream.media.transport_stream import LENGTHS, SYNCS, begin_and_length
+from stream.sources.structure import has_hole
 
 LENGTH, LIST_OF_LISTS = "#EXTINF", "#EXT-X-STREAM-INF"
 """What HLS says of each part; what makes a list of other lists."""
-
-TS_PACKETS = (188, 192, 204)
-SYNC, SYNCS = 0x47, 5
-"""How a packet of MPEG-TS begins, and how many beginnings tell the packets' size."""
 
 FLV_HEAD_BYTES = 13
 FLV_TAGS = (8, 9, 18)
 """Of sound, pictures and data."""
 
+GIF_PICTURE = re.compile(rb"!\xf9\x04[\x00-\x1f].{3}\x00[,!]", re.DOTALL)
+"""How a picture of an animation begins."""
+
 ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 ASF_HEAD_BYTES = 65_536
 OGG_FIRST, OGG_LAST = 2, 4
+DV_625_BYTES, DV_525_BYTES = 144_000, 120_000
+"""Of a frame (IEC 61834-2); DV of 50 or 100 Mbit/s has two or four of that."""
+
 MXF_KEY = b"\x06\x0e\x2b\x34"
 MXF_SETS, MXF_LAST = 2, (0x04, 0x11)
 """At 4 and 13 of a key: those of the file itself; its footer, and the index of its partitions."""
@@ -40,9 +45,7 @@ def loss_at_end(path: Path, format: str) -> list[str]:
     """
     if path.suffix.lower() in HLS_SUFFIXES:
         return list(_losses_of_playlist(path))
-    is_whole = CHECKS.get(format)
-    if is_whole is None:
-        return []
+    is_whole = CHECKS.get(format, _unchecked)
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -53,9 +56,16 @@ def loss_at_end(path: Path, format: str) -> list[str]:
                     "read: join them by a .ffconcat list."
                 ]
             whole = is_whole(file, size)
-    except (OSError, struct.error):
+        is_sound = whole and not has_hole(path, format)
+    except (OSError, ValueError, struct.error):
         return []
-    return [] if whole else [f"{path} is cut off, or bytes of it are missing."]
+    if not whole:
+        return [f"{path} is cut off, or bytes of it are missing."]
+    return [] if is_sound else [f"{path} is damaged: parts of it cannot be found."]
+
+
+def _unchecked(file: BinaryIO, size: int) -> bool:
+    return True
 
 
 def _losses_of_playlist(path: Path) -> Iterator[str]:
@@ -83,7 +93,7 @@ def _boxes(file: BinaryIO, size: int) -> bool:
         if length == 1:
             (length,) = struct.unpack(">Q", file.read(8))
         if length < 8 or not kind.isalnum():
-            return not in_fragments or length == 0
+            return not in_fragments or (length == 0 and kind.isalnum())
         in_fragments |= kind == b"moof"
         at += length
     return at <= size
@@ -189,11 +199,16 @@ def _elements(file: BinaryIO, size: int) -> bool:
 
 def _blocks(file: BinaryIO, size: int) -> bool:
     """GIF: blocks of pictures and extensions, and a sign at the end."""
+    file.seek(0)
+    pictures = len(GIF_PICTURE.findall(file.read()))
     file.seek(10)
     file.seek(_table_bytes(file.read(1)[0]) + 2, os.SEEK_CUR)
     while sign := file.read(1):
         if sign == b";":
-            return True
+            return pictures <= 0
+        begin = sign + file.read(8)
+        pictures -= GIF_PICTURE.match(begin) is not None
+        file.seek(1 - len(begin), os.SEEK_CUR)
         if sign == b"!":
             file.seek(1, os.SEEK_CUR)
         elif sign == b",":
@@ -214,14 +229,15 @@ def _table_bytes(flags: int) -> int:
 
 def _packets(file: BinaryIO, size: int) -> bool:
     """MPEG-TS: packets of one size."""
-    head = file.read(TS_PACKETS[-1] * SYNCS)
-    for length in TS_PACKETS:
-        begin = length - TS_PACKETS[0] if length == TS_PACKETS[1] else 0
-        begins = range(begin, begin + SYNCS * length, length)
-        signs = [head[at : at + 1] for at in begins]
-        if all(sign == bytes([SYNC]) for sign in signs):
-            return size % length == 0
-    return True
+    found = begin_and_length(file.read(SYNCS * max(LENGTHS)))
+    return found is None or size % found[1] == 0
+
+
+def _dv(file: BinaryIO, size: int) -> bool:
+    """DV: frames of one size, that of 625 lines or that of 525."""
+    file.seek(3)
+    is_625_lines = file.read(1)[0] & 0x80
+    return size % (DV_625_BYTES if is_625_lines else DV_525_BYTES) == 0
 
 
 CHECKS: dict[str, Callable[[BinaryIO, int], bool]] = {
@@ -234,6 +250,7 @@ CHECKS: dict[str, Callable[[BinaryIO, int], bool]] = {
     "asf": _asf,
     "ogg": _pages,
     "mxf": _elements,
+    "dv": _dv,
 }
 """FFmpeg's name of a container -> whether a file of so many bytes is whole."""
 

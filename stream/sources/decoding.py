@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from stream.media.continuity import Continuity
 from stream.media.demuxing import packets
+from stream.media.holes import Holes
 
 READ_ATTEMPTS = 16
 """Failed reads in a row after which a damaged file is taken to end."""
@@ -28,6 +29,13 @@ READ_ATTEMPTS = 16
 CODECS_WITH_HIDDEN_FRAMES = {"vp8", "libvpx"}
 """Codecs whose packets do not each make a picture, so that none can be missed by counting."""
 
+
+CONSTANT_RATE_FORMATS = {"mxf", "mxf_opatom", "gxf", "dv"}
+"""Containers that number their pictures: a step over a number is a picture that is missing."""
+
+MPEG_CODECS = {"mpeg1video", "mpeg2video"}
+SEQUENCE_HEADER = b"\0\0\1\xb3"
+"""How a sequence of MPEG-1 or MPEG-2 begins; twelve bits of width and of height follow."""
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
@@ -138,6 +146,15 @@ class Damage:
             self.lost += 1
             self._at(pts)
 
+    def absent(self, times: Sequence[int]) -> None:
+        """The packets of the pictures of these times never came."""
+        if self.counts_packets:
+            self.missed(times)
+            return
+        for pts in times:
+            self.failed_packets += 1
+            self._at(pts)
+
     def failed(self, packet: "Packet[VideoStream] | None") -> None:
         """A packet could not be decoded."""
         self.failed_packets += 1
@@ -169,14 +186,43 @@ def decoded_frames(
 ) -> Iterator[VideoFrame]:
     """Every picture that decodes, in order of presentation."""
     stamps = Stamps()
+    always = container.format.name in CONSTANT_RATE_FORMATS
+    holes = Holes(always, damage.time_base, continuity.joints_s)
+    for frame in _decoded(container, stream, damage, continuity, stamps, holes):
+        damage.absent(holes.before(frame.pts))
+        yield frame
+    damage.missed(stamps.rest())
+
+
+def _decoded(
+    container: InputContainer,
+    stream: VideoStream,
+    damage: Damage,
+    continuity: Continuity,
+    stamps: Stamps,
+    holes: Holes,
+) -> Iterator[VideoFrame]:
     decoder = decoder_of(stream)
+    is_mpeg = stream.codec_context.name in MPEG_CODECS
+    size: bytes | None = None
     for packet in _packets(container, stream, damage, continuity):
         damage.read += 1
+        holes.read(packet)
+        if is_mpeg:
+            size, before = sequence_size(packet) or size, size
+            if before not in (None, size):  # FFmpeg's decoder would drop the last picture before
+                yield from _decode(decoder, None, stamps, damage)
+                decoder.flush_buffers()
         if damage.counts_packets and not packet.is_discard:
             stamps.expect(packet)
         yield from _decode(decoder, packet, stamps, damage)
     yield from _decode(decoder, None, stamps, damage)
-    damage.missed(stamps.rest())
+
+
+def sequence_size(packet: "Packet[VideoStream]") -> bytes | None:
+    """Width and height, twelve bits each, where a sequence of MPEG-1 or MPEG-2 begins."""
+    head = bytes(memoryview(packet)[:7])
+    return head[4:] if head.startswith(SEQUENCE_HEADER) else None
 
 
 def decoder_of(stream: VideoStream) -> VideoCodecContext:

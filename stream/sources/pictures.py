@@ -4,6 +4,7 @@ A picture's ICC profile is obeyed (relative colorimetric, with black point compe
 and viewers do); what is transparent is shown on white.
 """
 
+import ctypes
 import io
 import struct
 import warnings
@@ -14,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, _imaging
 
 from stream.errors import SourceError
 from stream.media.picture_sizes import check_pixels, too_large
@@ -47,7 +48,7 @@ def load_picture(path: Path) -> tuple[Pixels, Pixels | None]:
             f"{path} cannot be read ({err.strerror}); check its permissions."
         ) from err
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quiet_libtiff():
             warnings.simplefilter("ignore")  # Pillow's, on size and on odd metadata
             with Image.open(io.BytesIO(encoded), formats=PICTURE_FORMATS) as image:
                 check_pixels(path, image.size)
@@ -126,6 +127,22 @@ def quiet_opencv() -> Iterator[None]:
         yield
     finally:
         cv2.utils.logging.setLogLevel(before)
+
+
+@contextmanager
+def quiet_libtiff() -> Iterator[None]:
+    """Likewise of Pillow's libtiff, where that is a library of its own (not on Windows)."""
+    try:
+        handlers = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+    except (OSError, AttributeError):
+        yield
+        return
+    handlers.restype, handlers.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    before = handlers(None)
+    try:
+        yield
+    finally:
+        handlers(before)
 
 
 def tiff_size(encoded: bytes) -> tuple[int, int]:

@@ -14,7 +14,14 @@ from models import ModelNotFoundError
 from stream.clock import ManualClock
 from stream.errors import SinkError, SourceError
 from stream.media.partial_file import sink_errors
-from stream.offline.batch import Batch, find_films, is_batch, settings_id
+from stream.offline.batch import (
+    Batch,
+    find_films,
+    is_batch,
+    left_out,
+    settings_id,
+    with_films,
+)
 from stream.offline.jobs import Job, Outcome
 from stream.offline.manifest import MANIFEST_NAME, Manifest
 from stream.offline.watching import LOOK_EVERY_S, QUIET_S, Watch
@@ -162,12 +169,24 @@ def test_what_is_a_batch_and_what_is_refused() -> None:
     assert not is_batch(asked(inputs=("films/a.mp4",), recursive=False))
     with pytest.raises(OptionError, match="one folder of videos"):
         is_batch(asked(inputs=("films/a.mp4",)))
+    with pytest.raises(OptionError, match="not joined"):
+        is_batch(asked(output="out.mp4"))
     Path("films/p.png").touch()
-    with pytest.raises(OptionError, match="videos and pictures"):
-        is_batch(asked())
+    assert is_batch(asked())
+    assert left_out(Path("films")) == ["Pictures among the videos of films that were left out: 1."]
     Path("pictures").mkdir()
     Path("pictures/p.png").touch()
     assert not is_batch(asked(inputs=("pictures",), recursive=False))
+
+
+def test_a_folder_among_several_inputs_stands_for_its_films() -> None:
+    Path("films/p.png").touch()
+    Path("pictures").mkdir()
+    Path("pictures/p.png").touch()
+    options = asked(inputs=("x.mp4", "films", "pictures"), recursive=False)
+    changed, left = with_films(options)
+    assert changed.inputs == ["x.mp4", "films/a.mp4", "films/b.avi", "pictures"]
+    assert left == left_out(Path("films"))
 
 
 def test_a_manifest_of_somebody_else_is_refused() -> None:

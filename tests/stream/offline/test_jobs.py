@@ -55,14 +55,48 @@ def test_two_of_one_name_are_refused() -> None:
 
 
 def test_a_missing_input_is_refused_before_anything_is_made() -> None:
-    with pytest.raises(SourceError, match=r"no file or folder nope\.mp4"):
-        plan_jobs(["clip.mkv", "nope.mp4"], "out", overwrite=False)
+    for missing in (["nope.mp4"], ["nope.mp4", "gone.mp4"]):
+        with pytest.raises(SourceError, match=r"no file or folder nope\.mp4"):
+            plan_jobs(missing, "out", overwrite=False)
     assert not Path("out").exists()
 
 
-def test_an_output_that_is_there_is_refused_before_the_first_is_made() -> None:
+def test_an_address_is_said_to_be_one() -> None:
+    with pytest.raises(SourceError, match=r"https://example.org/a.mp4 is an address"):
+        plan_jobs(["https://example.org/a.mp4"], "out.mp4", overwrite=False)
+
+
+def test_a_missing_one_of_several_keeps_no_other_from_being_restyled() -> None:
+    jobs = plan_jobs(["nope.mp4", "clip.mkv"], "out", overwrite=False)
+    assert jobs == [Job("nope.mp4", "out/nope.mp4"), Job("clip.mkv", "out/clip.mkv")]
+
+
+@pytest.mark.parametrize(
+    ("spec", "sink"),
+    [
+        ("clip.mkv", "out/clip.mkv"),
+        ("old.mpg", "out/old.mp4"),
+        ("testsrc=duration=1", "out/testsrc.mp4"),
+        ("pictures", "out/"),
+        ("pictures/*.png", "out/"),
+        ("pictures/b.png", "out/"),
+    ],
+)
+def test_a_folder_takes_videos_of_videos(spec: str, sink: str) -> None:
+    Path("pictures/b.png").touch()
+    assert plan_jobs([spec], "out/", overwrite=False) == [Job(spec, sink)]
+    Path("there").mkdir()
+    (job,) = plan_jobs([spec], "there", overwrite=False)
+    assert job.sink in ("there", sink.replace("out", "there"))
+    (asked,) = plan_jobs([spec], "out/%06d.png", overwrite=False)
+    assert asked.sink == "out/%06d.png"
+
+
+def test_outputs_that_are_there_are_refused_before_the_first_is_made() -> None:
     Path("out").mkdir()
     Path("out/old.mp4").touch()
+    assert len(plan_jobs(["clip.mkv", "old.mpg"], "out", overwrite=False)) == 2  # each for itself
+    Path("out/clip.mkv").touch()
     with pytest.raises(SinkError, match="overwrite=True"):
         plan_jobs(["clip.mkv", "old.mpg"], "out", overwrite=False)
     assert len(plan_jobs(["clip.mkv", "old.mpg"], "out", overwrite=True)) == 2

@@ -27,6 +27,19 @@ def test_frames_become_numbered_pictures(tmp_path: Path) -> None:
     assert np.array_equal(decoded(tmp_path / "out")[2], picture(2))
 
 
+def test_pictures_are_numbered_as_the_name_says(tmp_path: Path) -> None:
+    target = tmp_path / "out" / "shot_%03d.jpg"
+    with open_sink(target, info=made_info()) as sink:
+        for frame in made_frames(2):
+            sink.write(frame)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["shot_001.jpg", "shot_002.jpg"]
+    with pytest.raises(SinkError, match="pictures in it already"):
+        open_sink(target, info=made_info())
+    open_sink(tmp_path / "out" / "%03d.jpg", info=made_info()).abort()
+    open_sink(target, info=made_info(), overwrite=True).abort()
+
+
 def test_an_existing_folder_needs_no_slash(tmp_path: Path) -> None:
     with open_sink(tmp_path, info=made_info()) as sink:
         sink.write(made_frames(1)[0])

@@ -17,14 +17,11 @@ FEW = range(4)
 SAYS_NO_LENGTH = {"mpg", "file list"}
 """What has no length of its own: where the end is cut off cleanly nobody can tell."""
 
-SAYS_IT_IN_TABLES = {"edit lists", "mov", "mkv", "webm", "playlist", "gif"}
-"""Where the tables themselves may be damaged so that they say less, and agree with themselves."""
-
-SKIPS = {"avi", "ts", "mxf", "wmv", "ogg", "nut", "fragments", "joined"}
-"""Where FFmpeg looks for the next thing that is whole, and does not say what it passed over."""
-
-MOST_SILENT = {name: 0.1 for name in SAYS_IT_IN_TABLES} | {name: 0.2 for name in SKIPS}
-"""Share of such that may be short without a word (measured: 54 in 2000 damaged inputs)."""
+MOST_SILENT = {"mov": 1, "nut": 1}
+"""Of 28, how many may be short without a word: a table that is damaged so that it says less and
+agrees with the others, and a byte that is missing between two points of synchronization (measured:
+3 in 2500 damaged inputs, of containers that say their length).
+"""
 
 
 def outcome(path: Path) -> tuple[int, bool]:
@@ -61,10 +58,8 @@ def silent_losses(folder: Path, name: str, numbers: range) -> list[str]:
 
 def check(folder: Path, name: str, numbers: range) -> None:
     silent = silent_losses(folder, name, numbers)
-    if name in MOST_SILENT:
-        assert len(silent) <= MOST_SILENT[name] * len(numbers) + 1, silent
-    elif name not in SAYS_NO_LENGTH:
-        assert silent == []
+    if name not in SAYS_NO_LENGTH:
+        assert len(silent) <= MOST_SILENT.get(name, 0), silent
 
 
 def test_there_are_five_hundred() -> None:
@@ -114,10 +109,13 @@ def test_a_playlist_that_misses_a_part_is_not_whole(tmp_path: Path, line: str) -
     assert any("lengths for" in loss for loss in source.losses)
 
 
-def test_opencv_says_nothing_of_a_damaged_picture(
+def test_libraries_say_nothing_of_damaged_pictures(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """Neither OpenCV nor libtiff, which write to the terminal by themselves."""
     path = INPUTS["tiff"][0](tmp_path)
-    path.write_bytes(path.read_bytes()[:-200])
-    outcome(path)
-    assert "ERROR" not in capfd.readouterr().err
+    whole = path.read_bytes()
+    for number in range(40):
+        path.write_bytes(damaged(whole, number, "tiff")[0])
+        outcome(path)
+    assert capfd.readouterr().err == ""

@@ -224,6 +224,16 @@ def test_an_animation_keeps_its_pictures_and_times(
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".png"])
+def test_an_opaque_animation_has_no_transparency(tmp_path: Path, suffix: str) -> None:
+    first, *rest = [Image.fromarray(picture(index)) for index in range(3)]
+    path = tmp_path / f"a{suffix}"
+    first.save(path, save_all=True, append_images=rest, duration=40)
+    with open_source(path) as source:
+        assert not source.info.has_alpha
+        assert [frame.alpha for frame in source] == [None] * 3
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png"])
 def test_a_still_is_no_animation(tmp_path: Path, suffix: str) -> None:
     path = save(tmp_path / f"a{suffix}", picture(1))
     assert not is_animation(path)
