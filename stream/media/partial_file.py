@@ -3,7 +3,8 @@
     out.mp4   written as   .out.1f0c.partial.mp4   fsync, then   link or rename   out.mp4
 
 The temporary file lies beside the target, so that the rename is atomic, and keeps the suffix, so
-that what a crash leaves behind can be played.
+that what a crash leaves behind can be played. Who can make it anew gives a folder of its own there,
+which it clears when it comes back.
 """
 
 import errno
@@ -63,6 +64,7 @@ class PartialFile:
         target: The name that the whole file gets.
         overwrite: Whether a file of that name may be replaced.
         source: The input, which is never replaced.
+        folder: Where it is made, on the target's file system; ``None`` is the target's folder.
 
     Attributes:
         path: Where to write.
@@ -71,14 +73,22 @@ class PartialFile:
         SinkError: The target exists or cannot be written.
     """
 
-    def __init__(self, target: Path, *, overwrite: bool, source: Path | None = None) -> None:
+    def __init__(
+        self,
+        target: Path,
+        *,
+        overwrite: bool,
+        source: Path | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self.target = target
         self._overwrite = overwrite
         self._refuse(source)
         token = secrets.token_hex(4)
-        self.path = target.with_name(f".{target.stem}.{token}.partial{target.suffix}")
-        if len(os.fsencode(self.path.name)) > LONGEST_NAME:
-            self.path = target.with_name(f".{token}.partial{target.suffix}")
+        name = f".{target.stem}.{token}.partial{target.suffix}"
+        if len(os.fsencode(name)) > LONGEST_NAME:
+            name = f".{token}.partial{target.suffix}"
+        self.path = (target.parent if folder is None else folder) / name
         with sink_errors(target):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, NEW_FILE_MODE))
 

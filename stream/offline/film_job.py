@@ -26,6 +26,9 @@ from stream.sinks.part_writer import Tail
 from stream.sources.video_range import VideoRange
 from stream.stats import Stats
 
+TOLD = "frames", "damaged", "losses"
+"""Of a `Result`: what is to be told of a finished film, should this driver not come to tell it."""
+
 
 class Paints(Protocol):
     """Paints what is missing of a film: `LocalPainter` in this process, or workers.
@@ -73,9 +76,10 @@ class FilmJob:
         self._store = PartStore(film.target, film.job, film.facts)
         with ExitStack() as on_failure:
             on_failure.callback(self._store.close, remove=False)
-            self._overwrite = overwrite or self._store.has_published
+            self._finished = self._store.finished()
+            self._overwrite = bool(overwrite or self._finished or self._store.has_published)
             # so that a name that is taken shows now and not after a night
-            PartialFile(film.target, overwrite=self._overwrite, source=film.source).discard()
+            self._partial_file().discard()
             self._first = _first_edge(film)
             self._state = self._look()
             on_failure.pop_all()
@@ -104,6 +108,11 @@ class FilmJob:
             SourceError, SinkError, ModelError: The outside world. Finished parts are kept.
         """
         result = Result(self.kept_frames, self._kept)
+        if self._finished is not None:
+            self._store.close(remove=True)
+            frames, damaged, losses = (self._finished[name] for name in TOLD)
+            notes = [f"{self._film.target} was finished already.", *losses]
+            return Result(frames, 0, frames, damaged, finished=True, losses=losses, notes=notes)
         if result.kept_parts:
             result.notes.append(
                 f"Kept from an earlier run: {result.kept_frames} frames in {result.kept_parts} "
@@ -191,7 +200,7 @@ class FilmJob:
 
     def _join(self, joined: Sequence[JoinedPart], result: Result, *, early: bool) -> None:
         film, notes = self._film, result.notes
-        file = PartialFile(film.target, overwrite=self._overwrite, source=film.source)
+        file = self._partial_file()
         with ExitStack() as on_failure:
             on_failure.callback(file.discard)
             with sink_errors(film.target):
@@ -209,8 +218,19 @@ class FilmJob:
                 joiner.join(joined, film.info.time_base, early=early)
                 result.losses += joiner.losses
                 result.damaged |= bool(joiner.losses)
+            if not early:
+                self._store.note_finished(file.path, {n: getattr(result, n) for n in TOLD})
             on_failure.pop_all()
         file.publish()
+
+    def _partial_file(self) -> PartialFile:
+        film = self._film
+        return PartialFile(
+            film.target,
+            overwrite=self._overwrite,
+            source=film.source,
+            folder=self._store.folder,
+        )
 
     def _check_input(self) -> None:
         with suppress(OSError):

@@ -7,12 +7,14 @@
 
 There is no list of what is done: what is there, whole and of this id, is done. A part is written
 under another name, synced and renamed; then its side file, likewise. Settings that change the bytes
-change the id, so that they never meet old parts.
+change the id, so that they never meet old parts. The output is made in here too: whatever a driver
+was doing when it was killed, the next one clears it away, and nothing lies beside the films.
 """
 
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -32,6 +34,12 @@ JOB_NAME = "job.json"
 LOCK_NAME = "lock"
 UNFINISHED = ".new"
 """Suffix of what is being written."""
+
+PARTIAL = ".partial."
+"""In the name of an output that is being made."""
+
+REMOVALS = 5
+"""How often a folder is removed into which the workers of a killed driver write their last."""
 
 CHUNK_BYTES = 1 << 20
 
@@ -106,6 +114,8 @@ class PartStore:
         self._root = parts_folder(target)
         self.folder = self._root / job
         self._facts = facts or {}
+        # workers whose driver was killed may write on for a while, under names of their own
+        self._token = secrets.token_hex(4)
         self._lock = LockFile(self._root / LOCK_NAME)
         with sink_errors(target):
             with suppress(FileNotFoundError):
@@ -113,8 +123,7 @@ class PartStore:
             self._root.mkdir(exist_ok=True)
             self._take_lock()
             self.folder.mkdir(exist_ok=True)
-            for unfinished in self.folder.glob(f"*{UNFINISHED}*"):
-                unfinished.unlink(missing_ok=True)
+            self._clear_unfinished()
             if not (self.folder / JOB_NAME).exists():
                 self._write_job({})
 
@@ -126,11 +135,17 @@ class PartStore:
                 f"{self.target} is being painted by {err}; wait for it, or give another output."
             ) from err
 
+    def _clear_unfinished(self) -> None:
+        """Remove what a driver that was killed, and its workers, did not come to the end of."""
+        for path in self.folder.iterdir():
+            if UNFINISHED in path.name or PARTIAL in path.name:
+                path.unlink(missing_ok=True)
+
     # Parts
 
     def new_file(self, start: int, token: str = "") -> Path:
-        """Where a part that begins at `start` is to be written."""
-        return self.folder / f"{start}{UNFINISHED}{token}.nut"
+        """Where a part that begins at `start` is to be written; no other driver's name."""
+        return self.folder / f"{start}{UNFINISHED}.{self._token}{token}.nut"
 
     def publish(self, written: Path, facts: PartFacts) -> PartFacts:
         """Make a part that was written one that is done; what was done already stays.
@@ -185,6 +200,23 @@ class PartStore:
         told = _read(self.folder / JOB_NAME).get("published")
         return bool(told) and told == output_mark(self.target)
 
+    def finished(self) -> dict[str, Any] | None:
+        """What `note_finished` told of the file under the output's name; ``None`` if that is none.
+
+        A driver was killed then between naming the film and removing its parts.
+        """
+        told = _read(self.folder / JOB_NAME).get("finished")
+        return told if told and told["output"] == output_mark(self.target) else None
+
+    def note_finished(self, whole: Path, told: dict[str, Any]) -> None:
+        """Remember the whole film, which is about to get its name, and what there is to tell of it.
+
+        Raises:
+            SinkError: The disk refuses.
+        """
+        with sink_errors(self.target):
+            self._write_job({"finished": {**told, "output": output_mark(whole)}})
+
     def note_published(self) -> None:
         """Remember the unfinished output, which the rest of the job may replace.
 
@@ -207,7 +239,7 @@ class PartStore:
     @property
     def has_parts(self) -> bool:
         """Whether any part is done."""
-        return any(self.folder.glob("*.nut"))
+        return any(UNFINISHED not in path.name for path in self.folder.glob("*.nut"))
 
     def size_bytes(self) -> int:
         """What the parts of this job take on disk."""
@@ -224,13 +256,16 @@ class PartStore:
         if not self._lock.is_held:
             return
         if remove:
-            shutil.rmtree(self._root, ignore_errors=True)
+            for folder in self._job_folders():
+                _remove(folder)
         elif not self.has_parts and not self.has_published:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            with suppress(OSError):
-                if not any(path.is_dir() for path in self._root.iterdir()):
-                    shutil.rmtree(self._root)
+            _remove(self.folder)
+        if not self._job_folders():
+            shutil.rmtree(self._root, ignore_errors=True)
         self._lock.release()
+
+    def _job_folders(self) -> list[Path]:
+        return [path for path in self._root.iterdir() if path.is_dir()]
 
 
 def output_mark(path: Path) -> dict[str, Any] | None:
@@ -242,10 +277,15 @@ def output_mark(path: Path) -> dict[str, Any] | None:
 
 
 def is_unfinished(target: Path) -> bool:
-    """Whether the file of this name is what an interrupted job left, as it left it."""
-    return any(
-        told is not None and told == output_mark(target)
-        for told in (_read(path).get("published") for path in job_files(target))
+    """Whether the file of this name is what an interrupted job left, as it left it; its parts are
+    still there.
+    """
+    return (
+        any(
+            output_mark(target) in (told.get("published"), told.get("finished", {}).get("output"))
+            for told in map(_read, job_files(target))
+        )
+        and target.exists()
     )
 
 
@@ -266,6 +306,18 @@ def folder_bytes(folder: Path) -> int:
 def megabytes(count: int) -> str:
     """A size for people."""
     return f"{count / 1e6:.1f} MB"
+
+
+def _remove(folder: Path) -> None:
+    """Remove a job's folder, and what it is of last: a removal that is killed is done again."""
+    for _ in range(REMOVALS):
+        with suppress(OSError):
+            for path in folder.iterdir():
+                if path.name != JOB_NAME:
+                    path.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
 
 
 def _fields(facts: PartFacts) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,13 +12,15 @@ from typing import Any
 import pytest
 from clips import decoded, packet_times, stream_hash
 from films import TICKS, FilmEngine, Job, run, write_film
+from killed_job import MOMENTS
 
 from models import ModelError
 from stream.errors import SinkError, SourceError
-from stream.offline.part_store import is_unfinished, parts_folder
+from stream.offline.part_store import PartStore, is_unfinished, parts_folder
 from stream.stats import Stats
 from stream.temporal.state import Temporal
 
+SUPPORT = Path(__file__).resolve().parents[2] / "support"
 FRAMES = 120
 PART_STARTS = [index * 30 * TICKS for index in range(4)]
 """Shots of 0.6 s make parts of two, where a part is a second or more."""
@@ -145,6 +150,44 @@ def test_a_killed_run_loses_no_more_than_a_part(film: Path, tmp_path: Path) -> N
     rest = job.again()
     assert rest.run().kept_frames >= 60
     assert job.target.read_bytes() == run(film, tmp_path / "whole.mp4")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_whoever_goes_on_clears_away_what_a_killed_driver_left(
+    film: Path, tmp_path: Path, moment: str
+) -> None:
+    job = Job(film, tmp_path / "out.mp4")
+    command = [sys.executable, str(SUPPORT / "killed_job.py"), str(film), str(job.target), moment]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert in_folder(tmp_path)[0] == ".out.mp4.parts"
+    rest = job.again()
+    assert rest.run().finished
+    assert rest.painted == []
+    assert in_folder(tmp_path) == ["film.mp4", "out.mp4"]
+    assert job.target.read_bytes() == run(film, tmp_path / "whole.mp4")
+
+
+def test_what_a_worker_of_a_killed_driver_still_writes_meets_no_part(
+    film: Path, tmp_path: Path
+) -> None:
+    """It goes on for a while, under a name of its own, and writes even while parts are removed."""
+    job = Job(film, tmp_path / "out.mp4")
+    described = job.film()
+    dead = PartStore(job.target, described.job)
+    orphan = dead.new_file(0, ".worker-0")
+    dead.close(remove=False)
+
+    def write(count: int) -> None:
+        if count == FRAMES:
+            orphan.write_bytes(b"half a part")
+
+    assert job.again(on_frame=write).run().finished
+    assert in_folder(tmp_path) == ["film.mp4", "out.mp4"]
+    assert job.target.read_bytes() == run(film, tmp_path / "whole.mp4")
+    living = PartStore(job.target, described.job)
+    assert living.new_file(0, ".worker-0") != orphan
+    living.close(remove=True)
 
 
 def test_a_failed_model_keeps_the_parts_that_are_done(film: Path, tmp_path: Path) -> None:
