@@ -133,7 +133,7 @@ class RayWorkers:
         """
         self._ask()
         waits = {ref: (link, kind) for link in self._all for kind, ref in link.waits.items()}
-        if not waits and any(link.is_lost for link in self._all):
+        if not waits and any(link.is_lost or link.recipe is not None for link in self._all):
             self._clock.wait(threading.Event(), limit_s)
             return []
         if not waits:

@@ -30,7 +30,7 @@ def slow_engine(options: Any) -> Any:
     return Slow("fake")
 
 
-def main(folder: Path, address: str, *, kills: bool) -> None:
+def main(folder: Path) -> None:
     from films import Job, options_of, run, write_film
 
     from stream.cluster.ray_workers import RayWorkers
@@ -42,13 +42,15 @@ def main(folder: Path, address: str, *, kills: bool) -> None:
     whole = run(film, folder / "whole.mp4")
     job = Job(film, folder / "out.mp4")
     workers = RayWorkers(
-        options_of(encoder_preset="ultrafast", workers=2), address, _by_name(slow_engine)
+        options_of(encoder_preset="ultrafast", workers=2), "auto", _by_name(slow_engine)
     )
     workers.describe(film, job.target, job.film().info)
+    while len(workers.links()) < 2:  # so that each has a part when one is killed
+        workers.news(1.0)
     killed: list[int] = []
 
     def kill_once(frame: object) -> None:
-        if kills and not killed:
+        if not killed:
             killed.append(_pid())
             os.kill(killed[0], signal.SIGKILL)
 
@@ -89,4 +91,4 @@ def _pid() -> int:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent))
-    main(Path(sys.argv[1]), sys.argv[2], kills=sys.argv[3] == "kill")
+    main(Path(sys.argv[1]))

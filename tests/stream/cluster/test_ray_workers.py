@@ -48,6 +48,16 @@ def test_a_cluster_paints_the_same_bytes_though_an_actor_dies(
     assert ray.closed
 
 
+def test_workers_that_have_nothing_to_do_are_waited_for(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = workers_of(FakeRay(), monkeypatch)
+    workers.describe(film, tmp_path / "out.mp4", Job(film, tmp_path / "out.mp4").film().info)
+    while len(workers.links()) < 2:
+        workers.news(0.0)
+    assert workers.news(0.0) == []
+
+
 def test_nodes_that_differ_are_left_out_and_named(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
