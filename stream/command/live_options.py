@@ -135,6 +135,24 @@ MidiMap = Annotated[
 MidiLearn = Annotated[
     bool, flag(TIME, "--midi-learn", "Ask for a controller for each word, print a map, and end.")
 ]
+Automation = Annotated[
+    str | None,
+    option(
+        OUT,
+        "--automation",
+        metavar="FILE.jsonl",
+        help="Record every change with its time, for restyle --automation.",
+    ),
+]
+RecordSource = Annotated[
+    str | None,
+    option(
+        OUT,
+        "--record-source",
+        metavar="FILE.mkv",
+        help="Record the input as it is, nearly lossless, to be rendered again.",
+    ),
+]
 MetricsPort = Annotated[
     int | None,
     option(

@@ -141,6 +141,7 @@ def _allaprima(
 def restyle(
     inputs: restyle_options.Inputs,
     output: restyle_options.Output,
+    automation: restyle_options.Automation = None,
     prompt: shared.Prompt = None,
     strength: shared.Strength = None,
     steps: shared.Steps = None,
@@ -226,6 +227,8 @@ def live(
     midi: live_options.Midi = None,
     midi_map: live_options.MidiMap = None,
     midi_learn: live_options.MidiLearn = False,
+    automation: live_options.Automation = None,
+    record_source: live_options.RecordSource = None,
     metrics_port: live_options.MetricsPort = None,
     codec: shared.Codec = None,
     crf: shared.Crf = None,

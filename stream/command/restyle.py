@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ def code(asked: RestyleOptions) -> ExitCode:
     from stream.offline.batch import is_batch, with_films
 
     try:
+        asked = _with_performance(asked)
         films = is_batch(asked)
     except OptionError as err:
         return failed(err)
@@ -48,6 +50,26 @@ def code(asked: RestyleOptions) -> ExitCode:
     from stream.command.batch import BatchRun
 
     return BatchRun(asked).code()
+
+
+def _with_performance(asked: RestyleOptions) -> RestyleOptions:
+    """With the recorded performance that was named.
+
+    Raises:
+        OptionError: It cannot be read.
+    """
+    if asked.automation is None:
+        return asked
+    from stream.live.automation import read_automation
+    from stream.live.performed_stylizer import RecordedPerformance
+    from stream.live.words import WORDS
+
+    with option_errors():
+        changes = read_automation(Path(asked.automation))
+    # a mask that is given is one to turn on and off
+    words = WORDS.keys() - {"mask"}
+    fixed = sorted(word for word in words if getattr(asked, word, None) is not None)
+    return replace(asked, performance=RecordedPerformance(tuple(changes), tuple(fixed)))
 
 
 class RestyleRun:

@@ -52,6 +52,16 @@ Framerate = Annotated[
         help="Frames a second of pictures, such as 30 or 24000/1001; 24 if not given.",
     ),
 ]
+Automation = Annotated[
+    str | None,
+    option(
+        PAINT,
+        "--automation",
+        metavar="FILE.jsonl",
+        help="Render the performance that live --automation recorded; options that are given "
+        "here hold throughout.",
+    ),
+]
 LookAhead = Annotated[
     bool,
     typer.Option(
@@ -109,5 +119,10 @@ Watching = Annotated[
 
 def from_words(words: Mapping[str, Any]) -> RestyleOptions:
     """The record of the command's parameters, by their names."""
-    named = {**words, "loras": words["lora"] or (), "encoder_preset": words["preset"]}
+    named = {
+        **words,
+        "loras": words["lora"] or (),
+        "encoder_preset": words["preset"],
+        "performance": None,
+    }
     return RestyleOptions(**{field.name: named[field.name] for field in fields(RestyleOptions)})

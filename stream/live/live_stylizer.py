@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from stream.clock import Clock
 from stream.frame import Frame, Size
 from stream.geometry import OutputSize
 from stream.live.controls import Look
+from stream.live.cross_fade import CrossFade
 from stream.live.governor import Effort, Governor, GovernorMode, make_rungs
-from stream.live.motion_carry import Carrier, Reference, make_reference
+from stream.live.motion_carry import Reference, make_reference
 from stream.stats import STILL, Stats
 from stream.stylizer.masks import PERSON
 from stream.stylizer.regions import Region, make_region
@@ -66,19 +66,6 @@ class LiveStylizerOptions:
     mask: str = PERSON
 
 
-@dataclass(frozen=True, slots=True)
-class Fade:
-    """A cross-fade that runs: from which picture, since when, for how long."""
-
-    reference: Reference
-    start_s: float
-    duration_s: float
-
-    def share(self, now_s: float) -> float:
-        """How much of the new picture shows, 0 to 1."""
-        return min(1.0, max(0.0, (now_s - self.start_s) / self.duration_s))
-
-
 class LiveStylizer:
     """Paints the frames of one live stream. Not thread-safe; one per stream.
 
@@ -107,8 +94,7 @@ class LiveStylizer:
         self._stylizers = {self._short_side_px: self._full}
         self._governor = Governor(self._rungs(look.style), 1 / options.fps_target)
         self._last: Reference | None = None
-        self._fade: Fade | None = None
-        self._carrier = Carrier()
+        self._fade = CrossFade()
 
     @property
     def effort(self) -> Effort:
@@ -164,10 +150,10 @@ class LiveStylizer:
         rested = self._stats.count_of(STILL)
         painted = stylizer.process(frame)[-1]
         self._observe(start_s, has_painted=self._stats.count_of(STILL) == rested)
-        painted = self._faded(frame, painted)
+        painted = self._fade.mixed(frame, painted, self._clock.now_s())
         self._last = make_reference(frame, painted)
-        if self._fade is None and _repaints(effort, self.effort):
-            self._fade = Fade(self._last, self._clock.now_s(), EASE_S)
+        if not self._fade.runs and _repaints(effort, self.effort):
+            self._fade.start(self._last, self._clock.now_s(), EASE_S)
         return painted
 
     def paint_at_rest(self, frame: Frame, look: Look) -> Frame:
@@ -184,14 +170,14 @@ class LiveStylizer:
         stylizer.region = self._region_of(look)
         with self._stats.stage("paint at rest"):
             painted = stylizer.process(frame)[-1]
-        self._fade = None
+        self._fade.end()
         self._last = make_reference(frame, painted)
         return painted
 
     @property
     def gives_up(self) -> bool:
         """Whether a painting of now lacks something that one at rest would have."""
-        return self._fade is not None or self.effort != self._governor.best
+        return self._fade.runs or self.effort != self._governor.best
 
     @property
     def reference(self) -> Reference | None:
@@ -202,7 +188,8 @@ class LiveStylizer:
         """Let go of what the stylizers hold of the stream; the next frame may have another size."""
         for stylizer in self._stylizers.values():
             stylizer.reset()
-        self._last = self._fade = None
+        self._last = None
+        self._fade.end()
 
     def close(self) -> None:
         """Let go of the stream, and end what runs beside the engine."""
@@ -251,8 +238,10 @@ class LiveStylizer:
         self._stats.count_event("style change")
         if look.transition_s > 0 and self._last is not None:
             age_s = frame.captured_at_s - self._last.frame.captured_at_s
-            is_stale = age_s > max(STALE_S, look.transition_s)
-            self._fade = None if is_stale else Fade(self._last, now_s, look.transition_s)
+            if age_s > max(STALE_S, look.transition_s):
+                self._fade.end()
+            else:
+                self._fade.start(self._last, now_s, look.transition_s)
 
     def _observe(self, start_s: float, *, has_painted: bool) -> None:
         now_s = self._clock.now_s()
@@ -272,20 +261,6 @@ class LiveStylizer:
         after_px = decision.after.short_side_px
         if after_px != decision.before.short_side_px and after_px in self._stylizers:
             self._stylizers[after_px].reset()
-
-    def _faded(self, frame: Frame, painted: Frame) -> Frame:
-        if self._fade is None:
-            return painted
-        share = self._fade.share(self._clock.now_s())
-        if share >= 1 or self._fade.reference.frame.size != painted.size:
-            self._fade = None
-            return painted
-        before = self._carrier.carry(self._fade.reference, frame)
-        if before is None:
-            self._fade = None
-            return painted
-        mixed = cv2.addWeighted(painted.data, share, before.data, 1 - share, 0)
-        return painted.replace(np.asarray(mixed, dtype=np.uint8))
 
 
 def _repaints(before: Effort, after: Effort) -> bool:

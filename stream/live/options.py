@@ -52,6 +52,8 @@ class LiveOptions(EngineOptions):
     midi: str | None
     midi_map: str | None
     midi_learn: bool
+    automation: str | None
+    record_source: str | None
     metrics_port: int | None
     transition: float
     mask: str | None
@@ -100,7 +102,9 @@ class LiveOptions(EngineOptions):
             raise ValueError(
                 f"got transition={self.transition:g}, expected 0 to {LONGEST_TRANSITION_S:g}"
             )
-        repeated = [spec for spec in self.outputs if self.outputs.count(spec) > 1]
+        files = [one for one in (self.automation, self.record_source) if one is not None]
+        named = [*self.outputs, *files]
+        repeated = [spec for spec in named if named.count(spec) > 1]
         if repeated and repeated[0] != "null":
             raise ValueError(f"got to={repeated[0]} twice, expected each output once")
 

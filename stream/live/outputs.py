@@ -11,6 +11,7 @@ take.mp4, any video file          stream.sinks.video.VideoSink, tuned for speed
 null                              stream.sinks.null.NullSink
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,7 @@ from stream.live.controls import Controls
 from stream.live.options import WINDOW
 from stream.sinks import names_video, open_sink
 from stream.sinks.base import NULL, Sink, VideoEncoding
-from stream.sinks.profiles import RECORDING
+from stream.sinks.profiles import RECORDING, SOURCE_RECORDING
 from stream.stats import Stats
 from stream.video_info import VideoInfo
 
@@ -93,7 +94,22 @@ def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
     return _open_recording(spec, shared)
 
 
-def _open_recording(spec: str, shared: LiveOutputs) -> Sink:
+def open_source_recording(spec: str, shared: LiveOutputs) -> Sink:
+    """The sink for what the source gives, unpainted.
+
+    Raises:
+        SinkError: It cannot be opened, or exists.
+        ValueError: It names no video file.
+    """
+    if not names_video(spec) or "://" in spec:
+        raise ValueError(f"got record_source={spec}, expected a video file such as take-source.mkv")
+    plain = replace(shared, encoding=VideoEncoding())
+    return _open_recording(spec, plain, SOURCE_RECORDING)
+
+
+def _open_recording(
+    spec: str, shared: LiveOutputs, profile: Mapping[str, VideoEncoding] = RECORDING
+) -> Sink:
     from stream.sinks.encoding import CONTAINERS
     from stream.sinks.video import VideoSink
 
@@ -101,7 +117,7 @@ def _open_recording(spec: str, shared: LiveOutputs) -> Sink:
         return open_sink(spec, info=shared.info, overwrite=shared.overwrite)
     asked, container = shared.encoding, CONTAINERS.get(Path(spec).suffix.lower())
     codec = asked.codec or (container.codec if container else "")
-    quick = RECORDING.get(codec, VideoEncoding())
+    quick = profile.get(codec, VideoEncoding())
     encoding = replace(
         quick,
         codec=asked.codec,

@@ -16,15 +16,17 @@ from stream.addresses import shown
 from stream.clock import Clock
 from stream.errors import ControlError, SinkError, StreamError
 from stream.geometry import parse_output_size
+from stream.live.automation import AutomationWriter
 from stream.live.controls import Controls, Look, NamedStyle
 from stream.live.governor import GovernorMode
 from stream.live.inputs import LiveInput, open_live_source, source_kind
 from stream.live.live_stylizer import LiveStylizer, LiveStylizerOptions
 from stream.live.options import LiveOptions
-from stream.live.outputs import DEVICES, LiveOutputs, open_live_sink
+from stream.live.outputs import DEVICES, LiveOutputs, open_live_sink, open_source_recording
 from stream.live.services import OpenedService, service_openers
 from stream.live.session import TIME_BASE, LiveSession
 from stream.live.styles_file import read_styles
+from stream.live.tape import SourceRecording, Tape
 from stream.sinks.base import Sink, VideoEncoding
 from stream.sources.base import Source
 from stream.sources.microphone import Microphone
@@ -103,7 +105,11 @@ class LiveRunner:
                 on_failure.callback(service.abandon)
             sound = source.has_sound or microphone is not None
             with option_errors():
-                sinks = self._open_sinks(source, controls, on_failure, sound=sound)
+                shared = self._shared_by_outputs(source, controls, sound=sound)
+                sinks = self._open_sinks(shared, on_failure)
+                tape = self._open_tape(shared, on_failure)
+            if tape.source is not None:
+                services.append(tape.source)
             on_failure.pop_all()  # the session closes them, in its threads
         session = LiveSession(
             source,
@@ -113,6 +119,7 @@ class LiveRunner:
             clock=self._clock,
             stats=self.stats,
             services=services if microphone is None else [*services, microphone],
+            tape=tape,
             max_age_s=options.max_age / 1e3,
             duration_s=options.duration,
             on_ready=self._on_ready,
@@ -126,6 +133,8 @@ class LiveRunner:
         finally:
             self._session = None
             self.failed_outputs += session.failed_sinks
+            if tape.source is not None and tape.source.failed:
+                self.failed_outputs.append(tape.source.output)
 
     def stop(self) -> bool:
         """End the session properly; False if there is none to end, or it ends already. May be
@@ -183,12 +192,10 @@ class LiveRunner:
         device = self._options.audio_device
         return None if device is None else interruptibly("open", lambda: Microphone(device))
 
-    def _open_sinks(
-        self, source: Source, controls: Controls, on_failure: ExitStack, *, sound: bool
-    ) -> list[tuple[str, Sink]]:
+    def _shared_by_outputs(self, source: Source, controls: Controls, *, sound: bool) -> LiveOutputs:
         options = self._options
         is_camera = source_kind(options.source) == "camera"
-        shared = LiveOutputs(
+        return LiveOutputs(
             info=VideoInfo(
                 size=source.info.size,
                 time_base=TIME_BASE,
@@ -204,6 +211,22 @@ class LiveRunner:
             mirrored=is_camera if options.mirror is None else options.mirror,
             insecure=options.insecure,
         )
+
+    def _open_tape(self, shared: LiveOutputs, on_failure: ExitStack) -> Tape:
+        options, source, automation = self._options, None, None
+        if options.record_source is not None:
+            name = options.record_source
+            sink = open_source_recording(name, shared)
+            source = SourceRecording(name, sink, clock=self._clock, stats=self.stats)
+            on_failure.callback(source.abandon)
+        if options.automation is not None:
+            path = Path(options.automation)
+            automation = AutomationWriter(path, self.stats, overwrite=options.overwrite)
+            on_failure.callback(automation.close)
+        return Tape(source, automation)
+
+    def _open_sinks(self, shared: LiveOutputs, on_failure: ExitStack) -> list[tuple[str, Sink]]:
+        options = self._options
         sinks, missing = [], []
         for spec in options.outputs:
             if os.path.exists(spec) and _is_same_file(spec, options.source):

@@ -34,6 +34,7 @@ from stream.live.live_stylizer import LiveStylizer
 from stream.live.motion_carry import Carrier, MotionCarry
 from stream.live.presenter import Presenter
 from stream.live.services import Service
+from stream.live.tape import Tape
 from stream.media.sound import SOUND_RATE, Sound, SoundClock
 from stream.sinks.base import Sink
 from stream.sources.base import Source
@@ -74,6 +75,7 @@ class LiveSession:
         sinks: Name and sink of each output; at most one of the main thread.
         controls: The look, live.
         services: Run beside it.
+        tape: Records the source and the changes; its recording is one of `services`.
         max_age_s: A frame older than this is not written where a newer one waits.
         duration_s: Stop by itself so many seconds after the first painted picture; ``None`` never
             does.
@@ -92,6 +94,7 @@ class LiveSession:
         clock: Clock | None = None,
         stats: Stats | None = None,
         services: Sequence[Service] = (),
+        tape: Tape | None = None,
         max_age_s: float = MAX_AGE_S,
         duration_s: float | None = None,
         on_ready: Callable[[], None] = lambda: None,
@@ -104,13 +107,12 @@ class LiveSession:
         self._make_painter = make_painter
         self._controls = controls
         self._services = tuple(services)
+        self._tape = tape or Tape()
         self._duration_s = duration_s
         self._on_ready, self._on_tick = on_ready, on_tick
         self._join_limit_s = join_limit_s
-        outlets = [
-            Outlet(name, sink, clock=self._clock, stats=self.stats, max_age_s=max_age_s)
-            for name, sink in sinks
-        ]
+        outlet = partial(Outlet, clock=self._clock, stats=self.stats, max_age_s=max_age_s)
+        outlets = [outlet(name, sink) for name, sink in sinks]
         self._fanout = FanOut(outlets)
         self._window = next((one for one in outlets if one.sink.main_thread), None)
         if sum(one.sink.main_thread for one in outlets) > 1:
@@ -144,9 +146,10 @@ class LiveSession:
         self._has_run = True
         self._started_at_s = self._clock.now_s()
         self._controls.on_quit = self.stop
-        makers, takers = self._workers()
-        shut_down = partial(self._shut_down, makers, takers)
-        run_workers([*makers, *takers], self._attend, shut_down, self._failures)
+        workers = makers, takers = self._workers()
+        run_workers(
+            [*makers, *takers], self._attend, partial(self._shut_down, *workers), self._failures
+        )
         self.stats.count_unseen(NEWER)
         self.stats.note(*self._source.notes)
         self._failures.raise_first()
@@ -224,6 +227,7 @@ class LiveSession:
         with suppress(Closed):
             if not self._presenter.started:
                 self._preview(frame)
+            self._tape.take(frame)
             self._inbox.put(frame)
             self._motion.put(frame)
 
@@ -253,6 +257,7 @@ class LiveSession:
     def _pass_on(self, sound: Sound | None) -> None:
         if sound is not None:
             self._fanout.hear(sound)
+            self._tape.hear(sound)
 
     # The thread that paints
 
@@ -266,10 +271,12 @@ class LiveSession:
         for frame in self._inbox:
             look = self._controls.look
             if look.bypass or look.freeze or frame.as_is:
+                self._tape.change(frame, look)
                 self._moving.clear()
                 self._presenter.show(frame, None, look, size)
             elif painter.is_due(frame):
                 look = self._controls.advance()
+                self._tape.change(frame, look)
                 painted = painter.paint(frame, look)
                 self._carry.reference = painter.reference
                 if painter.effort.every > 1:
@@ -281,6 +288,7 @@ class LiveSession:
                 ready = True
                 self._begin()
         painter.close()
+        self._tape.end()
 
     def _begin(self) -> None:
         """The first painted picture has gone out."""
@@ -385,8 +393,8 @@ class LiveSession:
         self._fanout.close()
         for service in self._services:
             service.stop()
-        if self._window is not None:
-            finish = partial(self._finish, self._window)
-            self._failures.guard(partial(self._guarded, self._window, finish))
+        if (window := self._window) is not None:
+            finish = partial(self._finish, window)
+            self._failures.guard(partial(self._guarded, window, finish))
         for worker in takers:
             worker.join()

@@ -66,8 +66,16 @@ def make_stylizer(
     engine: "Engine", options: RestyleOptions, info: VideoInfo, stats: Stats | None = None
 ) -> Stylizer:
     """The stylizer of a file job."""
+    performance = options.performance
     stability = DEFAULT_STABILITY if options.stability is None else options.stability
-    return Stylizer(
+    make: Callable[..., Stylizer] = Stylizer
+    given: dict[str, Any] = {}
+    if performance is not None:
+        make = performance.make_stylizer
+        given["mask"] = options.mask
+    elif options.mask is not None:
+        given["region"] = make_region(options.mask)
+    return make(
         engine,
         options.style(engine.default_style),
         short_side_px=options.size,
@@ -75,12 +83,12 @@ def make_stylizer(
         stability=stability,
         sample_aspect_ratio=info.sample_aspect_ratio,
         stats=stats or Stats(fps_target=options.fps_target),
-        look_ahead=options.look_ahead and stability > 0,
+        look_ahead=options.look_ahead and (stability > 0 or performance is not None),
         every=options.every,
         overlap=info.frame_count != 1,
         by_shots=True,
         batch=1 if info.frame_count == 1 else options.batch,
-        region=None if options.mask is None else make_region(options.mask),
+        **given,
     )
 
 
@@ -107,7 +115,9 @@ def describe_film(
     sizes = make_stylizer(engine, options, info).sizes(info.size)
     _, rows, columns = engine.latent_shape(sizes.model)
     plan = plan_encoding(target.suffix, encoding_of(options))
-    rule = CutRule(sizes.model, (columns, rows), DEFAULTS.cut_difference, least_part_s)
+    performance = options.performance
+    closed = () if performance is None else performance.closed()
+    rule = CutRule(sizes.model, (columns, rows), DEFAULTS.cut_difference, least_part_s, closed)
     aspect = output_sample_aspect_ratio(info.size, info.sample_aspect_ratio, sizes.output)
     facts: dict[str, Any] = {
         "input": {"bytes": source.stat().st_size, "mark": file_mark(source)},
@@ -124,6 +134,8 @@ def describe_film(
         "recipe": recipe_of(engine, shares_frames=options.batch > 1).as_dict(),
         "libraries": library_versions(),
     }
+    if performance is not None:
+        facts["settings"]["performance"] = performance
     facts = _plain(facts)
     facts["input"]["name"] = str(source.name)
     counted = {**facts, "input": {k: v for k, v in facts["input"].items() if k != "name"}}

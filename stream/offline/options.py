@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models import ModelError, Recipe, Style, recipe_of
+from stream.offline.performance import Performance
 from stream.sound_mode import SOUND_MODES, SoundMode
 from stream.stylizer.masks import check_mask
 from stream.stylizer.options import STYLE_OPTIONS, EngineOptions, check_report
@@ -26,7 +27,10 @@ CLUSTER = re.compile(r"auto|ray://\S+:\d+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestyleOptions(EngineOptions):
-    """Everything that `allaprima restyle` was asked; ``None`` = the model's own default."""
+    """Everything that `allaprima restyle` was asked; ``None`` = the model's own default.
+
+    `performance` is what `automation`, a file's name, says, as whoever reads it has put there.
+    """
 
     inputs: Sequence[str]
     output: str
@@ -52,6 +56,8 @@ class RestyleOptions(EngineOptions):
     cluster: str | None = None
     recursive: bool = False
     watch: bool = False
+    automation: str | None = None
+    performance: Performance | None = None
     json: str | None = None
     stats: bool = False
     quiet: bool = False

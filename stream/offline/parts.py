@@ -78,12 +78,19 @@ class CutRule:
         grid: (w, h) of the latents.
         cut_difference: Content difference, 0 to 255, above which a frame starts a new shot.
         least_s: How long a part is at least, in seconds.
+        closed: Stretches of time in which no part may begin, both ends included: what shows there
+            depends on pictures before it (a cross-fade, a still).
     """
 
     model_size: Size
     grid: Size
     cut_difference: float = shots.CUT_DIFFERENCE
     least_s: Fraction = LEAST_PART_S
+    closed: tuple[tuple[Fraction, Fraction], ...] = ()
+
+    def allows(self, time_s: Fraction) -> bool:
+        """Whether a part may begin at this time."""
+        return not any(start <= time_s <= end for start, end in self.closed)
 
 
 class PartFinder:
@@ -114,6 +121,7 @@ class PartFinder:
         if before is None:
             return False
         is_due = time_s - self._start >= self._rule.least_s and self._frames > LEAST_FRAMES
+        is_due = is_due and self._rule.allows(time_s)
         if not is_due or not self._is_cut(frame, before, thumbnail):
             return False
         self._start, self._frames = time_s, 1

@@ -24,6 +24,12 @@ RECORDING: Mapping[str, VideoEncoding] = {
 }
 """At a fraction of the usual cost: the machine has a model to run beside it."""
 
+SOURCE_RECORDING: Mapping[str, VideoEncoding] = {
+    "libx264": VideoEncoding(crf=8, preset="ultrafast"),
+    "libvpx-vp9": VideoEncoding(crf=10, options={"deadline": "realtime", "cpu-used": "8"}),
+}
+"""As near to lossless as a few milliseconds a frame allow: it is painted again."""
+
 STREAM: Mapping[str, VideoEncoding] = {
     "libx264": VideoEncoding(crf=23, preset="veryfast", options={"tune": "zerolatency"}),
 }

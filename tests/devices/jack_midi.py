@@ -47,7 +47,8 @@ def play() -> None:
         time.sleep(0.05)
     for _ in range(2):
         controls.advance()
-    print(f"strength {controls.look.style.strength:g} split {controls.look.split}")
+    look = controls.look
+    sys.stdout.write(f"strength {look.style.strength:g} split {look.split}\n")
     midi.abandon()
     pads.close()
 

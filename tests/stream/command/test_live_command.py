@@ -183,7 +183,7 @@ def test_the_documentation_has_the_options_of_live() -> None:
     told = set(re.findall(r"--[a-z][a-z-]+", table.partition("\n\n")[0]))
     known = set(re.findall(r"--[a-z][a-z-]+", allaprima("live", "--help").stdout))
     shared = set(re.findall(r"--[a-z][a-z-]+", allaprima("restyle", "--help").stdout))
-    assert told == (known - shared) | {"--fps-target", "--audio"}
+    assert told == (known - shared) | {"--fps-target", "--audio", "--automation"}
 
 
 def test_the_documentation_has_the_table_of_words_as_it_stands() -> None:
