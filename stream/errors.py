@@ -3,6 +3,7 @@
     StreamError
     ├── SourceError   an input cannot be opened, read or understood
     ├── SinkError     an output cannot be created or written
+    ├── CapacityError a machine has no room for another live stream
     ├── ClusterError  a cluster is out of reach
     ├── ControlError  a way to control a session cannot be opened
     └── Closed        a channel was closed while somebody waited on it
@@ -26,6 +27,10 @@ class SinkError(StreamError):
 
 class ControlError(StreamError):
     """A way to control a session cannot be opened."""
+
+
+class CapacityError(StreamError):
+    """A machine has no room for another live stream."""
 
 
 class ClusterError(StreamError):

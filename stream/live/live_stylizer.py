@@ -7,6 +7,7 @@ no thread; it is made and called in the one thread that uses torch. Called by `s
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -72,6 +73,9 @@ class LiveStylizer:
     Args:
         engine: The model.
         look: What the stream starts with.
+
+    Attributes:
+        crowd: How many times longer a painting takes than by itself, as others paint by turns.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class LiveStylizer:
         clock: Clock,
         stats: Stats,
     ) -> None:
+        self.crowd: Callable[[], float] = lambda: 1.0
         self._engine = engine
         self._options = options
         self._clock = clock
@@ -249,7 +254,8 @@ class LiveStylizer:
         if has_painted:
             self._stats.count_painted(now_s)
         # a picture shown again tells nothing of the machine
-        decision = self._governor.observe(now_s - start_s, now_s) if has_painted else None
+        spent_s = (now_s - start_s) * self.crowd()
+        decision = self._governor.observe(spent_s, now_s) if has_painted else None
         self._stats.effort, self._stats.effort_level = str(self.effort), self._governor.level
         if decision is None:
             return

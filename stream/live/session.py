@@ -1,13 +1,13 @@
 """LiveSession: the threads of a live session, from one source through the model to several sinks.
 
-                ┌─[·]─► paint: painter ──────────────┐             ┌─[·]─► write window (the caller)
+                ┌─[·]─► paint: painting.py ──────────┐             ┌─[·]─► write window (the caller)
     capture ────┤                  │ newest painting ├─► presenter ┼─[·]─► write …
                 └─[·]─► move: carries it along ──────┘             └─[·]─► write …
 
 thread        touches only                  on an error
 ------------  ----------------------------  ------------------------------------------------------
 capture       the source                    the session ends
-paint         torch, engine, painter        the session ends
+paint         torch, engine, painter        the session ends (or it waits for a host's turns)
 move          the newest painting           the session ends
 write NAME    one sink                      that sink is closed, the others go on
 the caller's  the window, if there is one   the same
@@ -30,8 +30,10 @@ from stream.errors import Closed, StreamError
 from stream.frame import Frame
 from stream.live.controls import Controls
 from stream.live.fan_out import FanOut, Outlet
+from stream.live.host import LiveHost
 from stream.live.live_stylizer import LiveStylizer
-from stream.live.motion_carry import Carrier, MotionCarry
+from stream.live.motion_carry import Carrier
+from stream.live.painting import Painting, Turns
 from stream.live.presenter import Presenter
 from stream.live.services import Service
 from stream.live.tape import Tape
@@ -45,6 +47,9 @@ logger = logging.getLogger(__name__)
 
 TIME_BASE = Fraction(1, 90_000)
 """Of every frame in a live session, whose pts is when it was captured."""
+
+USUAL_RATE = 24
+"""Frames a second where neither the target nor the source says."""
 
 MAX_AGE_S = 0.15
 TICK_S = 1.0
@@ -71,9 +76,10 @@ class LiveSession:
 
     Args:
         source: Read as fast as it gives frames.
-        make_painter: Loads the model; called in the thread that paints.
+        make_painter: Loads the model, or takes the host's; called in the thread that paints.
         sinks: Name and sink of each output; at most one of the main thread.
         controls: The look, live.
+        host: Paints for several sessions by turns; ``None``: this one has a model of its own.
         services: Run beside it.
         tape: Records the source and the changes; its recording is one of `services`.
         max_age_s: A frame older than this is not written where a newer one waits.
@@ -91,6 +97,7 @@ class LiveSession:
         sinks: Sequence[tuple[str, Sink]],
         *,
         controls: Controls,
+        host: LiveHost | None = None,
         clock: Clock | None = None,
         stats: Stats | None = None,
         services: Sequence[Service] = (),
@@ -104,7 +111,6 @@ class LiveSession:
         self._clock = clock or Clock()
         self.stats = stats or Stats(clock=self._clock)
         self._source = source
-        self._make_painter = make_painter
         self._controls = controls
         self._services = tuple(services)
         self._tape = tape or Tape()
@@ -118,9 +124,20 @@ class LiveSession:
         if sum(one.sink.main_thread for one in outlets) > 1:
             raise ValueError("got several sinks of the main thread, expected at most one window")
         self._presenter = Presenter(self._fanout, clock=self._clock, stats=self.stats)
-        self._carry = MotionCarry()
-        self._moving = threading.Event()
-        self._inbox: Channel[Frame] = Channel(1, leaky=True)
+        self._painting = Painting(
+            make_painter,
+            self._presenter,
+            controls,
+            self._tape,
+            on_ready=lambda: self._ready.set(),
+            on_begin=self._begin,
+        )
+        self._inbox = self._painting.inbox
+        self._turns: Turns | None = None
+        if host is not None:
+            rate = self.stats.fps_target or source.info.rate or USUAL_RATE
+            self._turns = Turns(host, self._painting, float(rate))
+        self._wake: Callable[[], object] = host.wake if host else bool
         self._motion: Channel[Frame] = Channel(1, leaky=True)
         self._sound_clock, self._microphone_clock = SoundClock(), SoundClock()
         self._over, self._ready, self._begun = (threading.Event() for _ in range(3))
@@ -178,7 +195,7 @@ class LiveSession:
             return Worker(name, steps, self._failures, limit_s)
 
         makers = [
-            maker("capture", self._capture, self._source.close, self._inbox.close),
+            maker("capture", self._capture, self._source.close, self._inbox.close, self._no_more),
             maker("paint", self._paint, self._ready.set, self._motion.close),
             maker("move", self._move, self._end),
         ]
@@ -229,6 +246,7 @@ class LiveSession:
                 self._preview(frame)
             self._tape.take(frame)
             self._inbox.put(frame)
+            self._wake()
             self._motion.put(frame)
 
     def _preview(self, frame: Frame) -> None:
@@ -259,35 +277,14 @@ class LiveSession:
             self._fanout.hear(sound)
             self._tape.hear(sound)
 
-    # The thread that paints
+    def _no_more(self) -> None:
+        if self._turns is not None:
+            self._turns.finish()
+
+    # The thread that paints, or waits for those that do
 
     def _paint(self) -> None:
-        painter = self._make_painter()
-        look = self._controls.look
-        painter.warm_up(self._source.info.size, look)
-        size = painter.output_size(self._source.info.size)
-        self._ready.set()
-        ready = False
-        for frame in self._inbox:
-            look = self._controls.look
-            if look.bypass or look.freeze or frame.as_is:
-                self._tape.change(frame, look)
-                self._moving.clear()
-                self._presenter.show(frame, None, look, size)
-            elif painter.is_due(frame):
-                look = self._controls.advance()
-                self._tape.change(frame, look)
-                painted = painter.paint(frame, look)
-                self._carry.reference = painter.reference
-                if painter.effort.every > 1:
-                    self._moving.set()
-                else:
-                    self._moving.clear()
-                    self._presenter.show(frame, painted.data, look, size, painted.mask)
-            if not ready and self._presenter.started:
-                ready = True
-                self._begin()
-        painter.close()
+        (self._painting if self._turns is None else self._turns).run(self._source.info.size)
         self._tape.end()
 
     def _begin(self) -> None:
@@ -304,15 +301,15 @@ class LiveSession:
     def _move(self) -> None:
         carrier = Carrier()
         for frame in self._motion:
-            key = self._carry.reference
-            if key is None or not self._moving.is_set():
+            key = self._painting.carry.reference
+            if key is None or not self._painting.moving.is_set():
                 continue
             look = self._controls.look
             with self.stats.stage("move"):
                 moved = carrier.carry(key, frame)
             if moved is None:  # after a cut the old painting stands until there is a new one
                 moved = key.frame
-            if self._moving.is_set():
+            if self._painting.moving.is_set():
                 self._presenter.show(frame, moved.data, look, moved.size, moved.mask)
 
     # The caller's thread
@@ -387,6 +384,8 @@ class LiveSession:
         """Wake everybody and wait for them. May be repeated."""
         self.stop()
         self._inbox.close(discard=True)
+        if self._turns is not None:
+            self._turns.end()
         self._motion.close(discard=True)
         for worker in makers:
             worker.join()

@@ -17,10 +17,10 @@ from stream.channel import Channel
 from stream.clock import Clock
 from stream.errors import SinkError
 from stream.live.controls import Controls
+from stream.live.host import LiveHost
 from stream.live.live_stylizer import LiveStylizerOptions
 from stream.studio import pictures
 from stream.studio.canvas import MOST_GRAIN, CanvasPicture, Timelapse
-from stream.studio.engine_thread import EngineThread
 from stream.studio.protocol import Close, Kind, Packet, ProtocolError
 from stream.studio.seat import Seat, SeatOptions
 from stream.studio.thumbnails import Thumbnails
@@ -57,7 +57,7 @@ class CanvasSeat(Seat):
         id_: str,
         options: SeatOptions,
         controls: Controls,
-        engine_thread: EngineThread,
+        engine_thread: LiveHost,
         *,
         clock: Clock,
     ) -> None:

@@ -26,9 +26,10 @@ from stream import geometry
 from stream.clock import Clock, wait_for
 from stream.errors import ControlError
 from stream.frame import Frame, Size
+from stream.live.host import LiveHost
+from stream.studio.capacity import TRIALS, camera_size, seats_for
 from stream.studio.certificates import make_certificate
 from stream.studio.downloads import Folder
-from stream.studio.engine_thread import TRIALS, EngineThread, camera_size, seats_for
 from stream.studio.options import StudioOptions
 from stream.studio.security import Guard, Hosts, Keys, Role
 from stream.stylizer.options import option_errors
@@ -84,7 +85,7 @@ class StudioRunner:
         self._over = threading.Event()
         self._server: uvicorn.Server | None = None
         self._studio: Studio | None = None
-        self._engine_thread: EngineThread | None = None
+        self._engine_thread: LiveHost | None = None
         self.folder = Folder(Path(options.folder), self._clock)
         self.stopped = False
 
@@ -104,7 +105,7 @@ class StudioRunner:
         listener = _listen(options.host, options.port)
         port = int(listener.getsockname()[1])
         keys = Keys(options.key or secrets.token_urlsafe(32), self._clock)
-        engine_thread = EngineThread(self._load_engine, clock=self._clock, on_ready=self._on_ready)
+        engine_thread = LiveHost(self._load_engine, clock=self._clock, on_ready=self._on_ready)
         self._engine_thread = engine_thread
         failures = Failures()
         with TemporaryDirectory(prefix="allaprima-studio-") as private, listener:

@@ -25,6 +25,7 @@ from stream.errors import Closed
 from stream.frame import Frame, Size
 from stream.live.controls import Controls
 from stream.live.fan_out import FanOut
+from stream.live.host import LiveHost
 from stream.live.live_stylizer import LiveStylizer, LiveStylizerOptions
 from stream.live.motion_carry import Carrier
 from stream.live.presenter import Presenter
@@ -32,7 +33,6 @@ from stream.live.session import TIME_BASE
 from stream.media.sound import CHANNELS, SOUND_RATE, Sound, SoundClock
 from stream.stats import Stats
 from stream.studio import pictures
-from stream.studio.engine_thread import EngineThread
 from stream.studio.protocol import AT_REST, Kind, Packet, ProtocolError, write_packet
 from stream.studio.thumbnails import Thumbnails
 from stream.studio.viewer import BrowserSink, Viewer
@@ -80,7 +80,7 @@ class Seat:
         id_: str,
         options: SeatOptions,
         controls: Controls,
-        engine_thread: EngineThread,
+        engine_thread: LiveHost,
         *,
         clock: Clock,
     ) -> None:
@@ -347,6 +347,7 @@ class Seat:
                 clock=self.clock,
                 stats=self.stats,
             )
+            self._stylizer.crowd = partial(self._engine_thread.crowd, self)
             self.tell({"look": self.look_as_dict()})
         return self._stylizer
 

@@ -6,7 +6,7 @@ Belongs to the web thread, which calls `tick` now and then.
         └─► a place in line ──► the next free seat
 
 Nobody loses a seat unless somebody waits for it: then who sends nothing is warned after 60 s and
-makes room after 90 s. Whose turn it is among the seats, `engine_thread.py` decides.
+makes room after 90 s. Whose turn it is among the seats, `stream.live.host` decides.
 """
 
 from collections.abc import Callable

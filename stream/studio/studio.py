@@ -10,9 +10,10 @@ from models import Style
 from stream.clock import Clock
 from stream.frame import Size
 from stream.live.controls import STYLE_FIELDS, Controls, Look, NamedStyle
+from stream.live.host import LiveHost
 from stream.studio.canvas_seat import CanvasSeat
+from stream.studio.capacity import camera_side_px
 from stream.studio.downloads import Downloads, Folder
-from stream.studio.engine_thread import EngineThread, camera_side_px
 from stream.studio.jobs import JobQueue
 from stream.studio.outputs import SeatOutputs
 from stream.studio.page_socket import PageSocket
@@ -42,7 +43,7 @@ class Studio:
 
     def __init__(
         self,
-        engine_thread: EngineThread,
+        engine_thread: LiveHost,
         keys: Keys,
         folder: Folder,
         jobs: JobQueue,

@@ -109,8 +109,11 @@ class FakePainter:
         self.reference = make_reference(frame, painted)
         return painted
 
-    def close(self) -> None:
+    def reset(self) -> None:
         self.reference = None
+
+    def close(self) -> None:
+        self.reset()
 
 
 def make_controls() -> Controls:

@@ -159,7 +159,7 @@ def test_a_lost_source_ends_the_session_and_keeps_the_recording() -> None:
 def test_a_model_that_cannot_be_loaded_ends_the_session() -> None:
     source, sink = SteppedSource(COUNT), ListSink()
     session = make_live(source, [("list", sink)])
-    session._make_painter = lambda: (_ for _ in ()).throw(RuntimeError("no model"))
+    session._painting._make_painter = lambda: (_ for _ in ()).throw(RuntimeError("no model"))
 
     with pytest.raises(RuntimeError, match="no model"):
         session.run()
@@ -225,7 +225,7 @@ def test_a_preview_is_shown_before_the_model_is_loaded() -> None:
         was_seen.append(seen.wait(LIMIT_S))
         return FakePainter()
 
-    session._make_painter = load
+    session._painting._make_painter = load
     session.run()
 
     assert was_seen == [True]
@@ -251,7 +251,7 @@ def test_a_file_shows_its_first_frame_before_the_model_is_loaded() -> None:
         was_seen.append(seen.wait(LIMIT_S))
         return FakePainter()
 
-    session._make_painter = load
+    session._painting._make_painter = load
     session.run()
 
     assert was_seen == [True]

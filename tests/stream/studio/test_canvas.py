@@ -13,9 +13,9 @@ from studios import plain, png
 from models import ModelError, Style
 from stream.clock import ManualClock
 from stream.live.controls import Controls, Look
+from stream.live.host import LiveHost
 from stream.studio.canvas import PAPER_RGB, CanvasPicture, Timelapse, make_grain
 from stream.studio.canvas_seat import REST_S, CanvasSeat
-from stream.studio.engine_thread import EngineThread
 from stream.studio.protocol import AT_REST, Close, Kind, Packet, ProtocolError
 from stream.studio.seat import SeatOptions
 
@@ -33,7 +33,7 @@ class ByHand:
     def __init__(self, engine: Any = None, prompts: tuple[str, ...] = ()) -> None:
         self.clock = ManualClock()
         self.engine = engine or FakeEngine()
-        self.thread = EngineThread(lambda: self.engine, clock=self.clock)
+        self.thread = LiveHost(lambda: self.engine, clock=self.clock)
         controls = Controls(Look(Style(), stability=0.0))
         options = SeatOptions((SIDE, SIDE), 24.0, prompts)
         self.seat = CanvasSeat("id", options, controls, self.thread, clock=self.clock)

@@ -11,7 +11,7 @@ from studios import plain
 from models import Style
 from stream.clock import ManualClock
 from stream.live.controls import Controls, Look
-from stream.studio.engine_thread import EngineThread
+from stream.live.host import LiveHost
 from stream.studio.seat import Seat, SeatOptions
 
 SIZE = 128, 96
@@ -28,7 +28,7 @@ def no_collection() -> Iterator[None]:
 @pytest.mark.usefixtures("no_collection")
 def test_a_seat_that_was_left_holds_no_painting_and_no_stylizer() -> None:
     clock = ManualClock()
-    thread = EngineThread(FakeEngine, clock=clock)
+    thread = LiveHost(FakeEngine, clock=clock)
     controls = Controls(Look(Style(), stability=0.0))
     seat = Seat("id", SeatOptions(SIZE, 24.0), controls, thread, clock=clock)
     thread.add(seat)
