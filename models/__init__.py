@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal 
     from models.schedule import Schedule as Schedule
     from models.segmentation import PersonSegmenter as PersonSegmenter
     from models.style import Style as Style
+    from models.style import StyleImage as StyleImage
     from models.styles import STYLES as STYLES
     from models.styles import BundledStyle as BundledStyle
     from models.weights.download import OnDownload as OnDownload
@@ -50,7 +51,7 @@ _NAMES = {
     "models.recipe": ("Recipe", "file_mark", "recipe_of"),
     "models.schedule": ("Schedule",),
     "models.segmentation": ("PersonSegmenter",),
-    "models.style": ("Style",),
+    "models.style": ("Style", "StyleImage"),
     "models.styles": ("STYLES", "BundledStyle"),
     "models.weights.download": ("OnDownload",),
     "models.weights.lora": ("LoraFile", "read_lora"),

@@ -2,7 +2,7 @@
 
     preset ──► folders (from the hub where need be) ──► UNet, VAE, text encoders, scheduler config
 
-ControlNets and IP-Adapters would be further components here, with their own lines in `Preset`.
+A ControlNet would be a further component here, with its own line in `Preset`.
 """
 
 import logging
@@ -18,8 +18,9 @@ from models.acceleration.cpu.quantization import RANGES_NAME, read_ranges
 from models.conditioning import PromptEncoder, TextStage
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError
+from models.image_encoder import ImageEncoder
 from models.networks import TIME_ID_COUNT, Networks, make_networks
-from models.presets import BUNDLED_FOLDER, PRESETS, Preset
+from models.presets import BUNDLED_FOLDER, PRESETS, ImageAdapter, Preset
 from models.schedule import ScheduleConfig
 from models.weights.file_selection import (
     INDEX_NAME,
@@ -30,6 +31,7 @@ from models.weights.file_selection import (
 )
 from models.weights.folders import Component, load_module, loading, locate
 from models.weights.hub import Hub, HubName, file_names
+from models.weights.image_adapter import known_adapter, load_image_adapter
 from models.weights.lora import fuse_lora, read_lora
 from models.weights.single_file import Checkpoint, open_checkpoint, open_vae
 
@@ -53,7 +55,14 @@ UNSCALED_FRAME_PIPELINES = frozenset(
 class Loader:
     """Loads the components of one preset; lives for one `load_engine`."""
 
-    def __init__(self, preset: Preset, device: torch.device, dtype: torch.dtype, hub: Hub) -> None:
+    def __init__(
+        self,
+        preset: Preset,
+        device: torch.device,
+        dtype: torch.dtype,
+        hub: Hub,
+        image_adapter: str | bool = False,
+    ) -> None:
         self.preset = preset
         self.device = device
         self.dtype = dtype
@@ -70,11 +79,14 @@ class Loader:
         self.unet_weights = self._find_unet_weights()
         self.loras = [(read_lora(source, hub), weight) for source, weight in named]
         self.index = self._load_index()
+        if image_adapter:
+            self.preset = replace(preset, image_adapter=self._image_adapter(image_adapter))
 
     def engine(self) -> Engine:
         preset = self.preset
         unet, vae, stages = self._load_unet(), self._load_vae(), self._load_text()
         self._fuse_loras(unet, stages)
+        image_encoder = self._load_image_encoder(unet)
         networks = make_networks(unet, vae, self._load_stem())
         _check_text_time(unet, stages, networks)
         schedule_config = self._load_schedule_config(networks)
@@ -102,7 +114,27 @@ class Loader:
             notes=(*self.notes, *self.hub.notes),
         )
         engine.activation_ranges = self._load_ranges()
+        engine.image_encoder = image_encoder
         return engine
+
+    def _image_adapter(self, asked: str | bool) -> ImageAdapter:
+        """What is to read style pictures: that of a file, or the known one."""
+        if isinstance(asked, str):
+            locate(asked)
+            return ImageAdapter.of_file(asked)
+        from diffusers import UNet2DConditionModel
+
+        with loading(str(self._own("unet"))):
+            config: Any = UNet2DConditionModel.load_config(
+                self.folder, subfolder="unet", local_files_only=True
+            )
+        return known_adapter(config.get("cross_attention_dim"), self.preset.name)
+
+    def _load_image_encoder(self, unet: Any) -> ImageEncoder | None:
+        adapter = self.preset.image_adapter
+        if adapter is None:
+            return None
+        return load_image_adapter(adapter, unet, self.hub, self.device, self.dtype)
 
     def _load_ranges(self) -> dict[str, NDArray[np.float32]]:
         """What was measured of the folder's own weights, for a CPU; nothing once others are in."""

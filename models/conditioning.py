@@ -28,6 +28,9 @@ class Conditioning:
         notes: What was left out or ignored (a prompt too long, guidance without effect).
         guidance_scale: w of classifier-free guidance; ``None`` where a step is one call.
         stem: What the prompt asks of a stem; ``None`` for a model without one.
+        image_tokens: (1, pictures, tokens, width) of the style's pictures, with guidance (2, ...);
+            ``None`` without pictures.
+        image_weights: (1, pictures), with guidance (2, pictures), how much each counts.
     """
 
     prompt_embeds: Tensor
@@ -36,6 +39,8 @@ class Conditioning:
     notes: tuple[str, ...] = ()
     guidance_scale: float | None = None
     stem: StemConditioning | None = None
+    image_tokens: Tensor | None = None
+    image_weights: Tensor | None = None
 
 
 class TextStage(NamedTuple):

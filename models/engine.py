@@ -18,16 +18,14 @@ from models import pixels
 from models.conditioning import (
     Conditioning,
     PromptEncoder,
-    RepeatedRows,
     below,
     guidance_embedding,
     guided,
     mix,
     mix_pooled,
-    sinusoidal_embedding,
-    time_ids,
 )
 from models.errors import explained_memory_errors
+from models.image_encoder import ImageEncoder
 from models.networks import Networks
 from models.notes import Detail
 from models.painter import Painter, Painting
@@ -35,6 +33,7 @@ from models.prompt import parse_prompt, unknown_looks
 from models.recipe import Computation
 from models.schedule import Schedule, ScheduleConfig, add_noise, consistency, make_schedule
 from models.style import Style
+from models.unet_conditions import UNetConditions
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +69,7 @@ class Engine:
         no_prompt_is_zeros: Whether guidance leads away from zeros instead of the empty prompt.
         activation_ranges: What its convolutions are fed, where that was measured; else {}.
         computation: How frames are computed; part of the recipe (`models.recipe`).
+        image_encoder: Reads the pictures of a style; ``None`` without an IP-Adapter.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class Engine:
         self.activation_ranges: Mapping[str, NDArray[np.float32]] = {}
         self.computation = Computation(f"plain, {dtype}")
         self.notes: list[str] = []
-        self._repeat, self._time_ids = RepeatedRows(), dict[Size, Tensor]()
-        self._strength_embeds: dict[int, Tensor] = {}
+        self.image_encoder: ImageEncoder | None = None
+        self._conditions = UNetConditions(networks, device, dtype)
         for note in notes:
             self.note(note)
 
@@ -150,7 +150,8 @@ class Engine:
         """Embed a style's prompt and guidance; once a style, not per frame.
 
         Raises:
-            ValueError: The weights in the prompt make no sense.
+            ValueError: The weights in the prompt make no sense, or pictures are asked for of an
+                engine without an image encoder.
         """
         asked = parse_prompt(style.prompt)
         parts = [(part.weight, self.prompt_encoder.encode(part.text)) for part in asked]
@@ -173,6 +174,7 @@ class Engine:
                 text_embeds = below(empty.text_embeds, text_embeds, self.no_prompt_is_zeros)
         elif style.guidance_scale != 1:
             notes += (f"guidance_scale {style.guidance_scale:g} is ignored: this model takes none",)
+        images = self._encode_images(style, states)
         for note in notes:
             self.note(note)
         return Conditioning(
@@ -182,7 +184,16 @@ class Engine:
             notes=notes,
             guidance_scale=guidance_scale,
             stem=None if stem is None else stem.conditioning(states[-1:]),
+            image_tokens=None if images is None else images[0],
+            image_weights=None if images is None else images[1],
         )
+
+    def _encode_images(self, style: Style, states: Tensor) -> tuple[Tensor, Tensor] | None:
+        if self.image_encoder is not None:
+            return self.image_encoder.encode(style, len(states), states)
+        if style.images:
+            raise ValueError(f"got images for {self.name}, expected none: it has no image encoder")
+        return None
 
     @property
     def _is_guided_twice(self) -> bool:  # an LCM-LoRA's, as diffusers' pipelines do
@@ -220,7 +231,7 @@ class Engine:
         frame = latents if frame_latents is None else frame_latents
         added = self.added(conditioning, (width * factor, height * factor), batch=batch)
         timestep_cond = self.timestep_cond(conditioning, schedule)
-        prompt_embeds = self._repeat(conditioning.prompt_embeds, batch)
+        prompt_embeds = self._conditions.repeat(conditioning.prompt_embeds, batch)
         guidance_scale = conditioning.guidance_scale
         denoised = latents
         with explained_memory_errors(self.device):
@@ -367,30 +378,12 @@ class Engine:
     def added(
         self, conditioning: Conditioning, size: Size, *, batch: int
     ) -> dict[str, Tensor] | None:
-        """SDXL's added conditions for frames of size (width, height); ``None`` for other models."""
-        if not self.networks.wants_text_time or conditioning.text_embeds is None:
-            return None
-        if size not in self._time_ids:
-            self._time_ids[size] = time_ids(size).to(self.device, self.dtype)
-        return {
-            "text_embeds": self._repeat(conditioning.text_embeds, batch),
-            "time_ids": self._repeat(self._time_ids[size], batch * len(conditioning.text_embeds)),
-        }
+        """As `UNetConditions.added`."""
+        return self._conditions.added(conditioning, size, batch=batch)
 
     def timestep_cond(self, conditioning: Conditioning, schedule: Schedule) -> Tensor | None:
-        """What the UNet is told beside the timestep, (1, width): guidance, strength or nothing.
-
-        A UNet that sees the frame learns the strength as the embedding of the first step's
-        timestep: in its later steps it could not tell light paint from a photograph without it.
-        """
-        width = self.networks.strength_width
-        if width is None:
-            return conditioning.timestep_cond
-        first = schedule.steps[0].timestep
-        if first not in self._strength_embeds:
-            embedding = sinusoidal_embedding(torch.tensor([first]), width)
-            self._strength_embeds[first] = embedding.to(self.device, self.dtype)
-        return self._strength_embeds[first]
+        """As `UNetConditions.timestep_cond`."""
+        return self._conditions.timestep_cond(conditioning, schedule.steps[0].timestep)
 
     def note(self, sentence: str, level: int = logging.WARNING) -> None:
         """Add a sentence to `notes` and log it, the first time that it is said."""

@@ -18,7 +18,7 @@ from models.acceleration.choice import accelerate, check_acceleration, loading_d
 from models.acceleration.cpu.openvino_cache import load_cached
 from models.engine import Engine
 from models.errors import ModelFormatError, ModelNotFoundError, explained_memory_errors
-from models.presets import PRESETS, Preset, nearest_presets
+from models.presets import BUNDLED_FOLDER, PRESETS, Preset, nearest_presets
 from models.recipe import Recipe
 from models.style import Style
 from models.styles import STYLES
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 FOLDER_STYLE = Style(strength=0.5, num_inference_steps=2)
 """For models that no row of the table tells of."""
+
+NO_STYLE_PICTURE = (
+    "The bundled model takes no style picture; `allaprima learn` makes a look of its own from "
+    "pictures, or take an SD 1.5 or SDXL model."
+)
 
 
 def load_engine(
@@ -45,6 +50,7 @@ def load_engine(
     offline: bool = False,
     on_download: "OnDownload | None" = None,
     recipe: Recipe | None = None,
+    image_adapter: str | bool = False,
 ) -> Engine:
     """Load a model, ready to run (call `Engine.warm_up` before the first frame counts).
 
@@ -66,6 +72,9 @@ def load_engine(
         offline: Never ask the network; HF_HUB_OFFLINE in the environment says the same.
         on_download: Told how far a download is: (hub id, bytes here, bytes in all).
         recipe: With `acceleration` "auto", what to compute in, as far as it can be had here.
+        image_adapter: Load an IP-Adapter, so that styles may have pictures: True takes the one that
+            is known for the kind of UNet, else a .safetensors file, here or on the hub, with
+            ``image_encoder/`` beside it.
 
     Raises:
         ModelNotFoundError: No such preset, folder or hub id, or the hub is out of reach.
@@ -79,17 +88,21 @@ def load_engine(
     target = choose_device(device)
     check_acceleration(acceleration, target, dtype, compile)
     preset = replace(preset, vae=vae or preset.vae, loras=(*preset.loras, *loras))
+    if image_adapter and preset.source == str(BUNDLED_FOLDER):
+        raise ModelFormatError(NO_STYLE_PICTURE)
     given = vae, *loras, dtype
     with explained_memory_errors(target):
         first = loading_dtype(acceleration, target, dtype)
-        plain = cache(lambda: _plain_engine(preset, target, first, offline, on_download))
+        fetching = offline, on_download
+        plain = cache(lambda: _plain_engine(preset, target, first, *fetching, image_adapter))
         fast = target.type == "cpu" and acceleration in ("auto", "openvino")
         is_kept = fast and name == "bundled" and not any(given)
         engine = load_cached(preset, plain, recipe) if is_kept else None
         if engine is None:
             engine = plain()
             accelerate(engine, acceleration, dtype, compile, recipe)
-    engine.computation.digest_weights = cache(partial(weights_digest, preset))
+        else:
+            engine.computation.digest_weights = cache(partial(weights_digest, preset))
     if name == "bundled":
         engine.looks = tuple(look for style in STYLES for look in (style.prompt, *style.synonyms))
     return engine
@@ -101,11 +114,16 @@ def _plain_engine(
     dtype: torch.dtype,
     offline: bool,
     on_download: "OnDownload | None",
+    image_adapter: str | bool,
 ) -> Engine:
     from models.components import Loader
     from models.weights.hub import Hub  # a kept model needs no hub, whose library is slow to import
 
-    return Loader(preset, device, dtype, Hub(offline=offline, on_download=on_download)).engine()
+    hub = Hub(offline=offline, on_download=on_download)
+    loader = Loader(preset, device, dtype, hub, image_adapter)
+    engine = loader.engine()
+    engine.computation.digest_weights = cache(partial(weights_digest, loader.preset))
+    return engine
 
 
 def find_preset(name: str) -> Preset:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.carried_noise import StemNetworks, stem_networks
 from models.errors import ModelFormatError
+from models.image_prompt import shown_images
 
 ADDITION_EMBED_TYPES = (None, "text", "text_time")
 TIME_ID_COUNT = 6
@@ -179,6 +180,7 @@ class Predictor(nn.Module):
         super().__init__()
         self.unet = unet
         self.dtype: torch.dtype = unet.dtype
+        self._shown = shown_images(unet)
 
     def forward(
         self,
@@ -188,6 +190,8 @@ class Predictor(nn.Module):
         timestep_cond: Tensor | None = None,
         added: dict[str, Tensor] | None = None,
     ) -> Tensor:
+        if self._shown is not None:
+            self._shown.show(added)
         prediction: Tensor = self.unet(
             latents.to(self.dtype),
             timestep,

@@ -26,6 +26,32 @@ WORKING_GB = {512: 1.0, 1024: 2.0}
 
 
 @dataclass(frozen=True, slots=True)
+class ImageAdapter:
+    """An IP-Adapter: where its file is, and the image encoder that it reads.
+
+    Attributes:
+        source: A .safetensors file, here or on the hub.
+        encoder: The folder or hub id that the encoder is in, and `encoder_folder` in that.
+        licence: As its card says.
+        weights_gb: Both in float16.
+    """
+
+    source: str
+    encoder: str
+    encoder_folder: str
+    licence: str = SEE_CARD
+    weights_gb: float | None = None
+
+    @classmethod
+    def of_file(cls, source: str) -> "ImageAdapter":
+        """That of a file, with ``image_encoder/`` beside it."""
+        match = re.fullmatch(r"([^/]+/[^/]+)/(.*/)?[^/]+\.safetensors", source)
+        if match is None or Path(source).expanduser().exists():
+            return cls(source, str(Path(source).expanduser().parent), "image_encoder")
+        return cls(source, match[1], f"{match[2] or ''}image_encoder")
+
+
+@dataclass(frozen=True, slots=True)
 class Preset:
     """Where a model's parts are and how it likes to be used.
 
@@ -39,6 +65,7 @@ class Preset:
         unet: A weights file that replaces those of the pipeline's UNet.
         vae: A VAE that replaces the pipeline's own.
         loras: LoRAs to fuse, each "PART[:weight]".
+        image_adapter: What reads style pictures, where one is loaded; no row has it.
         schedule: What is other than in the pipeline's scheduler config: fields of
             `models.schedule.ScheduleConfig`, ``rule`` above all.
         licence: As the model cards say, all parts.
@@ -56,6 +83,7 @@ class Preset:
     unet: str | None = None
     vae: str | None = None
     loras: tuple[str, ...] = ()
+    image_adapter: ImageAdapter | None = None
     schedule: Mapping[str, Any] = field(default_factory=dict)
     licence: str = SEE_CARD
     commercial_use: bool | None = None
@@ -80,6 +108,8 @@ LIGHTNING = "ByteDance/SDXL-Lightning@c9a24f48e1c025556787b0c58dd67a091ece2e44"
 HYPER_SD = "ByteDance/Hyper-SD@1a091a0ba26e5639d083c6377ba4f2bed5115ccc"
 TAESD = "madebyollin/taesd@614f76814bbe30edbe2e627ace1c2234c81a2c0e"
 TAESDXL = "madebyollin/taesdxl@b20258aaef75ef61e659c1e0f14f251cf0ad153e"
+
+IP_ADAPTER = "h94/IP-Adapter"
 
 OPENRAIL = "CreativeML OpenRAIL-M"
 OPENRAIL_XL = "CreativeML OpenRAIL++-M"
@@ -258,6 +288,24 @@ _ROWS = (
         style=Style(strength=0.5, num_inference_steps=1),
     ),
 )
+
+IMAGE_ADAPTERS = {
+    768: ImageAdapter(
+        f"{IP_ADAPTER}/models/ip-adapter_sd15.safetensors",
+        IP_ADAPTER,
+        "models/image_encoder",
+        licence="Apache-2.0",
+        weights_gb=1.3,
+    ),
+    2048: ImageAdapter(
+        f"{IP_ADAPTER}/sdxl_models/ip-adapter_sdxl_vit-h.safetensors",
+        IP_ADAPTER,
+        "models/image_encoder",
+        licence="Apache-2.0",
+        weights_gb=2.0,
+    ),
+}
+"""Width of the text embeddings that a UNet takes (SD 1.5, SDXL) -> what reads style pictures."""
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ROWS}
 

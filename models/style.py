@@ -1,6 +1,52 @@
 """Style: what the user asks of the picture. Plain data; imports nothing heavy."""
 
+import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from models.prompt import parse_prompt
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST_IMAGE_WEIGHT = 2.0
+
+
+class StyleImage:
+    """A picture to paint in the manner of; two of the same pixels, name and weight are equal.
+
+    Args:
+        data: uint8 RGB (H, W, 3); write not to it.
+        name: What `Style.image_mix` calls it.
+        weight: How much it counts, 0 to 2; 1 is as its adapter was trained.
+
+    Raises:
+        ValueError: The weight is outside its range.
+    """
+
+    __slots__ = ("data", "digest", "name", "weight")
+
+    def __init__(self, data: "NDArray[np.uint8]", name: str, weight: float = 1.0) -> None:
+        if not 0 <= weight <= MOST_IMAGE_WEIGHT:
+            raise ValueError(
+                f"got weight {weight:g} of {name}, expected 0 to {MOST_IMAGE_WEIGHT:g}"
+            )
+        self.data, self.name, self.weight = data, name, weight
+        self.digest = hashlib.sha256(repr(data.shape).encode() + data.tobytes()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StyleImage) and self._told == other._told
+
+    def __hash__(self) -> int:
+        return hash(self._told)
+
+    def __repr__(self) -> str:
+        return f"<StyleImage {self.name} {self.digest[:16]} weight={self.weight:g}>"
+
+    @property
+    def _told(self) -> tuple[str, str, float]:
+        return self.name, self.digest, self.weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +63,10 @@ class Style:
             w - 1 (arXiv 2310.04378, section 4.3), models with an LCM-LoRA at the cost of a second
             call of the UNet (1 to 2 suits them); the others ignore it.
         seed: Of the fixed noise, >= 0.
+        images: Pictures to paint in the manner of, for an engine with an image encoder.
+        image_weight: Factor on the weights of all of them, 0 to 2.
+        image_mix: Which of them count and how much, by name, as in ``"ink:0.7 | sea:0.3"``; such
+            weights are scaled to sum 1. ``""`` takes each with its own weight.
 
     Raises:
         ValueError: A value is outside its range (the message has got and expected).
@@ -27,6 +77,9 @@ class Style:
     num_inference_steps: int = 1
     guidance_scale: float = 1.0
     seed: int = 0
+    images: tuple[StyleImage, ...] = ()
+    image_weight: float = 1.0
+    image_mix: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.strength <= 1:
@@ -37,3 +90,25 @@ class Style:
             raise ValueError(f"got guidance_scale={self.guidance_scale}, expected 1 to 30")
         if self.seed < 0:
             raise ValueError(f"got seed={self.seed}, expected 0 or more")
+        if not 0 <= self.image_weight <= MOST_IMAGE_WEIGHT:
+            raise ValueError(
+                f"got image_weight={self.image_weight}, expected 0 to {MOST_IMAGE_WEIGHT:g}"
+            )
+        self._check_images()
+
+    @property
+    def image_weights(self) -> tuple[float, ...]:
+        """How much each of `images` counts."""
+        if not self.image_mix:
+            return tuple(self.image_weight * image.weight for image in self.images)
+        asked = {part.text: part.weight for part in parse_prompt(self.image_mix)}
+        return tuple(self.image_weight * asked.get(image.name, 0.0) for image in self.images)
+
+    def _check_images(self) -> None:
+        names = [image.name for image in self.images]
+        if len(set(names)) < len(names):
+            raise ValueError(f"got images named {', '.join(names)}, expected each name once")
+        asked = [part.text for part in parse_prompt(self.image_mix)] if self.image_mix else []
+        if not set(asked) <= set(names):
+            known = ", ".join(names) or "none: there are no style pictures"
+            raise ValueError(f"got image_mix={self.image_mix!r}, expected names of {known}")

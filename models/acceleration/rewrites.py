@@ -25,6 +25,13 @@ from torch import Tensor, nn
 
 from models.acceleration.attention_kernels import AttentionKernels
 from models.acceleration.split_predictor import SplitPredictor
+from models.image_prompt import (
+    TOKENS,
+    WEIGHTS,
+    ImageCrossAttention,
+    attend_images,
+    shown_images,
+)
 from models.networks import Predictor
 
 
@@ -57,7 +64,9 @@ class Conditions(nn.Module):
         added: dict[str, Tensor] | None = None,
     ) -> tuple[Tensor, ...]:
         """One (B, N) tensor for each residual block, then K and V (B, heads, tokens, width) of
-        each cross-attention, B the batch of `prompt_embeds`; in the order of the modules.
+        each cross-attention, B the batch of `prompt_embeds`; in the order of the modules. With an
+        IP-Adapter K and weighted V of the pictures, (B, pictures, heads, tokens, width), follow
+        those of the text.
         """
         unet, batch = self.unet, prompt_embeds.shape[0]
         like = prompt_embeds.new_zeros(batch, dtype=self.dtype)  # get_time_embed reads its shape
@@ -74,6 +83,9 @@ class Conditions(nn.Module):
         for attention in _cross_attentions(unet):
             for project in (attention.to_k, attention.to_v):
                 held.append(_heads(project(prompt_embeds), attention.heads).contiguous())
+            if isinstance(attention.processor, ImageCrossAttention):
+                images = _images(prompt_embeds, added)
+                held += attention.processor.held(*images, attention.heads)
         return tuple(held)
 
 
@@ -82,13 +94,19 @@ class UNetBody(nn.Module):
 
     Not thread-safe: a call leaves its held tensors in the layers.
 
+    Args:
+        unet: The plain UNet.
+        has_images: It is given keys and values of pictures; so it is, too, if the UNet has an
+            IP-Adapter.
+
     Raises:
         UnsupportedUNetError: The UNet has parts that are not known here.
     """
 
-    def __init__(self, unet: Any) -> None:
+    def __init__(self, unet: Any, *, has_images: bool = False) -> None:
         super().__init__()
         check(unet)
+        self.has_images = has_images or shown_images(unet) is not None
         self.unet = _copy_sharing_weights(unet)
         self.dtype: torch.dtype = unet.dtype
         self.attention = AttentionKernels()
@@ -99,7 +117,12 @@ class UNetBody(nn.Module):
             if resnet.time_embedding_norm == "default":
                 resnet.conv1.bias = None  # it is in the held tensor
         for attention in _cross_attentions(self.unet):
-            attention.processor = _HeldCrossAttention(self._hold(), self._hold(), self.attention)
+            places = self._hold(), self._hold()
+            shown = None
+            if has_images or isinstance(attention.processor, ImageCrossAttention):
+                shown = self._hold(), self._hold()
+            del attention.processor  # it may be a module, in whose place nothing else may stand
+            attention.processor = _HeldCrossAttention(*places, self.attention, shown)
             del attention.to_k, attention.to_v
         for attention in _self_attentions(self.unet):
             attention.processor = _FusedSelfAttention(attention, self.attention)
@@ -178,10 +201,17 @@ class _Held(nn.Module):
 class _HeldCrossAttention:
     """An attention processor of diffusers' kind whose keys and values are given."""
 
-    def __init__(self, key: _Held, value: _Held, kernels: AttentionKernels) -> None:
+    def __init__(
+        self,
+        key: _Held,
+        value: _Held,
+        kernels: AttentionKernels,
+        images: tuple[_Held, _Held] | None = None,
+    ) -> None:
         self._key = key
         self._value = value
         self._kernels = kernels
+        self._images = images
 
     def __call__(
         self,
@@ -191,7 +221,11 @@ class _HeldCrossAttention:
         attention_mask: Tensor | None = None,
     ) -> Tensor:
         query = _heads(attn.to_q(hidden_states), attn.heads)
-        return _out(attn, self._kernels(query, self._key(), self._value()))
+        attended = self._kernels(query, self._key(), self._value())
+        if self._images is not None:
+            keys, values = self._images
+            attended = attended + attend_images(query, keys(), values())
+        return _out(attn, attended)
 
 
 class _FusedSelfAttention(nn.Module):
@@ -215,6 +249,14 @@ class _FusedSelfAttention(nn.Module):
         fused = F.linear(hidden_states, self.weight, self.bias)
         query, key, value = (_heads(part, attn.heads) for part in fused.chunk(3, dim=-1))
         return _out(attn, self._kernels(query, key, value))
+
+
+def _images(prompt_embeds: Tensor, added: dict[str, Tensor] | None) -> tuple[Tensor, Tensor]:
+    """Tokens (B, pictures, tokens, width) and weights (B, pictures); of no pictures if need be."""
+    if added is not None and TOKENS in added:
+        return added[TOKENS], added[WEIGHTS]
+    batch, _, width = prompt_embeds.shape
+    return prompt_embeds.new_zeros(batch, 0, 1, width), prompt_embeds.new_zeros(batch, 0)
 
 
 def _joined(parameters: list[nn.Parameter]) -> nn.Parameter:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from models.errors import ModelFormatError, ModelNotFoundError
-from models.presets import Preset
+from models.presets import ImageAdapter, Preset
 
 INDEX_NAME = "model_index.json"
 LORA_NAME = "pytorch_lora_weights.safetensors"
@@ -40,7 +40,15 @@ def wanted_parts(preset: Preset) -> list[tuple[str, Choose]]:
     for lora in preset.loras:
         source, _ = parse_lora(lora)
         parts.append((source, lora_choice(source)))
+    if preset.image_adapter is not None:
+        adapter = preset.image_adapter
+        parts += [(adapter.source, list), (adapter.encoder, encoder_choice(adapter))]
     return parts
+
+
+def encoder_choice(adapter: ImageAdapter) -> Choose:
+    """The image encoder of an IP-Adapter."""
+    return lambda names: network_files(names, adapter.encoder, adapter.encoder_folder)
 
 
 def pipeline_choice(preset: Preset) -> Choose:

@@ -122,6 +122,7 @@ def from_words(words: Mapping[str, Any]) -> RestyleOptions:
     named = {
         **words,
         "loras": words["lora"] or (),
+        "style_images": words["style_image"] or (),
         "encoder_preset": words["preset"],
         "performance": None,
     }

@@ -122,6 +122,25 @@ Loras = Annotated[
     list[str] | None,
     option(MACHINE, "--lora", metavar="LORA[:W]", help="A LoRA and its weight; may be repeated."),
 ]
+StyleImages = Annotated[
+    list[str] | None,
+    option(
+        PAINT,
+        "--style-image",
+        metavar="PICTURE[:W]",
+        help="Paint in the manner of a picture, with a weight of 0 to 2 (SD 1.5, SDXL); may be "
+        "repeated.",
+    ),
+]
+IpAdapter = Annotated[
+    str | None,
+    option(
+        MACHINE,
+        "--ip-adapter",
+        metavar="FILE",
+        help="What reads style pictures: an IP-Adapter's file, here or on the hub.",
+    ),
+]
 Vae = Annotated[
     str | None,
     option(MACHINE, "--vae", metavar="VAE", help="Another autoencoder: folder, file or id."),

@@ -80,5 +80,11 @@ KeptIn = Annotated[
 
 def from_words(words: Mapping[str, Any]) -> StudioOptions:
     """The record of the command's parameters, by their names."""
-    named = {**words, "loras": words["lora"] or (), "host_names": words["host_name"] or ()}
+    named = {
+        **words,
+        "loras": words["lora"] or (),
+        "host_names": words["host_name"] or (),
+        "style_images": (),
+        "ip_adapter": None,
+    }
     return StudioOptions(**{field.name: named[field.name] for field in fields(StudioOptions)})

@@ -337,8 +337,8 @@ def checked(word: str, value: Any) -> Any:
     Raises:
         ValueError: It is no text, whole number or number where one is needed, or no prompt.
     """
-    if word == "prompt":
-        return _checked_prompt(value)
+    if WORDS[word].kind == "text":
+        return _checked_text(word, value)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     number = number and abs(value) <= sys.float_info.max  # JSON knows Infinity, NaN and 1e999
     if WORDS[word].kind == "whole":
@@ -350,8 +350,8 @@ def checked(word: str, value: Any) -> Any:
     return value
 
 
-def _checked_prompt(value: object) -> str:
+def _checked_text(word: str, value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"got prompt={value!r}, expected text")
+        raise ValueError(f"got {word}={value!r}, expected text")
     parse_prompt(value)
     return value

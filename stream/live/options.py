@@ -74,7 +74,7 @@ class LiveOptions(EngineOptions):
         Raises:
             ValueError: A value is outside its range.
         """
-        return replace(default, **self.style_fields)
+        return self.with_images(replace(default, **self.style_fields))
 
     def check(self) -> None:
         """Refuse what no model and no device could make right.

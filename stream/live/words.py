@@ -178,6 +178,21 @@ _ALL = (
         style_field="seed",
     ),
     Word(
+        name="image_mix",
+        kind="text",
+        does="which of the style pictures count, by name; `a:0.7 \\| b:0.3` mixes",
+        style_field="image_mix",
+    ),
+    Word(
+        name="image_weight",
+        kind="number",
+        does="how much the style pictures count",
+        least=0,
+        most=2,
+        style_field="image_weight",
+        controllers=(12,),
+    ),
+    Word(
         name="stability",
         kind="number",
         does="how much of the picture before is kept",

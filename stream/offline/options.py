@@ -69,7 +69,8 @@ class RestyleOptions(EngineOptions):
             ValueError: A value is outside its range.
         """
         given = {field: getattr(self, name) for field, name in STYLE_OPTIONS.items()}
-        return replace(default, **{k: v for k, v in given.items() if v is not None})
+        style = replace(default, **{k: v for k, v in given.items() if v is not None})
+        return self.with_images(style)
 
     def load_engine(
         self, on_download: "OnDownload | None", recipe: Recipe | None = None

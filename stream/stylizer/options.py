@@ -5,12 +5,12 @@ their checks, and the error for a choice that cannot be used. Imports nothing he
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
-    from models import Engine, OnDownload, Recipe
+    from models import Engine, OnDownload, Recipe, Style
 
 FPS_TARGET = 24.0
 STDOUT = "-"
@@ -33,7 +33,10 @@ class OptionError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """``None`` = the model's own default; `size` is its short side in px."""
+    """``None`` = the model's own default; `size` is its short side in px.
+
+    `style_images` are names of pictures, each with a weight behind it if need be.
+    """
 
     model: str = "bundled"
     loras: Sequence[str] = ()
@@ -43,6 +46,21 @@ class EngineOptions:
     compile: str = "auto"
     size: int | None = None
     stability: float | None = None
+    style_images: Sequence[str] = ()
+    ip_adapter: str | None = None
+
+    def with_images(self, style: "Style") -> "Style":
+        """The style with the pictures that were named.
+
+        Raises:
+            SourceError: One cannot be read.
+            ValueError: A weight is outside its range, or two have one name.
+        """
+        if not self.style_images:
+            return style
+        from stream.stylizer.style_images import load_style_images
+
+        return replace(style, images=load_style_images(tuple(self.style_images)))
 
     def check_engine(self) -> None:
         """Refuse what no model could make right.
@@ -80,6 +98,7 @@ class EngineOptions:
             offline=self.offline,
             on_download=on_download,
             recipe=recipe,
+            image_adapter=self.ip_adapter or bool(self.style_images),
         )
 
 

@@ -74,7 +74,13 @@ class PreparedStyle:
         """
         engine, self._held = self._engine, None
         self._conditioning.make(
-            (style.prompt, style.guidance_scale, engine.revision),
+            (
+                style.prompt,
+                style.guidance_scale,
+                style.images,
+                style.image_weights,
+                engine.revision,
+            ),
             lambda: engine.encode_prompt(style),
         )
         self._schedule.make(

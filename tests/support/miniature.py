@@ -20,7 +20,16 @@ from diffusers import (
     StableDiffusionXLImg2ImgPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from diffusers.models.attention_processor import Attention
+from safetensors.torch import save_file
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
 
 from models import Engine, Style
 from models.autoencoder import AutoencoderPatch
@@ -247,6 +256,73 @@ def save(pipeline: Any, folder: Path) -> str:
     """`save_pretrained`, safetensors; returns the folder as `load_engine` takes it."""
     pipeline.save_pretrained(folder, safe_serialization=True)
     return str(folder)
+
+
+def make_vision(seed: int = 6, projection: int = 12) -> CLIPVisionModelWithProjection:
+    """A vision encoder of pictures of 32 px."""
+    torch.manual_seed(seed)
+    config = CLIPVisionConfig(
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=24,
+        projection_dim=projection,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+    )
+    return CLIPVisionModelWithProjection(config).eval()
+
+
+def make_ip_adapter(unet: UNet2DConditionModel, *, plus: bool = False) -> dict[str, Any]:
+    """An IP-Adapter for a UNet and `make_vision`, as its file has it, in two parts."""
+    torch.manual_seed(7)
+    width = unet.config.cross_attention_dim
+    attention: dict[str, torch.Tensor] = {}
+    crossing = [m for m in unet.modules() if isinstance(m, Attention) and m.is_cross_attention]
+    for index, module in enumerate(crossing):
+        channels = module.to_k.out_features
+        for name in ("k", "v"):
+            attention[f"{2 * index + 1}.to_{name}_ip.weight"] = torch.randn(channels, width) / 3
+    shapes: dict[str, tuple[int, ...]] = {
+        "proj.weight": (4 * width, 12),
+        "proj.bias": (4 * width,),
+        "norm.weight": (width,),
+        "norm.bias": (width,),
+    }
+    if plus:
+        inner = 64  # one head
+        shapes = {
+            "latents": (1, 5, 24),
+            "proj_in.weight": (24, TEXT_WIDTH),
+            "proj_in.bias": (24,),
+            "proj_out.weight": (width, 24),
+            "proj_out.bias": (width,),
+            "norm_out.weight": (width,),
+            "norm_out.bias": (width,),
+        }
+        for layer in range(4):  # diffusers builds no fewer
+            head = f"layers.{layer}"
+            for norm in ("0.norm1", "0.norm2", "1.0"):
+                shapes |= {f"{head}.{norm}.weight": (24,), f"{head}.{norm}.bias": (24,)}
+            shapes |= {
+                f"{head}.0.to_q.weight": (inner, 24),
+                f"{head}.0.to_kv.weight": (2 * inner, 24),
+                f"{head}.0.to_out.weight": (24, inner),
+                f"{head}.1.1.weight": (96, 24),
+                f"{head}.1.3.weight": (24, 96),
+            }
+    projection = {name: torch.randn(shape) / 2 for name, shape in shapes.items()}
+    return {"image_proj": projection, "ip_adapter": attention}
+
+
+def save_ip_adapter(folder: Path, unet: UNet2DConditionModel, *, plus: bool = False) -> str:
+    """The file as it is published, with its image encoder beside it."""
+    parts = make_ip_adapter(unet, plus=plus)
+    tensors = {f"{part}.{name}": t for part, held in parts.items() for name, t in held.items()}
+    folder.mkdir(exist_ok=True)
+    save_file(tensors, folder / "adapter.safetensors")
+    make_vision().save_pretrained(folder / "image_encoder")
+    return str(folder / "adapter.safetensors")
 
 
 def make_engine(pipeline: Any, dtype: torch.dtype = torch.float32, **changes: Any) -> Engine:

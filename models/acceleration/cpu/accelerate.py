@@ -90,6 +90,8 @@ def use_openvino(
         RuntimeError: It cannot convert a module.
         UnsupportedUNetError: The UNet has parts that the rewrites do not know.
     """
+    if engine.image_encoder is not None:
+        raise UnsupportedUNetError("style pictures are read by torch")
     threads = threads or physical_cores()
     may_quantize = precision is None and bool(engine.activation_ranges) and quantize is not False
     precision = precision or best_precision()

@@ -31,6 +31,7 @@ CODE = (
     "acceleration/cuda/whole_frame.py",
     "acceleration/rewrites.py",
     "autoencoder.py",
+    "image_prompt.py",
     "networks.py",
 )
 """Files of this package that decide what is compiled."""
@@ -50,7 +51,7 @@ class CompileSpec:
         shape: (batch, height, width) of the frames.
         held: Shapes of what the body is given beside latents.
         latents: (C, h, w) of the latents; `seen` channels of the body's input.
-        seen: Channels that the UNet takes.
+        images: Whether the UNet is given keys and values of style pictures.
         device: "cuda:0", "cpu"; kernels name the GPU that they are launched on.
         machine: What the kernels are for.
         libraries: Versions of what makes them.
@@ -65,6 +66,7 @@ class CompileSpec:
     held: tuple[tuple[int, ...], ...]
     latents: tuple[int, int, int]
     seen: int
+    images: bool
     device: str
     machine: str
     libraries: str
@@ -107,6 +109,7 @@ def make_compile_spec(engine: Engine, frame: FrameFunction) -> CompileSpec:
         held=tuple(frame.held_shapes),
         latents=engine.latent_shape((width, height)),
         seen=int(unet.config.in_channels),
+        images=parts.body.has_images,
         device=str(frame.data.device),  # with its index
         machine=_machine(engine.device),
         libraries=f"torch {torch.__version__}, diffusers {diffusers.__version__}",
@@ -125,7 +128,9 @@ def make_hollow_parts(blueprint: CompileSpec) -> Parts:
         module.eval().requires_grad_(False)
     scale = LatentScale(vae)
     return Parts(
-        Opening(LatentEncoder(vae, scale)), UNetBody(unet), Closing(LatentDecoder(vae, scale))
+        Opening(LatentEncoder(vae, scale)),
+        UNetBody(unet, has_images=blueprint.images),
+        Closing(LatentDecoder(vae, scale)),
     )
 
 

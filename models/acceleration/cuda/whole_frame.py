@@ -25,8 +25,9 @@ from models.steps import Step
 Shape = tuple[int, int, int]
 """(batch, height, width) of frames."""
 
-Form = tuple[int, int, int, tuple[str, ...]]
-"""Steps, tokens, calls of the UNet in one (2 with guidance, else 1), and kinds of marks."""
+Form = tuple[int, int, int, tuple[str, ...], tuple[int, ...]]
+"""Steps, tokens, calls of the UNet in one (2 with guidance, else 1), kinds of marks, and the shape
+of the style pictures' tokens."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +52,9 @@ class Recipe:
         rows, tokens, _ = self.conditioning.prompt_embeds.shape
         stem = self.conditioning.stem
         kinds = () if stem is None else stem.kinds
-        return self.schedule.num_inference_steps, tokens, rows, kinds
+        images = self.conditioning.image_tokens
+        shown = () if images is None else tuple(images.shape)
+        return self.schedule.num_inference_steps, tokens, rows, kinds, shown
 
 
 class Opening(nn.Module):
@@ -153,7 +156,9 @@ class FrameFunction:
         """
         if recipe.form != self._form:
             expected = f"expected {self._form}"
-            raise ValueError(f"got (steps, tokens, calls, kinds) {recipe.form}, {expected}")
+            raise ValueError(
+                f"got (steps, tokens, calls, kinds, pictures) {recipe.form}, {expected}"
+            )
         before, self._adopted = self._adopted, recipe
         if recipe.noise is not before.noise:
             self._noise.copy_(_for_each(recipe.noise, len(self._held)))
