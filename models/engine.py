@@ -29,7 +29,7 @@ from models.image_encoder import ImageEncoder
 from models.networks import Networks
 from models.notes import Detail
 from models.painter import Painter, Painting
-from models.prompt import parse_prompt, unknown_looks
+from models.prompt import parse_prompt, understood
 from models.recipe import Computation
 from models.schedule import Schedule, ScheduleConfig, add_noise, consistency, make_schedule
 from models.style import Style
@@ -154,10 +154,11 @@ class Engine:
                 engine without an image encoder.
         """
         asked = parse_prompt(style.prompt)
-        parts = [(part.weight, self.prompt_encoder.encode(part.text)) for part in asked]
+        read = [(part.weight, *understood(part.text, self.looks)) for part in asked]
+        parts = [(weight, self.prompt_encoder.encode(text)) for weight, text, _ in read]
         pooled = [(weight, text.text_embeds) for weight, text in parts]
         notes = tuple(note for _, text in parts for note in text.notes)
-        notes += unknown_looks([part.text for part in asked], self.looks)
+        notes += tuple(sentence for *_, sentence in read if sentence is not None)
         states = mix([(w, t.prompt_embeds) for w, t in parts]).to(self.device, self.dtype)
         text_embeds = mix_pooled(pooled, self.device, self.dtype)
         timestep_cond: Tensor | None = None

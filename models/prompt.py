@@ -7,6 +7,17 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+
+FILLERS = {
+    *("a", "an", "and", "as", "at", "by", "for", "from", "in", "into", "like", "of", "on", "the"),
+    *("art", "artwork", "drawing", "look", "painted", "painting", "picture", "print", "style"),
+    *("styled", "to", "with"),
+}
+"""Words beside a look that ask for nothing else."""
+
+NEAR, NEAR_LETTERS = 0.85, 5
+"""How alike a word and a look must be (difflib's ratio) for a misspelling, and how long it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +65,37 @@ def _split_weight(part: str) -> WeightedPrompt:
     return WeightedPrompt(part.strip(), 1.0)
 
 
-def unknown_looks(texts: Sequence[str], looks: Sequence[str]) -> tuple[str, ...]:
-    """A sentence for each prompt that names none of a model's looks; () where it has no list."""
-    beginnings = [re.compile(rf"\b{re.escape(look)}") for look in looks]
-    return tuple(
-        f"{text[:40]!r} names no look that this model knows; `allaprima styles` lists them"
-        for text in texts
-        if looks and text.strip() and not any(known.search(text.lower()) for known in beginnings)
+def understood(text: str, looks: Sequence[str]) -> tuple[str, str | None]:
+    """What a model with a list of looks is given for a prompt, and a sentence where that is not all
+    of it: a look for its misspelling, nothing for what names none.
+    """
+    if not looks or not text.strip():
+        return text, None
+    rest, found = text.lower(), list[str]()
+    for look in sorted(looks, key=len, reverse=True):
+        rest, count = re.subn(rf"\b{re.escape(look)}\w*", " ", rest)
+        found += [look] if count else []
+    words = [word for word in re.findall(r"[^\W\d_]{2,}", rest) if word not in FILLERS]
+    shown = repr(text[:40])
+    if found:
+        read = f"{shown} is read as {' and '.join(found)}; not understood: {' '.join(words)}"
+        return text, read if words else None
+    near = _near(words, looks)
+    if near is not None:
+        return near, f"{shown} is read as {near}"
+    return "", (
+        f"{shown} names no look that this model knows, so the picture stays much as it is; "
+        "`allaprima styles` lists them"
     )
+
+
+def _near(words: Sequence[str], looks: Sequence[str]) -> str | None:
+    """The look that some of the words are a misspelling of."""
+    names = {look.replace(" ", ""): look for look in looks}
+    for length in (3, 2, 1):
+        for begin in range(len(words) - length + 1):
+            joined = "".join(words[begin : begin + length])
+            near = get_close_matches(joined, names, n=1, cutoff=NEAR)
+            if near and len(joined) >= NEAR_LETTERS:
+                return names[near[0]]
+    return None

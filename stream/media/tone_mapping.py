@@ -6,6 +6,9 @@ PQ and HLG: ITU-R BT.2100-2, tables 4 and 5. Tone curve: the EETF of BT.2390-10,
 the largest of R, G and B, so that hues stay. White: 203 cd/m2, the reference of BT.2408-5.
 Primaries: BT.2087-0, section 2. Coding for display: the inverse of BT.1886. What lies outside of
 BT.709 is mixed with its own luminance until it fits. All of it is one table of three dimensions.
+
+IPT of Dolby Vision 5 (matrix 15 of H.273, SMPTE ST 2128): PQ of the cones' answers (Hunt, Pointer,
+Estevez) with two hundredths of each mixed into the others, in the axes of Ebner and Fairchild.
 """
 
 import tempfile
@@ -24,7 +27,14 @@ PQ = 16
 HLG = 18
 """Transfers of H.273 that are HDR."""
 
+IPT_MATRIX = 15
+"""Of H.273: the three planes are no YUV."""
+
+IPT = 1000 + IPT_MATRIX
+"""Our number beside the transfers: codes of I, P and T, by PQ."""
+
 HDR_TRANSFERS = {PQ: "PQ (SMPTE 2084)", HLG: "HLG (ARIB STD-B67)"}
+HDR_KINDS = HDR_TRANSFERS | {IPT: "IPT-PQ (Dolby Vision 5)"}
 
 BT2020 = 9
 """The primaries that the table is made for; HDR in others is converted all the same."""
@@ -46,6 +56,15 @@ BT709_LUMA = np.array([0.2126, 0.7152, 0.0722])
 BT2020_TO_BT709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
 )
+
+BT2020_TO_XYZ = np.array(
+    [[0.636958, 0.144617, 0.168881], [0.262700, 0.677998, 0.059302], [0.0, 0.028073, 1.060985]]
+)
+XYZ_TO_LMS = np.array(
+    [[0.40024, 0.70760, -0.08081], [-0.22630, 1.16532, 0.04570], [0.0, 0.0, 0.91822]]
+)
+CROSSTALK = 0.02
+IPT_TO_LMS = np.linalg.inv([[0.4, 0.4, 0.2], [4.455, -4.851, 0.396], [0.8056, 0.3572, -1.1628]])
 
 DISPLAY_GAMMA = 2.4
 
@@ -79,6 +98,17 @@ def hlg_to_nits(code: Floats) -> Floats:
     return nits
 
 
+def ipt_to_nits(code: Floats) -> Floats:
+    """Light in cd/m2 of BT.2020 of codes of I, P and T, shape (..., 3), in full range."""
+    lms = pq_to_nits((code - [0.0, 0.5, 0.5]) @ IPT_TO_LMS.T)
+    mixed = (1 - 3 * CROSSTALK) * np.eye(3) + CROSSTALK
+    nits: Floats = lms @ np.linalg.inv(mixed @ XYZ_TO_LMS @ BT2020_TO_XYZ).T
+    return np.maximum(nits, 0)
+
+
+TO_NITS = {PQ: pq_to_nits, HLG: hlg_to_nits, IPT: ipt_to_nits}
+
+
 def tone_curve(nits: Floats, peak_nits: float) -> Floats:
     """The EETF: light for a display of `WHITE_NITS` of light for one of `peak_nits`."""
     if peak_nits <= WHITE_NITS:
@@ -101,10 +131,10 @@ def sdr_of(code: Floats, transfer: int, peak_nits: float) -> Floats:
     """SDR codes of HDR ones: float, shape (..., 3), 0 to 1, in and out.
 
     Args:
-        transfer: `PQ` or `HLG`.
+        transfer: `PQ`, `HLG` or `IPT`.
         peak_nits: The brightest light in the picture, in cd/m2.
     """
-    nits = pq_to_nits(code) if transfer == PQ else hlg_to_nits(code)
+    nits = TO_NITS[transfer](code)
     brightest = nits.max(axis=-1, keepdims=True)
     gain = tone_curve(brightest, peak_nits) / np.maximum(brightest, 1e-6)
     light = (nits * gain / WHITE_NITS) @ BT2020_TO_BT709.T
@@ -138,7 +168,7 @@ class ToneMapper:
 
     Args:
         first: The first picture, already RGB (``rgb48le``).
-        transfer: `PQ` or `HLG`.
+        transfer: `PQ`, `HLG` or `IPT`.
         peak_nits: As `peak_nits` has it.
     """
 

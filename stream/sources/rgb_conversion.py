@@ -12,10 +12,20 @@ from numpy.typing import NDArray
 from stream.frame import Size
 from stream.media import colour
 from stream.media.orientation import Orientation
-from stream.media.tone_mapping import HDR_TRANSFERS, HLG, ToneMapper, peak_nits
+from stream.media.tone_mapping import (
+    HDR_TRANSFERS,
+    HLG,
+    IPT,
+    IPT_MATRIX,
+    ToneMapper,
+    peak_nits,
+)
 
 SCALING = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """Chroma at full resolution and exact rounding: without them pictures come out a level darker."""
+
+DOLBY_VISION = "DOVI_METADATA"
+"""FFmpeg's side data of a picture with tone curves of Dolby Vision."""
 
 Pixels = NDArray[np.uint8]
 
@@ -29,7 +39,8 @@ class RgbConverter:
         size: (width, height) of every array it gives: that of the first picture, upright.
         resized: Pictures that came in another size and were scaled to it, with bars beside them
             where they are of another shape.
-        hdr: The transfer of H.273 that was converted, ``None`` where there was none.
+        hdr: What of `HDR_KINDS` was converted, ``None`` where there was none.
+        has_curves: Whether the pictures come with tone curves of Dolby Vision 5, which are ignored.
         has_alpha: Whether the pictures are partly transparent.
     """
 
@@ -41,7 +52,8 @@ class RgbConverter:
         self._mappers: dict[tuple[int, float, int, int], ToneMapper] = {}
         self.size = orientation.size(self._coded_size)
         self.resized = 0
-        self.hdr = first.color_trc if first.color_trc in HDR_TRANSFERS else None
+        self.has_curves = is_dolby_vision_5(first)
+        self.hdr = self._hdr_of(first)
         self.has_alpha = any(part.is_alpha for part in first.format.components) and (
             first.format.name.startswith(("yuva", "gbrap")) or self._is_transparent(first)
         )
@@ -65,14 +77,36 @@ class RgbConverter:
 
     def _pixels(self, frame: VideoFrame) -> Pixels:
         """uint8, (H, W, 3) or with alpha (H, W, 4), as large as the picture."""
-        if frame.color_trc in HDR_TRANSFERS:
-            self.hdr = frame.color_trc
-            mapped = self._mapper(frame).map(self._reformat(frame, "rgb48le"))
+        hdr = self._hdr_of(frame)
+        if hdr is not None:
+            self.hdr = hdr
+            codes = self._ipt(frame) if hdr == IPT else self._reformat(frame, "rgb48le")
+            mapped = self._mapper(frame, hdr).map(codes)
             # To the nearest: the 8 highest bits alone would be darker by half a level.
             deep = mapped.to_ndarray().astype(np.uint32)
             return ((deep * 255 + 32_767) // 65_535).astype(np.uint8)
         rgb = self._reformat(frame, "rgba" if self.has_alpha else "rgb24")
         return rgb.to_ndarray().astype(np.uint8, copy=False)
+
+    def _hdr_of(self, frame: VideoFrame) -> int | None:
+        if self.has_curves or frame.colorspace == IPT_MATRIX:
+            return IPT
+        return frame.color_trc if frame.color_trc in HDR_TRANSFERS else None
+
+    def _ipt(self, frame: VideoFrame) -> VideoFrame:
+        """The planes as they are, side by side, in 16 bits."""
+        frame.colorspace = frame.color_primaries = frame.color_trc = colour.UNSPECIFIED  # swscale's
+        planes = self._reformatter.reformat(
+            frame,
+            format="yuv444p16le",
+            src_color_range=colour.FULL_RANGE,
+            dst_color_range=colour.FULL_RANGE,
+            interpolation=SCALING,
+            threads=1,
+        )
+        side_by_side = VideoFrame.from_ndarray(planes.to_ndarray(), format="rgb48le")
+        side_by_side.pts, side_by_side.time_base = frame.pts, frame.time_base
+        return side_by_side
 
     def _reformat(self, frame: VideoFrame, format: str) -> VideoFrame:
         return self._reformatter.reformat(
@@ -89,20 +123,27 @@ class RgbConverter:
         usual = colour.SWSCALE_MATRICES[self._matrix]
         return colour.SWSCALE_MATRICES.get(frame.colorspace, usual)
 
-    def _mapper(self, frame: VideoFrame) -> ToneMapper:
+    def _mapper(self, frame: VideoFrame, hdr: int) -> ToneMapper:
         """Its table is for how bright the first picture of this kind and size says it gets."""
         side_data = {one.type.name: bytes(one) for one in cast(Iterable[Any], frame.side_data)}
         peak = peak_nits(
             side_data.get("MASTERING_DISPLAY_METADATA"), side_data.get("CONTENT_LIGHT_LEVEL")
         )
-        peak = peak_nits(None, None) if frame.color_trc == HLG else peak
-        key = (frame.color_trc, peak, frame.width, frame.height)
+        peak = peak_nits(None, None) if hdr == HLG else peak
+        key = (hdr, peak, frame.width, frame.height)
         if key not in self._mappers:
-            self._mappers = {key: ToneMapper(frame, frame.color_trc, peak)}
+            self._mappers = {key: ToneMapper(frame, hdr, peak)}
         return self._mappers[key]
 
     def _is_transparent(self, first: VideoFrame) -> bool:
         return bool((self._reformat(first, "rgba").to_ndarray()[..., 3] < 255).any())
+
+
+def is_dolby_vision_5(frame: VideoFrame) -> bool:
+    """Whether a picture is for Dolby Vision alone: others name the colours of what lies below."""
+    kinds = {one.type.name for one in cast(Iterable[Any], frame.side_data)}
+    named = colour.is_specified(frame.color_trc) or colour.is_specified(frame.colorspace)
+    return DOLBY_VISION in kinds and not named
 
 
 def over_black(data: Pixels) -> Pixels:

@@ -25,7 +25,7 @@ from stream.media.continuity import Continuity
 from stream.media.edits import is_cut
 from stream.media.orientation import Orientation
 from stream.media.timeline import Timeline
-from stream.media.tone_mapping import HDR_TRANSFERS
+from stream.media.tone_mapping import HDR_KINDS, IPT_MATRIX
 from stream.sources.base import Source
 from stream.sources.completeness import loss_at_end
 from stream.sources.decoding import CODECS_WITH_HIDDEN_FRAMES, Damage, decoded_frames
@@ -104,7 +104,8 @@ class VideoSource(Source):
         self._frames = self._timed(self._deinterlacer.process(chain([first], decoded)))
 
     def _make_converter(self, first: VideoFrame) -> RgbConverter:
-        if first.colorspace not in (colour.RGB, colour.UNSPECIFIED, *colour.SWSCALE_MATRICES):
+        known = (colour.RGB, colour.UNSPECIFIED, IPT_MATRIX, *colour.SWSCALE_MATRICES)
+        if first.colorspace not in known:
             raise SourceError(
                 f"The colour matrix of {self._name} (H.273 code {first.colorspace}) cannot be "
                 "converted; convert it to BT.709 first."
@@ -160,9 +161,14 @@ class VideoSource(Source):
         if self._converter.hdr is None:
             return int(first.color_primaries), int(first.color_trc), int(first.colorspace)
         self.notes.append(
-            f"The HDR of the input, {HDR_TRANSFERS[self._converter.hdr]}, was converted to SDR "
+            f"The HDR of the input, {HDR_KINDS[self._converter.hdr]}, was converted to SDR "
             "(BT.709)."
         )
+        if self._converter.has_curves:
+            self.notes.append(
+                "The input is Dolby Vision 5, whose own tone curves were left out: brightness and "
+                "colours may be off."
+            )
         return colour.BT709, colour.BT709, colour.BT709
 
     def _timed(self, decoded: Iterator[VideoFrame]) -> Generator[Frame, None, None]:

@@ -144,6 +144,15 @@ def test_a_look_that_the_model_does_not_know_is_told() -> None:
     assert note.startswith("'a pink giraffe' names no look")
 
 
+@pytest.mark.parametrize(("prompt", "given"), [("waterclor", "watercolor"), ("asdf", "")])
+def test_what_is_said_of_a_prompt_is_what_is_painted(prompt: str, given: str) -> None:
+    engine = make_engine(make_lcm())
+    engine.looks = ("oil painting", "watercolor")
+    ours, same = (engine.encode_prompt(replace(STYLE, prompt=one)) for one in (prompt, given))
+    assert torch.equal(ours.prompt_embeds, same.prompt_embeds)
+    assert ours.notes and not same.notes
+
+
 def test_weighted_prompts_are_mixed_linearly(engine: Engine) -> None:
     def embeds(prompt: str) -> Tensor:
         return engine.encode_prompt(replace(STYLE, prompt=prompt)).prompt_embeds

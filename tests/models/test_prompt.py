@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.prompt import parse_prompt
+from models.prompt import parse_prompt, understood
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,34 @@ def test_any_text_gives_weights_of_sum_one_or_a_clear_refusal(prompt: str) -> No
         assert "expected" in str(err)
         return
     assert sum(part.weight for part in parts) == pytest.approx(1)
+
+
+LOOKS = ("oil painting", "watercolor", "ink", "ink drawing")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "given", "words"),
+    [
+        ("water colour", "watercolor", "read as watercolor"),
+        ("waterclor", "watercolor", "read as watercolor"),
+        ("a dog, waterclor", "watercolor", "read as watercolor"),
+        ("watercolor, red dress", None, "read as watercolor; not understood: red dress"),
+        ("oil painting:abc", None, "read as oil painting; not understood: abc"),
+        ("asdf qwer", "", "names no look"),
+        ("pink", "", "names no look"),
+        ("painting", "", "names no look"),
+    ],
+)
+def test_what_was_understood_is_said(prompt: str, given: str | None, words: str) -> None:
+    text, sentence = understood(prompt, LOOKS)
+    assert text == (prompt if given is None else given)
+    assert sentence is not None and words in sentence
+
+
+@pytest.mark.parametrize("prompt", ["Watercolors", "an oil painting in the style of ink", ""])
+def test_nothing_is_said_of_what_was_understood_whole(prompt: str) -> None:
+    assert understood(prompt, LOOKS) == (prompt, None)
+
+
+def test_a_model_without_a_list_is_given_what_was_asked() -> None:
+    assert understood("a cat on a bicycle", ()) == ("a cat on a bicycle", None)

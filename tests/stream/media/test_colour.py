@@ -3,6 +3,7 @@
 import struct
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -15,6 +16,7 @@ from signals import carry
 from stream.frame import Frame
 from stream.media.tone_mapping import HLG, PQ, peak_nits
 from stream.sources import open_source
+from stream.sources.rgb_conversion import is_dolby_vision_5
 
 SIDE = 16
 LUMA = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
@@ -40,6 +42,13 @@ def patches(path: Path, codes: np.ndarray, matrix: int, full: bool, bits: int, t
         levels = planes * (2**bits - 1) + np.array([[0], [2 ** (bits - 1)], [2 ** (bits - 1)]])
     else:
         levels = (planes * np.array([[219], [224], [224]]) + [[16], [128], [128]]) * scale
+    return write_levels(path, levels, matrix, full, bits, trc)
+
+
+def write_levels(
+    path: Path, levels: np.ndarray, matrix: int, full: bool, bits: int, trc: int
+) -> Path:
+    """A row of patches of these levels, three rows of them."""
     levels = np.clip(np.rint(levels), 0, 2**bits - 1)
     format = "yuv444p" if bits == 8 else f"yuv444p{bits}le"
     dtype = np.uint8 if bits == 8 else np.uint16
@@ -151,6 +160,55 @@ def test_saturated_hdr_keeps_its_hue(tmp_path: Path) -> None:
     red, green, blue, yellow = read(patches(tmp_path / "in.mkv", codes, 9, False, 10, PQ))
     assert red.argmax() == 0 and green.argmax() == 1 and blue.argmax() == 2
     assert yellow.argmin() == 2 and abs(yellow[0] - yellow[1]) < 60
+
+
+def ipt_levels(codes: np.ndarray, bits: int) -> np.ndarray:
+    """PQ codes of BT.2020 as I, P and T of Dolby Vision 5 in full range (H.273, matrix 15)."""
+    power = np.clip(codes, 0, 1) ** (1 / 78.84375)
+    light = (np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (
+        1 / 0.1593017578125
+    )
+    xyz = to_xyz(((0.708, 0.292), (0.170, 0.797), (0.131, 0.046))) @ light.T
+    long, middle, short = (
+        np.array([[0.40024, 0.7076, -0.08081], [-0.2263, 1.16532, 0.0457], [0, 0, 0.91822]]) @ xyz
+    )
+    mixed = np.stack([
+        0.96 * long + 0.02 * middle + 0.02 * short,
+        0.02 * long + 0.96 * middle + 0.02 * short,
+        0.02 * long + 0.02 * middle + 0.96 * short,
+    ])  # fmt: skip
+    raised = np.maximum(mixed, 0) ** 0.1593017578125
+    lms = ((0.8359375 + 18.8515625 * raised) / (1 + 18.6875 * raised)) ** 78.84375
+    matrix = np.array([[1638, 1638, 820], [18248, -19870, 1622], [3300, 1463, -4763]]) / 4096
+    return (matrix @ lms + [[0], [0.5], [0.5]]) * (2**bits - 1)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("transfer", [PQ, 2], ids=["PQ", "untagged"])
+def test_ipt_is_converted_by_the_published_formulas(tmp_path: Path, transfer: int) -> None:
+    codes = np.concatenate([GREYS[:18], NEUTRAL])
+    path = write_levels(tmp_path / "in.mkv", ipt_levels(codes, 12), 15, True, 12, transfer)
+    expected = np.array([reference_sdr(one, PQ, 1000.0) for one in codes]) * 255
+    assert np.abs(read(path) - expected).max() <= 0.02 * 255
+    ours = carry(path, tmp_path / "out.mp4")
+    assert any("IPT-PQ (Dolby Vision 5)" in note for note in ours.notes)
+
+
+@pytest.mark.parametrize(
+    ("trc", "matrix", "kind", "is_five"),
+    [
+        (2, 2, "DOVI_METADATA", True),
+        (18, 9, "DOVI_METADATA", False),  # 8.4: HLG below
+        (16, 9, "DOVI_METADATA", False),  # 8.1: PQ below
+        (1, 1, "DOVI_METADATA", False),  # 8.2: SDR below
+        (2, 2, "CONTENT_LIGHT_LEVEL", False),
+    ],
+)
+def test_dolby_vision_5_is_told_by_what_it_does_not_say(
+    trc: int, matrix: int, kind: str, is_five: bool
+) -> None:
+    side_data = [SimpleNamespace(type=SimpleNamespace(name=kind))]
+    frame = SimpleNamespace(color_trc=trc, colorspace=matrix, side_data=side_data)
+    assert is_dolby_vision_5(frame) == is_five  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("transfer", [PQ, HLG], ids=["PQ", "HLG"])
