@@ -1,18 +1,19 @@
 """The rate of a live session's output while its source is away, and when that is noticed.
 
-    python benchmarks/away.py [--seconds 9] [--fps 24] [udp http rtsp camera]
+    python benchmarks/away.py [--seconds 9] [--fps 24] [udp http rtsp silent-rtsp camera]
 
 Each source sends for a while, is away for `--seconds`, and comes back: UDP and HTTP fall silent
-(the peer's cable is pulled), RTSP's server is killed and started again, the camera is one of
-OpenCV's that hangs for a second a read and then cannot be opened. Written frames are counted at a
-sink; the row says their rate before, while and after, the longest gap between two, how long the
-silence took to be noticed, and how long after the return the first new frame came. RTSP needs
+(the peer's cable is pulled), RTSP's server is killed and started again, or stopped, the camera is
+one of OpenCV's that hangs for a second a read and then cannot be opened. Written frames are counted
+at a sink; the row says their rate before, while and after, the longest gap between two, how long
+the silence took to be noticed, and how long after the return the first new frame came. RTSP needs
 GStreamer's server (see tests/devices/rtsp_server.py). Last line: one JSON object.
 """
 
 import argparse
 import json
 import logging
+import signal
 import socket
 import subprocess
 import sys
@@ -162,6 +163,21 @@ class Rtsp:
         self.leave()
 
 
+class SilentRtsp(Rtsp):
+    """The same, but it is only stopped: its connections stay, and nothing comes."""
+
+    def leave(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def come_back(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        super().leave()
+
+
 class Camera:
     """OpenCV's capture of a camera that can be pulled out."""
 
@@ -217,6 +233,7 @@ SOURCES: dict[str, Callable[[Path, float], Any]] = {
     "udp": Udp,
     "http": Http,
     "rtsp": Rtsp,
+    "silent-rtsp": SilentRtsp,
     "camera": Camera,
 }
 
@@ -348,7 +365,7 @@ def main() -> None:
             rows[name] = measure(name, asked.seconds, asked.fps)
         except OSError as err:
             rows[name] = {"missing": str(err)}
-        print(f"{name:7} {rows[name]}")
+        print(f"{name:11} {rows[name]}")
         sys.stdout.flush()
     told = {"machine": machine(), "versions": versions(), "commit": commit(), "away": rows}
     print(json.dumps(told))

@@ -36,8 +36,8 @@ IPT = 1000 + IPT_MATRIX
 HDR_TRANSFERS = {PQ: "PQ (SMPTE 2084)", HLG: "HLG (ARIB STD-B67)"}
 HDR_KINDS = HDR_TRANSFERS | {IPT: "IPT-PQ (Dolby Vision 5)"}
 
-BT2020 = 9
-"""The primaries that the table is made for; HDR in others is converted all the same."""
+BT709, BT2020, P3_D65 = 1, 9, 12
+"""Primaries of H.273 that HDR comes in; any other is taken for BT.2020."""
 
 WHITE_NITS = 203.0
 """Light of the SDR picture's white (BT.2408: HDR reference white)."""
@@ -65,6 +65,13 @@ XYZ_TO_LMS = np.array(
 )
 CROSSTALK = 0.02
 IPT_TO_LMS = np.linalg.inv([[0.4, 0.4, 0.2], [4.455, -4.851, 0.396], [0.8056, 0.3572, -1.1628]])
+
+TO_BT709 = {
+    BT2020: BT2020_TO_BT709,
+    BT709: np.eye(3),
+    P3_D65: np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]]),
+}
+"""Light of these primaries (P3: SMPTE RP 431-2 with the white of D65) as that of BT.709."""
 
 DISPLAY_GAMMA = 2.4
 
@@ -127,17 +134,18 @@ def tone_curve(nits: Floats, peak_nits: float) -> Floats:
     return pq_to_nits(mapped * peak)
 
 
-def sdr_of(code: Floats, transfer: int, peak_nits: float) -> Floats:
+def sdr_of(code: Floats, transfer: int, peak_nits: float, primaries: int = BT2020) -> Floats:
     """SDR codes of HDR ones: float, shape (..., 3), 0 to 1, in and out.
 
     Args:
         transfer: `PQ`, `HLG` or `IPT`.
         peak_nits: The brightest light in the picture, in cd/m2.
+        primaries: Of the codes, one of `TO_BT709`.
     """
     nits = TO_NITS[transfer](code)
     brightest = nits.max(axis=-1, keepdims=True)
     gain = tone_curve(brightest, peak_nits) / np.maximum(brightest, 1e-6)
-    light = (nits * gain / WHITE_NITS) @ BT2020_TO_BT709.T
+    light = (nits * gain / WHITE_NITS) @ TO_BT709[primaries].T
     fitted: Floats = np.power(_in_gamut(light), 1 / DISPLAY_GAMMA)
     return fitted
 
@@ -154,12 +162,13 @@ def _in_gamut(light: Floats) -> Floats:
 
 
 @lru_cache(maxsize=2)
-def _table(transfer: int, peak_nits: float) -> str:
+def _table(transfer: int, peak_nits: float, primaries: int) -> str:
     """The table in the words of a .cube file: red changes fastest."""
     axis = np.linspace(0, 1, NODES)
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
     code = np.stack([red, green, blue], axis=-1).reshape(-1, 3)
-    rows = "\n".join(f"{r:.5f} {g:.5f} {b:.5f}" for r, g, b in sdr_of(code, transfer, peak_nits))
+    codes = sdr_of(code, transfer, peak_nits, primaries)
+    rows = "\n".join(f"{r:.5f} {g:.5f} {b:.5f}" for r, g, b in codes)
     return f"LUT_3D_SIZE {NODES}\n{rows}\n"
 
 
@@ -170,12 +179,16 @@ class ToneMapper:
         first: The first picture, already RGB (``rgb48le``).
         transfer: `PQ`, `HLG` or `IPT`.
         peak_nits: As `peak_nits` has it.
+        primaries: Of the pictures, by H.273.
     """
 
-    def __init__(self, first: VideoFrame, transfer: int, peak_nits: float) -> None:
+    def __init__(
+        self, first: VideoFrame, transfer: int, peak_nits: float, primaries: int = BT2020
+    ) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "table.cube")
-            path.write_text(_table(transfer, peak_nits), encoding="ascii")
+            table = _table(transfer, peak_nits, primaries if primaries in TO_BT709 else BT2020)
+            path.write_text(table, encoding="ascii")
             self._graph = Graph()
             begin = self._graph.add_buffer(
                 width=first.width,
@@ -183,10 +196,10 @@ class ToneMapper:
                 format=av.VideoFormat("rgb48le"),
                 time_base=first.time_base,
             )
-            table = self._graph.add("lut3d", f"file={_escaped(path)}:interp=tetrahedral")
+            mapper = self._graph.add("lut3d", f"file={_escaped(path)}:interp=tetrahedral")
             end = self._graph.add("buffersink")
-            begin.link_to(table)
-            table.link_to(end)
+            begin.link_to(mapper)
+            mapper.link_to(end)
             self._graph.configure()
 
     def map(self, picture: VideoFrame) -> VideoFrame:

@@ -13,6 +13,7 @@ from stream.frame import Size
 from stream.media import colour
 from stream.media.orientation import Orientation
 from stream.media.tone_mapping import (
+    BT2020,
     HDR_TRANSFERS,
     HLG,
     IPT,
@@ -49,7 +50,7 @@ class RgbConverter:
         self._orientation = orientation
         self._matrix = matrix
         self._reformatter = VideoReformatter()
-        self._mappers: dict[tuple[int, float, int, int], ToneMapper] = {}
+        self._mappers: dict[tuple[int, ...], ToneMapper] = {}
         self.size = orientation.size(self._coded_size)
         self.resized = 0
         self.has_curves = is_dolby_vision_5(first)
@@ -130,9 +131,10 @@ class RgbConverter:
             side_data.get("MASTERING_DISPLAY_METADATA"), side_data.get("CONTENT_LIGHT_LEVEL")
         )
         peak = peak_nits(None, None) if hdr == HLG else peak
-        key = (hdr, peak, frame.width, frame.height)
+        primaries = BT2020 if hdr == IPT else frame.color_primaries
+        key = (hdr, round(peak), primaries, frame.width, frame.height)
         if key not in self._mappers:
-            self._mappers = {key: ToneMapper(frame, hdr, peak)}
+            self._mappers = {key: ToneMapper(frame, hdr, peak, primaries)}
         return self._mappers[key]
 
     def _is_transparent(self, first: VideoFrame) -> bool:

@@ -44,6 +44,9 @@ from stream.video_info import VideoInfo
 DEFAULT_RATE = Fraction(25)
 """Frames a second where neither the container nor the codec says."""
 
+CAPTIONS = "A53_CC"
+"""FFmpeg's side data of a picture with captions in it."""
+
 EARLY_END_S = 0.5
 """An end this much before the promised one is a loss, where that is no exact promise."""
 
@@ -85,6 +88,7 @@ class VideoSource(Source):
         interval = max(1, round(1 / (rate * time_base)))
         self._stream = stream
         self._is_cut = is_cut(stream)
+        self._has_captions = False
         counts = _each_packet_shows(stream) and not self._is_cut
         self._damage = Damage(time_base, counts_packets=counts)
         self._continuity = Continuity(container)
@@ -176,6 +180,9 @@ class VideoSource(Source):
         held: Frame | None = None
         duration = 0
         for picture in decoded:
+            if not self._has_captions and has_captions(picture):
+                self._has_captions = True
+                self._lose("Captions inside of the pictures (CEA-608, CEA-708) were not kept.")
             # An interlaced picture's duration may be that of one field.
             if self._is_cut and held is not None and (picture.pts or 0) <= held.pts:
                 continue  # at the seam of two edits: FFmpeg shows the earlier one's
@@ -255,3 +262,17 @@ class VideoSource(Source):
 
 def _each_packet_shows(stream: VideoStream) -> bool:
     return stream.codec_context.name not in CODECS_WITH_HIDDEN_FRAMES
+
+
+def has_captions(picture: VideoFrame) -> bool:
+    """Whether there is text in the captions inside of a picture (CTA-708-E, section 4.4); most are
+    there to fill.
+    """
+    for one in cast(Iterable[Any], picture.side_data):
+        if one.type.name == CAPTIONS:
+            data = bytes(one)
+            return any(
+                kind & 0x04 and (first | second) & 0x7F
+                for kind, first, second in zip(data[::3], data[1::3], data[2::3], strict=False)
+            )
+    return False

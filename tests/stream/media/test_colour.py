@@ -14,7 +14,7 @@ from PIL import Image
 from signals import carry
 
 from stream.frame import Frame
-from stream.media.tone_mapping import HLG, PQ, peak_nits
+from stream.media.tone_mapping import HLG, PQ, peak_nits, pq_to_nits, sdr_of
 from stream.sources import open_source
 from stream.sources.rgb_conversion import is_dolby_vision_5
 
@@ -191,6 +191,22 @@ def test_ipt_is_converted_by_the_published_formulas(tmp_path: Path, transfer: in
     assert np.abs(read(path) - expected).max() <= 0.02 * 255
     ours = carry(path, tmp_path / "out.mp4")
     assert any("IPT-PQ (Dolby Vision 5)" in note for note in ours.notes)
+
+
+WIDE = {
+    1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
+    9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+    12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
+}
+
+
+@pytest.mark.parametrize("primaries", WIDE)
+def test_hdr_of_each_primaries_becomes_bt709_by_the_formulas(primaries: int) -> None:
+    codes = np.array([[0.5, 0.45, 0.42], [0.3, 0.34, 0.31]])  # dark enough to pass the curve
+    light = pq_to_nits(codes) / 203
+    matrix = np.linalg.solve(to_xyz(WIDE[1]), to_xyz(WIDE[primaries]))
+    expected = np.clip(light @ matrix.T, 0, 1) ** (1 / 2.4)
+    assert np.abs(sdr_of(codes, PQ, 203.0, primaries) - expected).max() < 0.003
 
 
 @pytest.mark.parametrize(

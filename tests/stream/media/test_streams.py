@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from clips import Clip, made_frames, packet_times, stream_hash, write_clip, write_made
+from damaged import MPEG2
 from signals import Carried, Signal, carry, presented, write_signal
 
 from stream.errors import SinkError
@@ -339,3 +341,17 @@ def test_a_data_track_is_left_out_with_a_word_and_no_loss(tmp_path: Path) -> Non
     ours = carry(tmp_path / "in.ts", tmp_path / "out.mp4")
     assert any("data" in note and "not copied" in note for note in ours.notes)
     assert not ours.losses and not ours.damaged
+
+
+@pytest.mark.parametrize(("letters", "is_lost"), [(b"Hi", True), (b"\x80\x80", False)])
+def test_captions_inside_of_the_pictures_are_missed(
+    tmp_path: Path, letters: bytes, is_lost: bool
+) -> None:
+    """In MPEG-2 as broadcast has them: user data before the first slice of each picture."""
+    plain = write_clip(tmp_path / "plain.m2v", replace(MPEG2, options={"g": "6", "bf": "0"}))
+    captions = b"\0\0\1\xb2GA94\x03\x41\xff\xfc" + letters + b"\xff"
+    path = tmp_path / "in.m2v"
+    path.write_bytes(plain.read_bytes().replace(b"\0\0\1\1", captions + b"\0\0\1\1"))
+    ours = carry(path, tmp_path / "out.mp4")
+    assert any("Captions inside" in loss for loss in ours.losses) == is_lost
+    assert ours.damaged == is_lost
