@@ -67,7 +67,7 @@ def _split_weight(part: str) -> WeightedPrompt:
 
 def understood(text: str, looks: Sequence[str]) -> tuple[str, str | None]:
     """What a model with a list of looks is given for a prompt, and a sentence where that is not all
-    of it: a look for its misspelling, nothing for what names none.
+    of it: the looks without the rest, a look for its misspelling, nothing for what names none.
     """
     if not looks or not text.strip():
         return text, None
@@ -75,11 +75,12 @@ def understood(text: str, looks: Sequence[str]) -> tuple[str, str | None]:
     for look in sorted(looks, key=len, reverse=True):
         rest, count = re.subn(rf"\b{re.escape(look)}\w*", " ", rest)
         found += [look] if count else []
+    found.sort(key=text.lower().index)
     words = [word for word in re.findall(r"[^\W\d_]{2,}", rest) if word not in FILLERS]
     shown = repr(text[:40])
     if found:
         read = f"{shown} is read as {' and '.join(found)}; not understood: {' '.join(words)}"
-        return text, read if words else None
+        return (", ".join(found), read) if words else (text, None)
     near = _near(words, looks)
     if near is not None:
         return near, f"{shown} is read as {near}"

@@ -79,10 +79,12 @@ def lasting_tags(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def stream_tags(stream: Stream, output: OutputContainer) -> dict[str, str]:
-    """A stream's lasting tags, its language spelled as the container has it."""
+    """A stream's lasting tags, its language and name as the container has them."""
     tags = lasting_tags(stream.metadata)
     if output.format.name == "mov" and "language" in tags:
         tags["language"] = OTHER_SPELLINGS.get(tags["language"], tags["language"])
+    if output.format.name in ("mp4", "mov") and tags.get("title"):
+        tags["handler_name"] = tags["title"]  # where players look for a track's name
     return tags
 
 

@@ -67,16 +67,21 @@ LOOKS = ("oil painting", "watercolor", "ink", "ink drawing")
         ("water colour", "watercolor", "read as watercolor"),
         ("waterclor", "watercolor", "read as watercolor"),
         ("a dog, waterclor", "watercolor", "read as watercolor"),
-        ("watercolor, red dress", None, "read as watercolor; not understood: red dress"),
-        ("oil painting:abc", None, "read as oil painting; not understood: abc"),
+        ("watercolor, red dress", "watercolor", "read as watercolor; not understood: red dress"),
+        ("oil painting:abc", "oil painting", "read as oil painting; not understood: abc"),
+        (
+            "ink of a dog, oil painting",
+            "ink, oil painting",
+            "ink and oil painting; not understood: dog",
+        ),
         ("asdf qwer", "", "names no look"),
         ("pink", "", "names no look"),
         ("painting", "", "names no look"),
     ],
 )
-def test_what_was_understood_is_said(prompt: str, given: str | None, words: str) -> None:
+def test_what_was_understood_is_said(prompt: str, given: str, words: str) -> None:
     text, sentence = understood(prompt, LOOKS)
-    assert text == (prompt if given is None else given)
+    assert text == given
     assert sentence is not None and words in sentence
 
 

@@ -355,3 +355,17 @@ def test_captions_inside_of_the_pictures_are_missed(
     ours = carry(path, tmp_path / "out.mp4")
     assert any("Captions inside" in loss for loss in ours.losses) == is_lost
     assert ours.damaged == is_lost
+
+
+def test_names_of_tracks_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "in.mkv"
+    plain = write_clip(tmp_path / "plain.mkv", Clip(pts=FEW, audio="aac"))
+    names = ["-metadata:s:a:0", "title=English", "-metadata:s:a:1", "title=Kommentar"]
+    maps = ["-map", "0:v", "-map", "0:a", "-map", "0:a", "-c", "copy"]
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(plain)]
+    subprocess.run([*ffmpeg, *maps, *names, str(path)], check=True)
+    for target, tag in (("out.mkv", "title"), ("out.mp4", "handler_name"), ("out.webm", "title")):
+        carry(path, tmp_path / target)
+        with av.open(str(tmp_path / target)) as container:
+            found = [stream.metadata.get(tag) for stream in container.streams.audio]
+        assert found == ["English", "Kommentar"], target
