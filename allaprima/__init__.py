@@ -6,23 +6,25 @@
     painted = restyler(frame)                                # one frame in, one frame out
     for painted in restyler.stream(frames): ...              # a whole stream, faster
     allaprima.restyle_file("in.mp4", "out.mp4", "ink")       # a file, with its sound
+    allaprima.learn([(frame, painting)], "mylook.safetensors")      # a look of your own
 
 A frame is a NumPy array: uint8, RGB, shape (H, W, 3). Importing this is cheap; torch is imported
 with the model, when a `Restyler` is made. Nothing in here starts a thread or prints.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Unpack
 
-from allaprima.options import FileOptions, RestylerOptions
+from allaprima.options import FileOptions, LearnOptions, RestylerOptions
 from allaprima.painted_stream import Picture
 from allaprima.restyler import Restyler
 
 if TYPE_CHECKING:
+    from models import LearnedLook, LearningProgress
     from stream import Stats
 
-__all__ = ["Restyler", "restyle", "restyle_file"]
+__all__ = ["Restyler", "learn", "restyle", "restyle_file"]
 
 
 def restyle(
@@ -101,6 +103,51 @@ def restyle_file(
         on_frame=on_frame,
         **options,
     )
+
+
+def learn(
+    pictures: Sequence[tuple[Picture, Picture]],
+    output: str | PathLike[str],
+    word: str | None = None,
+    *,
+    overwrite: bool = False,
+    on_progress: "Callable[[LearningProgress], None] | None" = None,
+    is_stopped: Callable[[], bool] | None = None,
+    **options: Unpack[LearnOptions],
+) -> "LearnedLook":
+    """Learn a look from frames and what was painted over them; a LoRA comes out.
+
+    This is what the command `allaprima learn` does. Use it by ``loras=["mylook.safetensors"]``. It
+    takes minutes, on the CPU.
+
+    Args:
+        pictures: Frames and their paintings, NumPy arrays, uint8 RGB, both of one shape.
+        output: The file, ``.safetensors``; a preview (``mylook.preview.png``) lies beside it and is
+            replaced while it learns.
+        word: What a prompt says for the look; the output's name by default.
+        overwrite: Whether an output that exists is replaced.
+        on_progress: Told after every step how far it is.
+        is_stopped: Asked after every step whether to end with the best so far.
+        options: size (short side in px at which it will be painted), steps, minutes, seed, model,
+            offline.
+
+    Returns:
+        What was learned; its `history` says how near the look came on parts that were not seen.
+
+    Raises:
+        ValueError: A value is outside its range, or the shapes of two pictures differ.
+        TypeError: There is no such option.
+        SinkError: The output exists or cannot be written (`stream.SinkError`).
+        ModelError: The model cannot be had, or is of a kind that cannot learn like this.
+    """
+    from stream.offline.learning import LearnOptions as Asked
+    from stream.offline.learning import learn_pictures
+
+    asked = Asked(
+        frames=(), paintings=(), output=fspath(output), prompt=word, overwrite=overwrite, **options
+    )
+    asked.check()
+    return learn_pictures(pictures, asked, on_progress=on_progress, is_stopped=is_stopped)
 
 
 def _then_close(restyler: Restyler, painted: Iterator[Picture]) -> Iterator[Picture]:

@@ -65,6 +65,17 @@ class FileOptions(StyleOptions, total=False):
     encoder_preset: str | None
 
 
+class LearnOptions(TypedDict, total=False):
+    """What `learn` takes besides pictures, output and word; as the command's options."""
+
+    size: int | None
+    steps: int
+    minutes: float
+    seed: int
+    model: str
+    offline: bool
+
+
 def changed(style: "Style", asked: Mapping[str, Any]) -> "Style":
     """The style with everything put in its place that is asked for and not ``None``.
 

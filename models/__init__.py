@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal 
     from models.errors import ModelFormatError as ModelFormatError
     from models.errors import ModelMemoryError as ModelMemoryError
     from models.errors import ModelNotFoundError as ModelNotFoundError
+    from models.learning.learner import LearningProgress as LearningProgress
+    from models.learning.looks import LearnedLook as LearnedLook
+    from models.learning.looks import learn_look as learn_look
     from models.loading import load_engine as load_engine
     from models.notes import FIRST_USE as FIRST_USE
     from models.notes import Detail as Detail
@@ -45,6 +48,8 @@ _NAMES = {
     "models.notes": ("FIRST_USE", "Detail"),
     "models.engine": ("Engine",),
     "models.errors": ("ModelError", "ModelFormatError", "ModelMemoryError", "ModelNotFoundError"),
+    "models.learning.learner": ("LearningProgress",),
+    "models.learning.looks": ("LearnedLook", "learn_look"),
     "models.loading": ("load_engine",),
     "models.presets": ("PRESETS", "Preset"),
     "models.prompt": ("parse_prompt",),

@@ -85,14 +85,18 @@ class Loader:
     def engine(self) -> Engine:
         preset = self.preset
         unet, vae, stages = self._load_unet(), self._load_vae(), self._load_text()
-        self._fuse_loras(unet, stages)
+        stem = self._load_stem()
+        self._fuse_loras({"unet": unet, "vae": vae, "stem": stem}, stages)
         image_encoder = self._load_image_encoder(unet)
-        networks = make_networks(unet, vae, self._load_stem())
+        networks = make_networks(unet, vae, stem)
         _check_text_time(unet, stages, networks)
         schedule_config = self._load_schedule_config(networks)
         style = preset.style
         if preset.name not in PRESETS and networks.guidance_width is not None:
             style = replace(style, guidance_scale=LCM_GUIDANCE)
+        words = [(lora.word, weight) for lora, weight in self.loras if lora.word and weight > 0]
+        if words:  # what the LoRAs were made for, unless the user asks for something else
+            style = replace(style, prompt=" | ".join(f"{word}:{part:g}" for word, part in words))
         if preset.commercial_use is False:
             self.notes.append(f"commercial use of this model is not free: {preset.licence}")
         elif preset.commercial_use is None and preset.name in PRESETS:
@@ -115,6 +119,7 @@ class Loader:
         )
         engine.activation_ranges = self._load_ranges()
         engine.image_encoder = image_encoder
+        engine.looks = tuple(word.lower() for word, _ in words)
         return engine
 
     def _image_adapter(self, asked: str | bool) -> ImageAdapter:
@@ -285,10 +290,11 @@ class Loader:
             raise ModelFormatError(f"{self.preset.name} has no text encoder; use a whole pipeline.")
         return tuple(stages)
 
-    def _fuse_loras(self, unet: Any, stages: tuple[TextStage, ...]) -> None:
+    def _fuse_loras(self, networks: dict[str, Any], stages: tuple[TextStage, ...]) -> None:
         roles = ("text_encoder", "text_encoder_2")
         encoders = zip(roles, (stage.text_encoder for stage in stages), strict=False)
-        modules = {"unet": unet, **dict(encoders)}
+        there = {role: network for role, network in networks.items() if network is not None}
+        modules = {**there, **dict(encoders)}
         for lora, weight in self.loras:
             count = fuse_lora(lora, modules, weight)
             logger.info("fused %d layers of %s with weight %g", count, lora.name, weight)

@@ -104,7 +104,10 @@ def load_engine(
         else:
             engine.computation.digest_weights = cache(partial(weights_digest, preset))
     if name == "bundled":
-        engine.looks = tuple(look for style in STYLES for look in (style.prompt, *style.synonyms))
+        known = (look for style in STYLES for look in (style.prompt, *style.synonyms))
+        engine.looks = (*known, *engine.looks)
+    else:
+        engine.looks = ()  # others understand more than a list could tell
     return engine
 
 

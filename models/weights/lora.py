@@ -5,7 +5,8 @@ because diffusers needs the `peft` package for it: a further core dependency, an
 around every linear, all to add one matrix product. Tested against the formula by hand and against
 those two calls (tests/models/weights/test_lora_parity.py). Served: the kohya and diffusers/peft key
 layouts (also SDXL files with the original repository's block names), linear and convolution layers.
-DoRA and LyCORIS are refused.
+DoRA and LyCORIS are refused. What `models.learning` writes also changes the stem and the decoder of
+the bundled model, and says in its header which word a prompt has to say for it.
 """
 
 import json
@@ -31,11 +32,15 @@ from models.weights.folders import loading, locate
 from models.weights.hub import Hub, HubName, file_names
 
 PEFT_PREFIX = "base_model.model."
+WORD_KEY = "allaprima_word"
+"""In a file's header: what a prompt says for its look."""
 
 _PREFIXES = {
     "unet": ("lora_unet_", "unet."),
     "text_encoder": ("lora_te_", "lora_te1_", "text_encoder."),
     "text_encoder_2": ("lora_te2_", "text_encoder_2."),
+    "stem": ("lora_stem_", "stem."),
+    "vae": ("lora_vae_", "vae."),
 }
 _SUFFIXES = {
     "down": re.compile(
@@ -54,11 +59,13 @@ class LoraFile:
         name: For messages.
         tensors: The file's own keys.
         alphas: Network role -> alpha for layers without one of their own; the rank where absent.
+        word: What a prompt says for its look, where the file tells.
     """
 
     name: str
     tensors: Mapping[str, Tensor]
     alphas: Mapping[str, float] = field(default_factory=dict)
+    word: str | None = None
 
 
 def read_lora(source: str, hub: Hub | None = None) -> LoraFile:
@@ -88,7 +95,7 @@ def read_lora(source: str, hub: Hub | None = None) -> LoraFile:
                 f"{source} is a LoRA of peft's, and how strong it is ({ADAPTER_CONFIG} with its "
                 "lora_alpha) is not beside it; fetch that file too."
             )
-    return LoraFile(source, tensors, alphas)
+    return LoraFile(source, tensors, alphas, metadata.get(WORD_KEY) or None)
 
 
 def _find(source: str, hub: Hub) -> Path:
@@ -105,7 +112,7 @@ def fuse_lora(lora: LoraFile, modules: Mapping[str, nn.Module], weight: float) -
 
     Args:
         lora: From `read_lora`.
-        modules: "unet", "text_encoder", "text_encoder_2" -> network.
+        modules: "unet", "text_encoder", "text_encoder_2", "stem", "vae" -> network.
         weight: How strongly; 1 is as trained.
 
     Raises:

@@ -36,9 +36,13 @@ class Loras:
         if not isinstance(unet, nn.Module):
             raise ValueError(f"{engine.name} runs on copies of its weights: LoRAs stay as loaded")
         encoders = [stage.text_encoder for stage in engine.prompt_encoder.stages]
+        vae = getattr(engine.networks.encode, "vae", None)
+        stem = getattr(getattr(engine.networks.stem, "features", None), "stem", None)
+        others = {"vae": vae, "stem": stem}
         self._engine = engine
         self._modules: dict[str, nn.Module] = {
             "unet": unet,
+            **{role: module for role, module in others.items() if isinstance(module, nn.Module)},
             **dict(zip(ROLES, encoders, strict=False)),
         }
         self._originals: dict[Tensor, Tensor] = {}

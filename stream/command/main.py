@@ -3,6 +3,7 @@
     restyle ──► restyle.RestyleRun ──► stream.offline.restyler.Restyler
     live    ──► live.LiveRun       ──► stream.live.runner.LiveRunner
     studio  ──► studio.StudioRun   ──► stream.studio.runner.StudioRunner
+    learn   ──► learn.LearnRun     ──► stream.offline.learning.learn_files
 
 Slow imports are made inside the commands that need them, so that --help is quick.
 """
@@ -15,7 +16,13 @@ from typing import Annotated
 
 import typer
 
-from stream.command import live_options, restyle_options, studio_options, unfinished
+from stream.command import (
+    learn_options,
+    live_options,
+    restyle_options,
+    studio_options,
+    unfinished,
+)
 from stream.command import shared_options as shared
 from stream.command.exit_codes import ExitCode
 from stream.command.messages import plain_console, say
@@ -34,6 +41,11 @@ EXAMPLES = {
         'allaprima live --prompt "oil painting"',
         "allaprima live --from rtsp://camera/stream --to take.mp4 --to virtualcam",
         "allaprima live --from clip.mp4 --loop --to rtmp://server/app/key --audio",
+    ),
+    "learn": (
+        "allaprima learn --frame still.png --painting painted.png -o mylook.safetensors",
+        "allaprima learn --frame stills/ --painting painted/ -o mylook.safetensors --minutes 5",
+        "allaprima restyle clip.mp4 -o painted.mp4 --lora mylook.safetensors",
     ),
     "models": (
         "allaprima models",
@@ -292,6 +304,30 @@ def studio(
     from stream.command.studio import StudioRun
 
     raise typer.Exit(StudioRun(asked).code())
+
+
+@app.command(epilog=epilog("learn", EPILOG))
+def learn(
+    frame: learn_options.Frames,
+    painting: learn_options.Paintings,
+    output: learn_options.Output,
+    prompt: learn_options.Word = None,
+    size: learn_options.Size = None,
+    steps: learn_options.Steps = 1500,
+    minutes: learn_options.Minutes = 10.0,
+    seed: learn_options.Seed = 0,
+    model: shared.ModelName = "bundled",
+    offline: shared.Offline = False,
+    overwrite: shared.Overwrite = False,
+    debug: shared.Debug = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Learn a look from a frame and what you painted over it; a LoRA for --lora comes out."""
+    asked = learn_options.from_words(dict(locals()))
+    _set_up_logging(debug)
+    from stream.command.learn import LearnRun
+
+    raise typer.Exit(LearnRun(asked).code())
 
 
 @app.command(epilog=epilog("models"))

@@ -14,6 +14,7 @@ from models import FIRST_USE
 from stream.command.exit_codes import EXIT_CODES, ExitCode
 from stream.errors import SinkError
 from stream.live.options import LiveOptions
+from stream.offline.learning import LearnOptions
 from stream.offline.options import RestyleOptions
 from stream.studio.options import StudioOptions
 from stream.stylizer.options import STDOUT, OptionError
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 OPTIONS = {
     field.name: f"--{field.name.replace('_', '-')}"
-    for record in (RestyleOptions, LiveOptions, StudioOptions)
+    for record in (RestyleOptions, LiveOptions, StudioOptions, LearnOptions)
     for field in fields(record)
 } | {"loras": "--lora", "encoder_preset": "--preset"}
 """Names of the library -> options of the command, where they differ by more than hyphens too."""
