@@ -1,17 +1,22 @@
 """Folder: what the studio keeps on disk, and Downloads: addresses that nobody guesses.
 
 FOLDER/recordings/         takes, under names that a person understands; they stay
-FOLDER/files/RANDOM/       uploads and what became of them; removed after a day
+FOLDER/studio.lock         held by the studio that uses the folder
+FOLDER/files/RANDOM/       uploads and what became of them, for a day: a later studio removes them
 """
 
 import secrets
 import shutil
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from stream.clock import Clock
 from stream.errors import SinkError
+from stream.media.locking import LockedError, LockFile
 
+LOCK_NAME = "studio.lock"
 OWNER_ONLY = 0o700
 KEPT_S = 24 * 3600.0
 MOST_NAME = 120
@@ -30,6 +35,7 @@ class Folder:
         self._clock = clock
         self._made: dict[Path, float] = {}
         self._takes = 0
+        self._lock: LockFile | None = None
 
     def recording(self, kind: str, suffix: str) -> Path:
         """A name for a new recording, such as ``live-3.mp4``.
@@ -54,6 +60,23 @@ class Folder:
         self._made[room] = self._clock.now_s()
         return room
 
+    def find_rooms(self) -> list[Path]:
+        """The rooms that an earlier studio left, the oldest first; what is too old is removed.
+
+        There are none while another studio uses the folder.
+        """
+        with suppress(OSError, SinkError, LockedError):
+            lock = LockFile(self._make(self.root) / LOCK_NAME)
+            lock.take()
+            self._lock = lock
+            there = [room for room in (self.root / "files").iterdir() if room.is_dir()]
+            made_at_s = {room: room.stat().st_mtime for room in there}
+            now_s, wall_s = self._clock.now_s(), time.time()
+            for room in sorted(there, key=lambda one: made_at_s[one]):
+                self._made[room] = now_s - max(0.0, wall_s - made_at_s[room])
+        self.remove_old()
+        return list(self._made)
+
     def free_bytes(self) -> int:
         """Room on the disk."""
         there = next(path for path in (self.root, *self.root.absolute().parents) if path.exists())
@@ -73,9 +96,10 @@ class Folder:
         return old
 
     def close(self) -> None:
-        """Remove every room: nobody knows its name any more."""
-        for room in list(self._made):
-            self.remove(room)
+        """Let others use the folder, and remove what is empty."""
+        if self._lock is not None:
+            (self.root / LOCK_NAME).unlink(missing_ok=True)
+            self._lock.release()
         for empty in (self.root / "files", self.root):
             if empty.is_dir() and not any(empty.iterdir()):
                 empty.rmdir()

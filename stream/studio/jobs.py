@@ -2,6 +2,9 @@
 
     upload ─► look at it ─► wait ─► run (paused while somebody paints live) ─► done
 
+Each job is written down in its room: a studio that is started again goes on with it, and a video
+with the parts of it that are painted.
+
 Belongs to the web thread, but for what its readers put into a job, under its lock.
 """
 
@@ -13,67 +16,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stream.clock import Clock
-from stream.offline.jobs import DEFAULT_CONTAINER, VIDEO_SUFFIXES
-from stream.video_info import IMAGE_SUFFIXES
+from stream.studio.file_job import OVER, FileJob, load
 from stream.workers import Failures, Worker
 
 JOIN_S = 5.0
 SPEED_S = 5.0
 """The speed shown is the average over this long."""
 
-OVER = ("done", "failed", "stopped")
 CAN_PAUSE = hasattr(signal, "SIGSTOP")
-
-
-@dataclass(slots=True, eq=False)
-class FileJob:
-    """One dropped file.
-
-    Attributes:
-        person: Whose it is.
-        state: looking, waiting, loading, running, done, stopped, failed.
-        told: What the process has said, by word.
-    """
-
-    id: str
-    person: str
-    name: str
-    room: Path
-    source: Path
-    options: dict[str, Any]
-    state: str = "looking"
-    told: dict[str, Any] = field(default_factory=dict)
-    frames: int | None = None
-    frames_done: int = 0
-    problem: str = ""
-    process: "subprocess.Popen[str] | None" = None
-    began_s: float = 0.0
-    took_s: float = 0.0
-    speeds: list[tuple[float, int]] = field(default_factory=list)
-    is_paused: bool = False
-
-    @property
-    def result(self) -> Path:
-        """What it becomes."""
-        suffix = self.source.suffix.lower()
-        kept = suffix in VIDEO_SUFFIXES or suffix in IMAGE_SUFFIXES
-        return self.room / f"painted{suffix if kept else DEFAULT_CONTAINER}"
-
-    @property
-    def poster(self) -> Path:
-        """Its first picture."""
-        return self.room / "poster.jpg"
-
-    @property
-    def preview(self) -> Path:
-        """The newest painted one."""
-        return self.room / "preview.jpg"
 
 
 Start = Callable[[dict[str, Any]], "subprocess.Popen[str]"]
@@ -107,8 +63,17 @@ class JobQueue:
         job.options["inputs"], job.options["output"] = [str(source)], str(job.result)
         with self._lock:
             self._jobs.append(job)
-        self._run(job, {"task": "look", "poster": str(job.poster)})
+        self._look(job)
         return job
+
+    def go_on(self, rooms: list[Path]) -> None:
+        """Take up what an earlier studio left in these rooms, in this order."""
+        jobs = [job for job in map(load, rooms) if job is not None]
+        with self._lock:
+            self._jobs[:0] = jobs
+        for job in jobs:
+            if job.state == "looking":
+                self._look(job)
 
     def of(self, person: str) -> list[FileJob]:
         """A person's jobs, in order."""
@@ -126,8 +91,11 @@ class JobQueue:
         return active.index(job) if job in active else 0
 
     def tick(self) -> None:
-        """Start what is next; pause what runs while somebody is live."""
+        """Start what is next; pause what runs while somebody is live; write down what changed."""
         with self._lock:
+            for job in self._jobs:
+                with suppress(OSError):  # a full disk; the job itself will say so
+                    job.save()
             running = next((job for job in self._jobs if job.state in ("loading", "running")), None)
             waiting = next((job for job in self._jobs if job.state == "waiting"), None)
         if running is not None:
@@ -154,7 +122,7 @@ class JobQueue:
                 self._jobs.remove(job)
 
     def close(self) -> None:
-        """End everything."""
+        """End everything; what is written down stays."""
         with self._lock:
             jobs, self._jobs = self._jobs, []
         for job in jobs:
@@ -211,6 +179,9 @@ class JobQueue:
         )
         self._readers = [one for one in self._readers if not one.has_ended] + [reader]
         reader.start()
+
+    def _look(self, job: FileJob) -> None:
+        self._run(job, {"task": "look", "poster": str(job.poster)})
 
     def _pause(self, job: FileJob, wanted: bool) -> None:
         if not CAN_PAUSE or job.process is None or job.is_paused == wanted:

@@ -161,6 +161,7 @@ class StudioRunner:
             short_side_px=options.size,
         )
         self._studio = studio
+        studio.jobs.go_on(self.folder.find_rooms())
         if options.seats is not None:
             studio.seats.most = options.seats
         web = Web(studio, brings_key=options.is_local and not options.require_key)

@@ -32,7 +32,7 @@ from models import Style, parse_prompt
 from stream.errors import SinkError
 from stream.live.controls import style_fields
 from stream.studio.downloads import plain_name
-from stream.studio.jobs import FileJob
+from stream.studio.file_job import FileJob
 from stream.studio.page_socket import PageSocket
 from stream.studio.protocol import MOST_PROMPT
 from stream.studio.security import Role

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ from studios import plain, write_clip
 
 from stream.clock import Clock, ManualClock
 from stream.errors import SourceError
+from stream.studio.downloads import Folder
+from stream.studio.file_job import FileJob
 from stream.studio.job_process import check_format, look
-from stream.studio.jobs import FileJob, JobQueue, start_process
+from stream.studio.jobs import JobQueue, start_process
 
 PERSON, OTHER = "p" * 20, "o" * 20
 MACHINE: dict[str, Any] = {
@@ -60,6 +64,13 @@ def add(queue: JobQueue, folder: Path, name: str, person: str = PERSON, **look: 
     source = room / f"source{Path(name).suffix}"
     source.write_bytes(b"x")
     return queue.add(person, name, source, look)
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
 
 
 def join(queue: JobQueue) -> None:
@@ -175,3 +186,73 @@ def test_a_dropped_file_has_the_bytes_of_the_command(tmp_path: Path) -> None:
     subprocess.run(command, check=True, timeout=WAIT_S)
     assert job.result.read_bytes() == (tmp_path / "command.mp4").read_bytes()
     assert job.preview.is_file()
+
+
+def test_a_studio_that_is_started_again_goes_on_with_what_was_left(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "studio", Clock())
+    assert folder.find_rooms() == []
+    kept: dict[str, FileJob] = {}
+    queue, _ = make(tmp_path, {"look": [LOOKED], "restyle": [{"begun": True, "frames": 5}]})
+    for name in ("done", "waiting", "broken"):
+        room = folder.room()
+        (room / "source.mp4").write_bytes(name.encode())
+        kept[name] = queue.add(PERSON, f"{name}.mp4", room / "source.mp4", {"prompt": "neon"})
+    wait(lambda: all(job.state == "waiting" for job in kept.values()))
+    kept["done"].state, kept["done"].frames_done = "done", 5
+    queue.is_live = True
+    queue.tick()
+    (kept["broken"].room / "job.json").write_text("{}")
+    queue.close()
+    folder.close()
+
+    again = Folder(tmp_path / "studio", Clock())
+    rooms = again.find_rooms()
+    assert len(rooms) == 3
+    assert Folder(tmp_path / "studio", Clock()).find_rooms() == []  # somebody uses it
+    queue, orders = make(tmp_path, {"restyle": [{"begun": True, "frames": 5}]})
+    queue.go_on(rooms)
+    found = {job.name: job for job in queue.of(PERSON)}
+    assert {name: job.state for name, job in found.items()} == {
+        "done.mp4": "done",
+        "waiting.mp4": "waiting",
+    }
+    assert queue.as_dict(found["done.mp4"])["done"] == 5
+    assert queue.find(OTHER, found["done.mp4"].id) is None
+    queue.tick()
+    assert orders[0]["options"]["prompt"] == "neon"
+    assert Path(orders[0]["options"]["output"]) == kept["waiting"].result
+    queue.close()
+    again.close()
+
+
+@pytest.mark.slow
+def test_an_interrupted_film_goes_on_from_the_parts_that_are_painted(tmp_path: Path) -> None:
+    """The bytes are those of a film that was never interrupted."""
+    room = tmp_path / "room"
+    room.mkdir()
+    write_clip(room / "source.mp4", 60)
+    queue = JobQueue(MACHINE, clock=Clock())
+    job = queue.add(PERSON, "a.mp4", room / "source.mp4", {"prompt": "neon", "seed": 1})
+    wait(lambda: job.state == "waiting")
+    queue.tick()
+    wait(lambda: job.frames_done > 5 or job.state == "done")
+    queue.tick()
+    queue.close()
+    again = JobQueue(MACHINE, clock=Clock())
+    again.go_on([room])
+    (job,) = again.of(PERSON)
+    again.tick()
+    wait(lambda: job.state == "done")
+    painted = job.result.read_bytes()
+    again.close()
+
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "source.mp4").write_bytes((room / "source.mp4").read_bytes())
+    third = JobQueue(MACHINE, clock=Clock())
+    whole = third.add(PERSON, "a.mp4", other / "source.mp4", {"prompt": "neon", "seed": 1})
+    wait(lambda: whole.state == "waiting")
+    third.tick()
+    wait(lambda: whole.state == "done")
+    assert whole.result.read_bytes() == painted
+    third.close()
