@@ -21,6 +21,7 @@ from stream.studio.downloads import Folder
 from stream.studio.protocol import Close, Hello, ProtocolError
 from stream.studio.seats import Place, Seats
 from stream.studio.security import Keys, Role
+from stream.studio.viewer import Viewer
 
 HELLO_S = 5.0
 MOST_QUEUED = 256
@@ -67,8 +68,7 @@ class PageSocket:
         self.hello: Hello
         self.role = Role.WATCHER
         self._place: Place | None = None
-        self._watched: Callable[[], None] | None = None
-        self._acknowledge: Callable[[], None] = lambda: None
+        self._watched: Viewer | None = None
 
     async def serve(self) -> None:
         """From the handshake to the end."""
@@ -192,8 +192,8 @@ class PageSocket:
                 self._place.seat.take(packet)
             return
         said = protocol.read_control(message)
-        if "ack" in said:
-            self._take_ack()
+        if "ack" in said or "key" in said:
+            self._take_receipt("key" in said)
             return
         known = [word for word in said if word in HANDLERS]
         if len(known) != 1:
@@ -202,20 +202,23 @@ class PageSocket:
             self._studio.seats.active(self._place)
             HANDLERS[known[0]](self, self._place, said)
 
-    def _take_ack(self) -> None:
-        place = self._place
-        if place is not None and place.page is self and place.viewer is not None:
-            place.viewer.acknowledge()
-        else:
-            self._acknowledge()
+    def _take_receipt(self, wants_key: bool) -> None:
+        """The page has drawn a picture, or cannot and needs one that it can begin with."""
+        place, viewer = self._place, self._watched
+        if place is not None and place.page is self:
+            viewer = place.viewer
+        if viewer is not None and wants_key:
+            viewer.want_key()
+        elif viewer is not None:
+            viewer.acknowledge()
 
     def _refuse(self, err: ProtocolError) -> None:
         self.send({"trouble": str(err)})
         self.end(err.close)
 
-    def watch(self, acknowledge: Callable[[], None]) -> None:
+    def watch(self, viewer: Viewer) -> None:
         """From now on the page's acknowledgements belong to this viewer."""
-        self._acknowledge = acknowledge
+        self._watched = viewer
 
     # What a page may ask
 

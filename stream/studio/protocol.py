@@ -24,6 +24,9 @@ HEADER = struct.Struct("<BBHIQ")
 RECTANGLE = struct.Struct("<4H")
 TIMES = struct.Struct("<3H")
 
+KEY = 1
+"""Flag of H.264 that decoding can begin with."""
+
 FULL = 2
 """Flag of a patch that is the whole picture."""
 
@@ -53,13 +56,17 @@ class Kind(IntEnum):
     """What a binary message carries."""
 
     JPEG = 1
+    H264 = 2
     PATCH = 3
     SOUND = 4
     THUMBNAIL = 5
     PHOTO = 6
 
 
-INCOMING = (Kind.JPEG, Kind.PATCH, Kind.SOUND)
+INCOMING = (Kind.JPEG, Kind.H264, Kind.PATCH, Kind.SOUND)
+
+CODECS = ("jpeg", "h264")
+"""That a live page may send and be sent; the first always."""
 
 
 class Close(IntEnum):
@@ -122,6 +129,7 @@ class Hello:
         size: Of the pictures that it will send.
         rate: Frames a second that it will send at most.
         resume: The seat that it had, or "".
+        codecs: Those of `CODECS` that it can show.
         look: Words of `stream.live.controls` to start with.
     """
 
@@ -131,6 +139,7 @@ class Hello:
     rate: float
     resume: str
     look: dict[str, Any]
+    codecs: tuple[str, ...] = CODECS[:1]
 
 
 def read_packet(message: bytes) -> Packet:
@@ -144,24 +153,35 @@ def read_packet(message: bytes) -> Packet:
         raise ProtocolError("the message is too long", Close.TOO_BIG)
     number, flags, extra, id_, t_us = HEADER.unpack_from(message)
     if number not in INCOMING:
-        raise ProtocolError(f"got a message of kind {number}, expected 1, 3 or 4")
+        raise ProtocolError(f"got a message of kind {number}, expected 1 to 4")
     kind = Kind(number)
     if extra != (RECTANGLE.size if kind is Kind.PATCH else 0):
         raise ProtocolError(f"got an extension of {extra} bytes")
     payload = message[HEADER.size + extra :]
-    if kind is Kind.SOUND:
-        if len(payload) % 2 or not payload:
-            raise ProtocolError(f"got {len(payload)} bytes of sound, expected 16-bit samples")
-        return Packet(kind, id_, payload, flags, t_us)
-    size = jpeg_size(payload) if kind is Kind.JPEG else png_size(payload)
+    size = _size_of(kind, payload)
     if max(size) > MOST_SIDE_PX:
         raise ProtocolError(f"got a picture of {size[0]}x{size[1]}", Close.TOO_BIG)
-    if kind is Kind.JPEG:
+    if kind is not Kind.PATCH:
         return Packet(kind, id_, payload, flags, t_us, size=size)
     x, y, width, height = RECTANGLE.unpack_from(message, HEADER.size)
     if size != (width, height):
         raise ProtocolError(f"got a patch of {size}, expected {width}x{height}")
     return Packet(kind, id_, payload, flags, t_us, (x, y), size)
+
+
+def _size_of(kind: Kind, payload: bytes) -> Size:
+    """(width, height) of a picture by its own header; of H.264 the decoder sees to it.
+
+    Raises:
+        ProtocolError: It is no such payload.
+    """
+    if kind is Kind.JPEG:
+        return jpeg_size(payload)
+    if kind is Kind.PATCH:
+        return png_size(payload)
+    if not payload or (kind is Kind.SOUND and len(payload) % 2):
+        raise ProtocolError(f"got {len(payload)} bytes of {kind.name.lower()}")
+    return 0, 0
 
 
 def write_packet(packet: Packet, extension: bytes = b"") -> bytes:
@@ -202,7 +222,14 @@ def read_hello(text: str) -> Hello:
         raise ProtocolError("got a look that is no object")
     if not (isinstance(rate, int | float) and 1 <= rate <= 120):
         raise ProtocolError(f"got rate={rate!r}, expected 1 to 120")
-    return Hello(key, kind, _read_size(said.get("size", [512, 288])), float(rate), resume, look)
+    size = _read_size(said.get("size", [512, 288]))
+    return Hello(key, kind, size, float(rate), resume, look, _read_codecs(said.get("codecs")))
+
+
+def _read_codecs(value: object) -> tuple[str, ...]:
+    """Those that are known; what a later version may have besides is left out."""
+    there = value if isinstance(value, list) else []
+    return (CODECS[0], *(codec for codec in CODECS[1:] if codec in there))
 
 
 def _read_size(value: object) -> Size:

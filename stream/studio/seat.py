@@ -33,7 +33,8 @@ from stream.live.session import TIME_BASE
 from stream.media.sound import CHANNELS, SOUND_RATE, Sound, SoundClock
 from stream.stats import Stats
 from stream.studio import pictures
-from stream.studio.protocol import AT_REST, Kind, Packet, ProtocolError, write_packet
+from stream.studio.h264 import H264Decoder
+from stream.studio.protocol import AT_REST, CODECS, KEY, Kind, Packet, ProtocolError, write_packet
 from stream.studio.thumbnails import Thumbnails
 from stream.studio.viewer import BrowserSink, Viewer
 from stream.video_info import VideoInfo
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 JOIN_S = 5.0
+
+MOST_WAITING = 8
+"""Pictures that may wait to be decoded; of JPEG the newest alone is."""
 
 PAINTING_S = 3.0
 """Somebody is live who sent a picture within this time."""
@@ -98,6 +102,7 @@ class Seat:
         self._engine_thread = engine_thread
         self._presenter = Presenter(self.fan_out, clock=clock, stats=self.stats)
         self._packets: Channel[Packet] = self._make_channel()
+        self._h264, self._lost = H264Decoder(), 0
         self._waiting: Channel[Frame] = Channel(1, leaky=True)
         self._stylizer: LiveStylizer | None = None
         self._carrier, self._moving = Carrier(), threading.Event()
@@ -139,16 +144,21 @@ class Seat:
         if packet.kind is Kind.SOUND:
             self._hear(packet)
             return
-        if packet.kind is not Kind.JPEG:
+        if packet.kind not in (Kind.JPEG, Kind.H264):
             raise ProtocolError(f"got a message of kind {packet.kind:d} from a camera's page")
         self.tell({"ack": packet.id})
         with suppress(Closed):
             self._packets.put(packet)
 
-    def watch(self, post: Callable[[bytes], None]) -> Viewer:
-        """Show the paintings to one more page, until `unwatch`."""
+    def watch(self, post: Callable[[bytes], None], codecs: tuple[str, ...] = CODECS[:1]) -> Viewer:
+        """Show the paintings to one more page, which can show these codecs, until `unwatch`."""
         sink = BrowserSink(
-            post, clock=self.clock, flags_of=self._flags_of, times_of=lambda _: self._times_s
+            post,
+            clock=self.clock,
+            flags_of=self._flags_of,
+            times_of=lambda _: self._times_s,
+            codecs=codecs,
+            rate=self.options.rate,
         )
         viewer = Viewer("browser", sink, clock=self.clock, stats=self.stats)
         worker = Worker("seat viewer", [viewer.run], self.failures, JOIN_S)
@@ -217,7 +227,7 @@ class Seat:
     # The decoder's thread
 
     def _make_channel(self) -> Channel[Packet]:
-        return Channel(1, leaky=True)
+        return Channel(MOST_WAITING, leaky=True)
 
     def _decode_all(self) -> None:
         for packet in self._packets:
@@ -227,8 +237,25 @@ class Seat:
                 self.refuse(err)
 
     def _decode(self, packet: Packet) -> None:
-        data = geometry.fit(pictures.decode(packet), self.options.size)
-        self._take_in(self._stamped(data, packet.id, self.clock.now_s()))
+        arrived_at_s = self.clock.now_s()
+        data = self._decode_h264(packet) if packet.kind is Kind.H264 else None
+        if len(self._packets):  # a newer one waits
+            return
+        if packet.kind is Kind.JPEG:
+            data = pictures.decode(packet)
+        if data is not None:
+            data = geometry.fit(data, self.options.size)
+            self._take_in(self._stamped(data, packet.id, arrived_at_s))
+
+    def _decode_h264(self, packet: Packet) -> pictures.Data | None:
+        """The next picture of H.264, of which none may be left out."""
+        if self._packets.dropped != self._lost:
+            self._lost = self._packets.dropped
+            self._h264.forget()
+        data = self._h264.decode(packet.payload, key=bool(packet.flags & KEY))
+        if self._h264.needs_key:
+            self.tell({"key": True})
+        return data
 
     def _stamped(self, data: pictures.Data, mark: int, captured_at_s: float) -> Frame:
         """A frame of now, with what was there since `captured_at_s`."""

@@ -190,7 +190,7 @@ class Seats:
         self.active(place)
         place.seat.tell, place.seat.post = page.send, page.send_bytes
         page.sit(place)
-        place.viewer = place.seat.watch(page.send_bytes)
+        place.viewer = place.seat.watch(page.send_bytes, page.hello.codecs)
 
     def _detach(self, place: Place) -> None:
         place.page = None

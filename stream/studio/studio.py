@@ -17,7 +17,7 @@ from stream.studio.downloads import Downloads, Folder
 from stream.studio.jobs import JobQueue
 from stream.studio.outputs import SeatOutputs
 from stream.studio.page_socket import PageSocket
-from stream.studio.protocol import Close, Hello
+from stream.studio.protocol import CODECS, Close, Hello
 from stream.studio.seat import Seat, SeatOptions
 from stream.studio.seats import Place, Seats
 from stream.studio.security import Keys, Role
@@ -90,6 +90,7 @@ class Studio:
             "seats": self.seats.figures(),
             "limits": {"side": self.camera_side_px, "canvas": CANVAS_PX},
             "size": list(place.seat.options.size),
+            "codecs": list(CODECS),
         }
 
     def info(self) -> dict[str, Any]:
@@ -160,8 +161,8 @@ class Studio:
         stage = self.seats.stage
         self._watchers[watcher] = None
         if stage is not None:
-            viewer = stage.seat.watch(watcher.send_bytes)
-            watcher.watch(viewer.acknowledge)
+            viewer = stage.seat.watch(watcher.send_bytes, watcher.hello.codecs)
+            watcher.watch(viewer)
             self._watchers[watcher] = stage, viewer
 
     # Seats

@@ -4,11 +4,12 @@
                               ▲ the page acknowledged what it has drawn
 
 What cannot be sent is dropped before it is encoded. A link that keeps the viewer short of credit
-is sent smaller files, until it has room again.
+is sent smaller files, then H.264 where the page can show it, until it has room again.
 """
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from stream.clock import Clock
@@ -18,10 +19,14 @@ from stream.live.fan_out import Outlet
 from stream.sinks.base import Sink
 from stream.stats import Stats
 from stream.studio import pictures
-from stream.studio.protocol import AT_REST, MOST_IN_FLIGHT, TIMES, Kind, Packet, write_packet
+from stream.studio.h264 import H264Encoder
+from stream.studio.protocol import AT_REST, KEY, MOST_IN_FLIGHT, TIMES, Kind, Packet, write_packet
 
 QUALITIES = (90, 75, 60, 45)
 """Of JPEG, best first."""
+
+BITS_PER_S = (1_200_000, 600_000, 300_000)
+"""Of H.264, which follows the better half of `QUALITIES` where a page can show it."""
 
 STILL_QUALITY = 95
 """Of a painting that stands."""
@@ -31,6 +36,9 @@ SHORT_S, SHORT_SHARE = 3.0, 0.5
 
 ROOM_S, ROOM_SHARE = 10.0, 0.1
 """After so long with less waiting than this, larger ones."""
+
+MOST_ROOM_S = 160.0
+"""A step up that had to be taken back is tried again after twice as long, up to this."""
 
 NEVER_TOO_OLD_S = 1e9
 
@@ -65,18 +73,40 @@ class Credit:
             self._changed.notify_all()
 
 
-class QualityLadder:
-    """Which quality a link can take. Not thread-safe; reads no clock."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How pictures are encoded: H.264 of so many bits a second, or, where that is 0, JPEG."""
 
-    def __init__(self) -> None:
+    quality: int = 0
+    bits_per_s: int = 0
+
+
+def steps_for(codecs: tuple[str, ...]) -> tuple[Step, ...]:
+    """How a page that can show these codecs is sent pictures, best first."""
+    stills = [Step(quality=quality) for quality in QUALITIES]
+    films = [Step(bits_per_s=bits) for bits in BITS_PER_S]
+    return tuple(stills[: len(stills) // 2] + films if "h264" in codecs else stills)
+
+
+class QualityLadder:
+    """Which step a link can take. Not thread-safe; reads no clock.
+
+    Args:
+        steps: Best first.
+    """
+
+    def __init__(self, steps: tuple[Step, ...]) -> None:
+        self._steps = steps
         self._index = 0
         self._since_s: float | None = None
         self._waited_s = 0.0
+        self._room_s = ROOM_S
+        self._up_at_s = float("-inf")
 
     @property
-    def quality(self) -> int:
+    def step(self) -> Step:
         """Of the next picture."""
-        return QUALITIES[self._index]
+        return self._steps[self._index]
 
     def observe(self, waited_s: float, now_s: float) -> None:
         """One picture waited so long for credit, until `now_s`."""
@@ -85,9 +115,13 @@ class QualityLadder:
         self._waited_s += waited_s
         span_s = now_s - self._since_s
         if span_s >= SHORT_S and self._waited_s >= SHORT_SHARE * span_s:
-            self._move(min(self._index + 1, len(QUALITIES) - 1))
-        elif span_s >= ROOM_S:
+            if now_s - self._up_at_s < 2 * SHORT_S:
+                self._room_s = min(MOST_ROOM_S, 2 * self._room_s)
+            self._move(min(self._index + 1, len(self._steps) - 1))
+        elif span_s >= self._room_s:
             has_room = self._waited_s <= ROOM_SHARE * span_s
+            if has_room and self._index:
+                self._up_at_s = now_s
             self._move(max(0, self._index - 1) if has_room else self._index)
 
     def _move(self, index: int) -> None:
@@ -101,6 +135,8 @@ class BrowserSink(Sink):
         post: Takes a message for the page; from any thread.
         flags_of: What is to be said of a painting.
         times_of: How long it waited and how long it was painted, in seconds.
+        codecs: That the page can show.
+        rate: Pictures a second that come at most.
     """
 
     takes_preview: ClassVar[bool] = False
@@ -112,9 +148,14 @@ class BrowserSink(Sink):
         clock: Clock,
         flags_of: Callable[[Frame], int],
         times_of: Callable[[Frame], tuple[float, float]],
+        codecs: tuple[str, ...] = (),
+        rate: float = 24.0,
     ) -> None:
         self.notes: list[str] = []
-        self.ladder = QualityLadder()
+        self.ladder = QualityLadder(steps_for(codecs))
+        self.wants_key = False
+        self._rate = rate
+        self._encoder: H264Encoder | None = None
         self._post = post
         self._clock = clock
         self._flags_of = flags_of
@@ -126,13 +167,27 @@ class BrowserSink(Sink):
         if not self.took_last:
             return
         self._shown = frame.data
-        flags = self._flags_of(frame)
-        quality = STILL_QUALITY if flags & AT_REST else self.ladder.quality
-        coded = pictures.encode_jpeg(frame.data, quality)
+        flags, step = self._flags_of(frame), self.ladder.step
+        if step.bits_per_s and not flags & AT_REST:
+            kind = Kind.H264
+            coded, is_key = self._encode_film(frame, step.bits_per_s)
+            flags |= KEY if is_key else 0
+        else:
+            kind, self._encoder = Kind.JPEG, None
+            coded = pictures.encode_jpeg(
+                frame.data, STILL_QUALITY if flags & AT_REST else step.quality
+            )
         age_s = self._clock.now_s() - frame.captured_at_s
         times = [min(0xFFFF, round(s * 1e3)) for s in (*self._times_of(frame), age_s)]
-        packet = Packet(Kind.JPEG, frame.mark & 0xFFFFFFFF, coded, flags)
+        packet = Packet(kind, frame.mark & 0xFFFFFFFF, coded, flags)
         self._post(write_packet(packet, TIMES.pack(*times)))
+
+    def _encode_film(self, frame: Frame, bits_per_s: int) -> tuple[bytes, bool]:
+        encoder = self._encoder
+        if encoder is None or (encoder.size, encoder.bits_per_s) != (frame.size, bits_per_s):
+            encoder = self._encoder = H264Encoder(frame.size, self._rate, bits_per_s)
+        key, self.wants_key = self.wants_key, False
+        return encoder.encode(frame.data, frame.time_s, key=key)
 
     def close(self) -> None:
         return
@@ -155,6 +210,10 @@ class Viewer:
     def acknowledge(self) -> None:
         """The page has drawn a painting."""
         self._credit.give()
+
+    def want_key(self) -> None:
+        """The page cannot go on with H.264 until there is a picture that it can begin with."""
+        self._sink.wants_key = True
 
     def run(self) -> None:
         """Send until `close`."""

@@ -10,7 +10,7 @@ const KEY_WRONG = 4401, IDLE = 4408, ELSEWHERE = 4409, BUSY = 4429;
 
 /**
  * @typedef {{url: string, key: string, kind: string, size: number[], rate: number, resume: string,
- *   look: Record<string, unknown>}} Where
+ *   look: Record<string, unknown>, codecs?: string[]}} Where
  */
 
 export class Connection {
@@ -30,6 +30,8 @@ export class Connection {
     this.socket = null;
     this.seated = false;
     this.timer = 0;
+    this.fullSince = 0;
+    this.fullMs = 0;
   }
 
   open() {
@@ -39,8 +41,8 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     socket.onopen = () => {
-      const { key, kind, size, rate, resume, look } = this.where;
-      socket.send(JSON.stringify({ hello: VERSION, key, kind, size, rate, resume, look }));
+      const { key, kind, size, rate, resume, look, codecs } = this.where;
+      socket.send(JSON.stringify({ hello: VERSION, key, kind, size, rate, resume, look, codecs }));
     };
     socket.onmessage = (event) => this.hear(event.data);
     socket.onclose = (event) => socket === this.socket && this.closed(event.code);
@@ -58,6 +60,15 @@ export class Connection {
   /** Whether another picture may be sent. */
   get room() {
     return this.seated && this.id - this.acknowledged < MOST_IN_FLIGHT;
+  }
+
+  /** For how long there was no room since this was last asked, in ms. */
+  takeFullMs() {
+    const now = performance.now();
+    const full = this.fullMs + (this.seated && !this.room ? now - this.fullSince : 0);
+    this.fullMs = 0;
+    this.fullSince = now;
+    return full;
   }
 
   /** @param {Record<string, unknown>} message */
@@ -78,6 +89,7 @@ export class Connection {
     if (this.socket?.readyState === WebSocket.OPEN) {
       this.socket.send(pack(kind, this.id, payload, more));
     }
+    if (!this.room) this.fullSince = performance.now();
     return this.id;
   }
 
@@ -105,7 +117,9 @@ export class Connection {
     }
     const message = JSON.parse(data);
     if (message.ack !== undefined) {
+      const wasFull = !this.room;
       this.acknowledged = Math.max(this.acknowledged, message.ack);
+      if (wasFull && this.room) this.fullMs += performance.now() - this.fullSince;
       this.tell("room");
       return;
     }

@@ -2,10 +2,11 @@
 // The worker of the live page: takes the camera's frames, sends them, draws what comes back. It
 // keeps its pace in a hidden tab, where a page is given no animation frames.
 
+import { CameraEncoder } from "./camera-encoder.js";
 import { Connection } from "./connection.js";
-import { AT_REST, JPEG, PHOTO, SOUND, THUMBNAIL } from "./wire.js";
+import { codecs, PictureDecoder } from "./picture-decoder.js";
+import { AT_REST, PHOTO, SOUND, THUMBNAIL } from "./wire.js";
 
-const QUALITY = 0.8;
 const REPORT_MS = 500;
 const RECENT = 60;
 
@@ -15,12 +16,11 @@ let connection = null;
 let painting = null;
 /** @type {OffscreenCanvasRenderingContext2D | null} */
 let paintingContext = null;
-const small = new OffscreenCanvas(16, 16);
-const smallContext = small.getContext("2d", { alpha: false });
 let size = [512, 288];
-let isBusy = false, isFrozen = false;
+let isFrozen = false;
 let ticking = 0;
-let readerNumber = 0;
+let readerNumber = 0, wanted = 0;
+const shown = codecs();
 /** @type {Map<number, number>} */
 const sentAt = new Map();
 /** @type {number[]} */
@@ -31,49 +31,45 @@ const drawnAt = [];
 /** @param {Record<string, unknown>} message @param {Transferable[]} [transfer] */
 const post = (message, transfer = []) => self.postMessage(message, { transfer });
 
+const encoder = new CameraEncoder((kind, bytes, flags, at) => {
+  if (!connection?.seated) return;
+  sentAt.set(connection.send(kind, bytes, { flags }), at);
+  if (sentAt.size > RECENT) sentAt.delete(sentAt.keys().next().value ?? 0);
+});
+
+const decoder = new PictureDecoder(
+  (image, picture) => {
+    const [width, height] = image instanceof ImageBitmap ? [image.width, image.height] : [image.displayWidth, image.displayHeight];
+    if (!painting || !paintingContext) return;
+    if (painting.width !== width || painting.height !== height) [painting.width, painting.height] = [width, height];
+    paintingContext.drawImage(image, 0, 0);
+    drawn(picture);
+  },
+  { done: () => connection?.acknowledge(), key: () => connection?.say({ key: true }) });
+
 /** @param {CanvasImageSource & {close(): void}} frame @param {number} width @param {number} height */
 async function send(frame, width, height) {
-  if (isBusy || isFrozen || !connection?.room || !smallContext || !width) {
-    frame.close();
-    return;
-  }
-  isBusy = true;
-  const at = performance.now();
-  if (small.width !== size[0] || small.height !== size[1]) [small.width, small.height] = size;
-  const scale = Math.max(size[0] / width, size[1] / height);
-  const [w, h] = [width * scale, height * scale];
-  smallContext.drawImage(frame, (size[0] - w) / 2, (size[1] - h) / 2, w, h);
-  frame.close();
   try {
-    const blob = await small.convertToBlob({ type: "image/jpeg", quality: QUALITY });
-    const bytes = await blob.arrayBuffer();
-    if (connection.room) {
-      sentAt.set(connection.send(JPEG, bytes), at);
-      if (sentAt.size > RECENT) sentAt.delete(sentAt.keys().next().value ?? 0);
-    }
+    if (isFrozen || encoder.isBusy || !connection?.seated || !width) return;
+    encoder.ladder.observe(connection.takeFullMs(), performance.now());
+    if (connection.room) await encoder.encode(frame, width, height, size);
   } finally {
-    isBusy = false;
+    frame.close();
   }
 }
 
 /** @param {ReturnType<typeof import("./wire.js").unpack>} picture */
-async function draw(picture) {
+function take(picture) {
   if (picture.kind === THUMBNAIL || picture.kind === PHOTO) {
     const bytes = picture.payload.slice();
     post({ type: "bytes", kind: picture.kind, id: picture.id, bytes }, [bytes.buffer]);
     return;
   }
-  if (picture.kind !== JPEG || !painting || !paintingContext) return;
-  try {
-    const bitmap = await createImageBitmap(new Blob([picture.payload], { type: "image/jpeg" }));
-    if (painting.width !== bitmap.width || painting.height !== bitmap.height) {
-      [painting.width, painting.height] = [bitmap.width, bitmap.height];
-    }
-    paintingContext.drawImage(bitmap, 0, 0);
-    bitmap.close();
-  } finally {
-    connection?.acknowledge();
-  }
+  void decoder.take(picture);
+}
+
+/** A painting is seen. @param {ReturnType<typeof import("./wire.js").unpack>} picture */
+function drawn(picture) {
   const now = performance.now();
   const since = sentAt.get(picture.id);
   if (since !== undefined) {
@@ -86,6 +82,28 @@ async function draw(picture) {
   post({ type: "drawn", id: picture.id, atRest: Boolean(picture.flags & AT_REST) });
 }
 
+/** @param {import("./connection.js").Where} where @param {number} number Of what was asked. */
+async function connect(where, number) {
+  connection?.close();
+  connection = null;
+  size = where.size;
+  encoder.close();
+  decoder.close();
+  const found = await shown;
+  if (number !== wanted) return; // something else was asked for meanwhile
+  connection = new Connection({ ...where, codecs: found }, (name, what) => {
+    if (name === "picture") take(what);
+    else if (name === "room") return;
+    else {
+      if (name === "welcome") void encoder.allow(what.codecs, size);
+      if (name === "lost") { encoder.close(); decoder.close(); }
+      if (name === "message" && what.key) encoder.wantsKey = true;
+      post({ type: name, data: what });
+    }
+  });
+  connection.open();
+}
+
 function report() {
   const now = performance.now();
   const sorted = [...latenciesMs].sort((a, b) => a - b);
@@ -95,6 +113,8 @@ function report() {
     fps,
     latencyMs: sorted.length ? sorted[Math.floor(sorted.length / 2)] : null,
     p95Ms: sorted.length ? sorted[Math.floor(0.95 * (sorted.length - 1))] : null,
+    sends: encoder.codec,
+    gets: decoder.codec,
   });
 }
 setInterval(report, REPORT_MS);
@@ -118,18 +138,14 @@ self.onmessage = ({ data }) => {
       paintingContext = painting.getContext("2d", { alpha: false, desynchronized: true });
       break;
     case "connect":
-      connection?.close();
-      size = data.where.size;
-      connection = new Connection(data.where, (name, what) => {
-        if (name === "picture") void draw(what);
-        else if (name === "room") return;
-        else post({ type: name, data: what });
-      });
-      connection.open();
+      wanted += 1;
+      void connect(data.where, wanted);
       break;
     case "disconnect":
+      wanted += 1;
       connection?.close();
       connection = null;
+      encoder.close();
       latenciesMs.length = drawnAt.length = 0;
       break;
     case "say":
@@ -148,7 +164,7 @@ self.onmessage = ({ data }) => {
     case "tick":
       readerNumber += 1;
       clearInterval(ticking);
-      ticking = setInterval(() => connection?.room && !isBusy && post({ type: "tick" }), 1000 / data.rate);
+      ticking = setInterval(() => connection?.seated && !encoder.isBusy && post({ type: "tick" }), 1000 / data.rate);
       break;
     case "stop":
       readerNumber += 1;

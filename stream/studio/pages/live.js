@@ -7,7 +7,7 @@ import { Outputs } from "./outputs.js";
 import { PictureSource } from "./source.js";
 import { SourceMenu } from "./source-menu.js";
 import { StateLayer } from "./states.js";
-import { aboutCamera, aboutEffort, aboutLine } from "./words.js";
+import { aboutCamera, aboutEffort, aboutLine, aboutLink } from "./words.js";
 import { PHOTO, THUMBNAIL } from "./wire.js";
 
 const LOST_MS = 1000;
@@ -40,6 +40,7 @@ export class Live {
     this.isConnected = false;
     this.hasPainting = false;
     this.size = [512, 288];
+    /** @type {{fps: number, latencyMs: number | null, sends?: string, gets?: string}} */
     this.figures = { fps: 0, latencyMs: null };
     /** @type {any} */
     this.stats = null;
@@ -299,7 +300,7 @@ export class Live {
     else {
       this.shared.chips([
         { text: `${Math.round(fps)} fps`, dot: "good" },
-        { text: latencyMs === null ? "" : `${Math.round(latencyMs)} ms`, title: "From your camera to the painting" },
+        { text: latencyMs === null ? "" : `${Math.round(latencyMs)} ms`, title: aboutLink(this.figures) },
         { text: seats },
       ]);
     }

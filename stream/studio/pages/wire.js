@@ -2,8 +2,8 @@
 // The wire protocol, version 1, as stream/studio/protocol.py has it.
 
 export const VERSION = 1;
-export const JPEG = 1, PATCH = 3, SOUND = 4, THUMBNAIL = 5, PHOTO = 6;
-export const FULL = 2, AT_REST = 4;
+export const JPEG = 1, H264 = 2, PATCH = 3, SOUND = 4, THUMBNAIL = 5, PHOTO = 6;
+export const KEY = 1, FULL = 2, AT_REST = 4;
 const HEADER = 16;
 
 /**

@@ -18,6 +18,12 @@ export function aboutEffort(effort) {
   return `Kept quick with ${steps} at ${effort.px} pixels.`;
 }
 
+/** What the time in the bar is, and how pictures travel. @param {{sends?: string, gets?: string}} figures */
+export function aboutLink({ sends, gets }) {
+  const said = "From your camera to the painting";
+  return sends === "h264" || gets === "h264" ? `${said}. The connection is slow, so pictures are sent as H.264.` : said;
+}
+
 /** @param {{most: number, taken: number, waiting: number}} seats */
 export function aboutSeats({ most, taken, waiting }) {
   if (waiting) return `${waiting} waiting`;

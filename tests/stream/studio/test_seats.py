@@ -23,7 +23,7 @@ class FakeSeat:
     def close(self) -> None:
         self.closed = True
 
-    def watch(self, post: object) -> object:
+    def watch(self, post: object, codecs: object = ()) -> object:
         return object()
 
     def unwatch(self, viewer: object) -> None:

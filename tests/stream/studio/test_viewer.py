@@ -9,7 +9,15 @@ from stream.clock import ManualClock
 from stream.frame import Frame
 from stream.stats import Stats
 from stream.studio.protocol import AT_REST, HEADER, TIMES
-from stream.studio.viewer import QUALITIES, BrowserSink, Credit, QualityLadder, Viewer
+from stream.studio.viewer import (
+    BITS_PER_S,
+    QUALITIES,
+    BrowserSink,
+    Credit,
+    QualityLadder,
+    Viewer,
+    steps_for,
+)
 from stream.workers import Failures, Worker
 
 
@@ -77,7 +85,7 @@ def test_credit_wakes_whoever_waits_when_it_is_closed() -> None:
 
 
 def test_a_slow_link_is_sent_smaller_files_until_it_has_room() -> None:
-    ladder, now_s = QualityLadder(), 0.0
+    ladder, now_s = QualityLadder(steps_for(("jpeg",))), 0.0
 
     def run(seconds: float, waited_share: float) -> None:
         nonlocal now_s
@@ -86,14 +94,26 @@ def test_a_slow_link_is_sent_smaller_files_until_it_has_room() -> None:
             now_s += 0.1
             ladder.observe(0.1 * waited_share, now_s)
 
-    assert ladder.quality == QUALITIES[0]
+    assert ladder.step.quality == QUALITIES[0]
     run(3.3, 0.9)
-    assert ladder.quality == QUALITIES[1]
+    assert ladder.step.quality == QUALITIES[1]
     run(20, 0.9)
-    assert ladder.quality == QUALITIES[-1]
+    assert ladder.step.quality == QUALITIES[-1]
     run(10.5, 0.3)
-    assert ladder.quality == QUALITIES[-1]  # neither short nor with room
+    assert ladder.step.quality == QUALITIES[-1]  # neither short nor with room
     run(21.0, 0.0)
-    assert ladder.quality > QUALITIES[-1]
+    assert ladder.step.quality > QUALITIES[-1]
     run(60, 0.0)
-    assert ladder.quality == QUALITIES[0]
+    assert ladder.step.quality == QUALITIES[0]
+
+
+def test_a_step_up_that_a_link_did_not_bear_is_tried_less_often() -> None:
+    ladder, now_s, ups = QualityLadder(steps_for(("jpeg", "h264"))), 0.0, 0
+    best = ladder.step
+    while now_s < 300.0:
+        now_s += 0.1
+        before = ladder.step
+        ladder.observe(0.09 if ladder.step == best else 0.0, now_s)
+        ups += ladder.step == best and before != best
+    assert 2 <= ups <= 6  # every ten seconds it would be 23
+    assert [step.bits_per_s for step in steps_for(("jpeg", "h264"))[2:]] == list(BITS_PER_S)
