@@ -8,6 +8,7 @@ Each has a thread of its own. One that fails is closed and named; the others go 
 """
 
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -80,6 +81,11 @@ class Take(Sink):
 
     def abort(self) -> None:
         self._sink.abort()
+
+
+def outputs_here() -> tuple[str, ...]:
+    """Outputs that this kind of machine can have; what one lacks, it says when it is started."""
+    return tuple(name for name in (*DEVICES, STREAM) if name != PIPEWIRE or sys.platform == "linux")
 
 
 class SeatOutputs:

@@ -15,7 +15,7 @@ from stream.studio.canvas_seat import CanvasSeat
 from stream.studio.capacity import camera_side_px
 from stream.studio.downloads import Downloads, Folder
 from stream.studio.jobs import JobQueue
-from stream.studio.outputs import SeatOutputs
+from stream.studio.outputs import SeatOutputs, outputs_here
 from stream.studio.page_socket import PageSocket
 from stream.studio.protocol import CODECS, Close, Hello
 from stream.studio.seat import Seat, SeatOptions
@@ -91,6 +91,7 @@ class Studio:
             "limits": {"side": self.camera_side_px, "canvas": CANVAS_PX},
             "size": list(place.seat.options.size),
             "codecs": list(CODECS),
+            "outputs": list(outputs_here()),
         }
 
     def info(self) -> dict[str, Any]:

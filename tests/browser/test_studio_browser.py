@@ -1,6 +1,7 @@
 """The studio's pages in a real Chromium, with a fake engine: run by `make test-browser`."""
 
 import base64
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -107,6 +108,21 @@ def test_keys_and_controls_change_the_look(studio: RunningStudio, browser: Any) 
     photo = cv2.imread(str(download.value.path()))
     assert photo.shape[0] == 64
     assert place.seat.controls.look.style.strength == 0.9
+    tab.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PipeWire is for Linux")
+def test_an_output_runs_or_says_what_it_lacks(studio: RunningStudio, browser: Any) -> None:
+    tab = Tab(browser)
+    start_live(tab, studio)
+    tab.page.locator("#to-pipewire").click()
+    said = "document.querySelector('.toast')?.textContent.includes('PipeWire')"
+    tab.wait(f"{said} || window.studio.live.stats.outputs.includes('pipewire')")
+    tab.page.locator("#to-stream").click()
+    tab.page.locator("#stream-address input").fill("http://127.0.0.1/")
+    tab.page.keyboard.press("Enter")
+    tab.wait_for_text("expected an address that begins with rtmp")
+    assert tab.page.locator("#to-stream").get_attribute("aria-checked") == "false"
     tab.close()
 
 

@@ -4,7 +4,7 @@
 import { get, onSwitch, recall, remember, toast } from "./dom.js";
 import { duration, size } from "./words.js";
 
-const SWITCHES = { virtualcam: "to-virtualcam", stream: "to-stream" };
+const SWITCHES = { virtualcam: "to-virtualcam", pipewire: "to-pipewire", stream: "to-stream" };
 
 export class Outputs {
   /**
@@ -20,7 +20,9 @@ export class Outputs {
     this.wantsSound = false;
     /** @type {AudioContext | null} */
     this.audio = null;
-    onSwitch(get("to-virtualcam"), (on) => say({ output: "virtualcam", on }));
+    for (const output of /** @type {const} */ (["virtualcam", "pipewire"])) {
+      onSwitch(get(SWITCHES[output]), (on) => say({ output, on }));
+    }
     onSwitch(get("to-stage"), (on) => { say({ stage: on }); this.showStage(on); });
     onSwitch(get("to-stream"), (on) => this.stream(on));
     const address = get("stream-address").querySelector("input");
@@ -36,7 +38,8 @@ export class Outputs {
   /** @param {any} welcome */
   welcome(welcome) {
     const isOwner = welcome.role === "owner";
-    for (const id of ["to-virtualcam", "to-stage", "to-stream"]) get(id).disabled = !isOwner;
+    for (const id of [...Object.values(SWITCHES), "to-stage"]) get(id).disabled = !isOwner;
+    get("pipewire-row").hidden = !welcome.outputs.includes("pipewire");
   }
 
   /** @param {boolean} on */
