@@ -45,6 +45,7 @@ class RememberingEngine:
         self.native_size = engine.native_size
         self.size_multiple = engine.size_multiple
         self.output_scale = engine.output_scale
+        self.cell_sizes = engine.cell_sizes[-1:]  # compared at their whole size
         self.carries_noise = engine.carries_noise
         self.notes = engine.notes
         self.revision = engine.revision
@@ -77,7 +78,7 @@ class RememberingEngine:
         return 1  # whole frames are looked up
 
     def begin(
-        self, data: Picture, noise: Tensor, conditioning: Any, schedule: Any, *, ahead: bool = False
+        self, data: Picture, noise: Tensor, conditioning: Any, schedule: Any, **_: object
     ) -> Callable[[], Picture]:
         """As `Engine.begin`: what gives the picture, which is there already."""
         painted = self.paint(data, noise, conditioning, schedule)

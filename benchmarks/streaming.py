@@ -45,7 +45,7 @@ class FreeEngine:
     default_style = Style()
     native_size = 256
     size_multiple = 16
-    output_scale = 1
+    cell_sizes = (8,)
     carries_noise = False
     revision = 0
 
@@ -70,13 +70,13 @@ class FreeEngine:
     def paint(self, data: Data, *_: object, **__: object) -> Data:
         return data
 
-    def begin(self, data: Data, *_: object, ahead: bool = False) -> Callable[[], Data]:
+    def begin(self, data: Data, *_: object, **__: object) -> Callable[[], Data]:
         return lambda: data
 
     def in_flight(self, ahead: bool = False) -> int:
         return 0
 
-    to_image = encode = denoise = decode = to_data = paint
+    to_image = encode = denoise = picture = paint
 
 
 class DeviceEngine(FreeEngine):
@@ -98,7 +98,7 @@ class DeviceEngine(FreeEngine):
     def paint(self, data: Data, *_: object) -> Data:
         return self.begin(data)()
 
-    def begin(self, data: Data, *_: object, ahead: bool = False) -> Callable[[], Data]:
+    def begin(self, data: Data, *_: object, **__: object) -> Callable[[], Data]:
         ready_at_s = max(time.perf_counter(), self._idle_at_s) + self._frame_s
         self._idle_at_s = ready_at_s
 

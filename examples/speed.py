@@ -32,9 +32,9 @@ for side in map(int, sides):
         with open_sink(square, info=info, overwrite=True) as sink:
             for frame in source:
                 sink.write(frame.replace(resize(middle(frame.data), (side, side))))
-    engine.warm_up((side, side), ahead=True)
+    stylizer = Stylizer(engine, short_side_px=side, look_ahead=True, overlap=True)
+    engine.warm_up((side, side), ahead=True, cell_px=stylizer.sizes((side, side)).cell_px)
     source = open_source(square)
     sink = open_sink(painted, info=source.info, overwrite=True)
-    stylizer = Stylizer(engine, short_side_px=side, look_ahead=True, overlap=True)
     stats = Session(source, stylizer, sink).run()
     print(f"{side}x{side}, decoded, painted, encoded: {stats.fps:.1f} frames a second")

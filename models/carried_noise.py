@@ -21,6 +21,9 @@ from models.fields import CarriedFields, noise_plane
 NOISE_BLOCK = 4
 """A latent cell's noise, 16 channels a plane, is a block of so many places a side at half size."""
 
+SEED_RANGE = 2**64
+"""What torch's generator takes; larger seeds are folded into it."""
+
 Planes = Callable[..., Tensor]
 """(image (B, 3, H, W), noise (B, 1, H/2, W/2), weights (B, kinds) if there are kinds) to field
 planes (B, 4, H/2, W/2), float32."""
@@ -139,6 +142,12 @@ class StemFeatures(torch.nn.Module):
         given = (tensor.to(self.dtype) for tensor in (image, planes, style))
         features: Tensor = self.stem(*given)
         return features.float()
+
+
+def fixed_noise(seed: int, steps: int, shape: tuple[int, int, int]) -> Tensor:
+    """(steps, *shape) of N(0, 1), float32, drawn step by step: the same for any number of steps."""
+    generator = torch.Generator("cpu").manual_seed(seed % SEED_RANGE)
+    return torch.stack([torch.randn(shape, generator=generator) for _ in range(steps)])
 
 
 def moved_noise(noise: Tensor, places: Tensor) -> Tensor:

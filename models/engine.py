@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import pixels
+from models.carried_noise import fixed_noise
 from models.conditioning import (
     Conditioning,
     PromptEncoder,
@@ -38,8 +39,6 @@ from models.unet_conditions import UNetConditions
 logger = logging.getLogger(__name__)
 
 Size = tuple[int, int]
-SEED_RANGE = 2**64
-"""What torch's generator takes; larger seeds are folded into it."""
 
 
 class Engine:
@@ -95,13 +94,11 @@ class Engine:
         self.looks: tuple[str, ...] = ()
         self.schedule_config = schedule_config
         self.name, self.device, self.dtype = name, device, dtype
-        self.default_style = default_style
-        self.native_size = native_size
+        self.default_style, self.native_size = default_style, native_size
         self.size_multiple = networks.size_multiple
         self.output_scale = networks.output_scale
         self.carries_noise = networks.stem is not None
-        self.frame_is_scaled = frame_is_scaled
-        self.no_prompt_is_zeros = no_prompt_is_zeros
+        self.frame_is_scaled, self.no_prompt_is_zeros = frame_is_scaled, no_prompt_is_zeros
         self.activation_ranges: Mapping[str, NDArray[np.float32]] = {}
         self.computation = Computation(f"plain, {dtype}")
         self.notes: list[str] = []
@@ -117,9 +114,8 @@ class Engine:
             ValueError: A side is not a multiple of `size_multiple`.
         """
         width, height = size
-        for side in size:
-            if side <= 0 or side % self.size_multiple:
-                raise ValueError(f"got size={size}, expected multiples of {self.size_multiple}")
+        if any(side <= 0 or side % self.size_multiple for side in size):
+            raise ValueError(f"got size={size}, expected multiples of {self.size_multiple}")
         factor = self.networks.spatial_factor
         return self.networks.latent_channels, height // factor, width // factor
 
@@ -134,16 +130,9 @@ class Engine:
 
     @torch.inference_mode()
     def noise(self, style: Style, size: Size) -> Tensor:
-        """The fixed noise of a style, (num_inference_steps, C, h, w), from its seed.
-
-        Drawn step by step by the CPU's generator in float32: the same on every device, and for any
-        number of steps.
-        """
-        shape = self.latent_shape(size)
-        generator = torch.Generator("cpu").manual_seed(style.seed % SEED_RANGE)
-        steps = range(style.num_inference_steps)
-        noise = torch.stack([torch.randn(shape, generator=generator) for _ in steps])
-        return noise.to(self.device)
+        """The fixed noise of a style, (num_inference_steps, C, h, w): the same on every device."""
+        shape, steps = self.latent_shape(size), style.num_inference_steps
+        return fixed_noise(style.seed, steps, shape).to(self.device)
 
     @torch.inference_mode()
     def encode_prompt(self, style: Style) -> Conditioning:
@@ -162,17 +151,18 @@ class Engine:
         states = mix([(w, t.prompt_embeds) for w, t in parts]).to(self.device, self.dtype)
         text_embeds = mix_pooled(pooled, self.device, self.dtype)
         timestep_cond: Tensor | None = None
-        guidance_scale: float | None = None
-        stem = self.networks.stem
+        guidance_scale, stem = None, self.networks.stem
+        # an LCM-LoRA's, as diffusers' pipelines do
+        is_guided_twice = self.schedule_config.rule == "lcm" and not self.networks.sees_frame
         if self.networks.guidance_width is not None:
             timestep_cond = guidance_embedding(style.guidance_scale, self.networks.guidance_width)
             timestep_cond = timestep_cond.to(self.device, self.dtype)
-        elif style.guidance_scale != 1 and self._is_guided_twice:
+        elif style.guidance_scale != 1 and is_guided_twice:
             guidance_scale = style.guidance_scale
-            empty = self.prompt_encoder.encode("")
-            states = below(empty.prompt_embeds, states, self.no_prompt_is_zeros)
+            empty, zeros = self.prompt_encoder.encode(""), self.no_prompt_is_zeros
+            states = below(empty.prompt_embeds, states, zeros)
             if text_embeds is not None and empty.text_embeds is not None:
-                text_embeds = below(empty.text_embeds, text_embeds, self.no_prompt_is_zeros)
+                text_embeds = below(empty.text_embeds, text_embeds, zeros)
         elif style.guidance_scale != 1:
             notes += (f"guidance_scale {style.guidance_scale:g} is ignored: this model takes none",)
         images = self._encode_images(style, states)
@@ -195,10 +185,6 @@ class Engine:
         if style.images:
             raise ValueError(f"got images for {self.name}, expected none: it has no image encoder")
         return None
-
-    @property
-    def _is_guided_twice(self) -> bool:  # an LCM-LoRA's, as diffusers' pipelines do
-        return self.schedule_config.rule == "lcm" and not self.networks.sees_frame
 
     @torch.inference_mode()
     def encode(self, image: Tensor) -> Tensor:
@@ -267,6 +253,17 @@ class Engine:
         with explained_memory_errors(self.device):
             return self.networks.decode(latents)
 
+    @property
+    def cell_sizes(self) -> tuple[int, ...]:
+        """Pixels a latent cell, a side, that pictures can have (`Networks.cell_sizes`)."""
+        return self.networks.cell_sizes[-1:] if self.painter else self.networks.cell_sizes
+
+    @torch.inference_mode()
+    def picture(self, latents: Tensor, cell_px: int | None = None) -> NDArray[np.uint8]:
+        """uint8 RGB (H, W, 3) of latents (1, C, h, w): `to_data` of `decode`, or a smaller one."""
+        with explained_memory_errors(self.device):
+            return self.networks.picture(latents, cell_px)
+
     def paint(
         self,
         data: NDArray[np.uint8],
@@ -297,6 +294,7 @@ class Engine:
         schedule: Schedule,
         *,
         ahead: bool = False,
+        cell_px: int | None = None,
     ) -> Painting:
         """Start what `paint` does, and return at once where a GPU works by itself.
 
@@ -305,25 +303,25 @@ class Engine:
         Args:
             ahead: Frames will be begun before the pictures of those before are asked for: return
                 at once also where that makes each take longer.
+            cell_px: One of `cell_sizes`, for a smaller picture; ``None`` is the last.
         """
         painter = self.painter
         if ahead and painter is None and data.ndim == 3:
             painter = self.side_by_side
         with explained_memory_errors(self.device):
             if painter is not None:
-                return painter.begin(data, noise, conditioning, schedule)
+                return painter.begin(data, noise, conditioning, schedule, cell_px=cell_px)
             frames = data if data.ndim == 4 else data[None]
             image = torch.cat([self.to_image(frame) for frame in frames])
             latents, features = self.encode(image), self.features(image, noise, conditioning)
             latents = self.denoise(latents, noise, conditioning, schedule, features=features)
-            painted = [self.to_data(one) for one in torch.split(self.decode(latents), 1)]
+            painted = [self.picture(one, cell_px) for one in torch.split(latents, 1)]
         return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
 
     def close(self) -> None:
         """End what runs beside the engine (a compiler); it paints on. May be called again."""
-        for painter in (self.painter, self.side_by_side):
-            if painter is not None:
-                painter.close()
+        for painter in filter(None, (self.painter, self.side_by_side)):
+            painter.close()
 
     def in_flight(self, ahead: bool = False) -> int:
         """How many frames are worth having on their way: 0 where `begin` paints them itself."""
@@ -340,23 +338,26 @@ class Engine:
         """image (1, 3, H, W) -> uint8 RGB (H, W, 3) on the host; rounded, clamped, one download."""
         return pixels.to_data(image)
 
-    def warm_up(self, size: Size, batch: int = 1, *, ahead: bool = False) -> None:
+    def warm_up(
+        self, size: Size, batch: int = 1, *, ahead: bool = False, cell_px: int | None = None
+    ) -> None:
         """Run whole frames of size (width, height), so that the first real ones are no slower.
 
         Args:
             batch: How many will be painted in one call.
-            ahead: As `begin` will be told.
+            ahead, cell_px: As `begin` will be told.
 
         Raises:
             ModelMemoryError: The device has too little memory for this size.
         """
         style = self.default_style
         with explained_memory_errors(self.device):
-            data = np.zeros((batch, size[1], size[0], 3), dtype=np.uint8)
+            shape = size[1], size[0], 3
+            data = np.zeros(shape if batch == 1 else (batch, *shape), dtype=np.uint8)
             given = self.noise(style, size), self.encode_prompt(style), self.schedule(style)
         count = max(1, self.in_flight(ahead)) if batch == 1 else 1
-        data = data if batch > 1 else data[0]
-        for painting in [self.begin(data, *given, ahead=ahead) for _ in range(count)]:
+        asked = [self.begin(data, *given, ahead=ahead, cell_px=cell_px) for _ in range(count)]
+        for painting in asked:
             painting()
 
     def seen(self, z_t: Tensor, frame: Tensor, features: Tensor | None = None) -> Tensor:

@@ -9,7 +9,7 @@ another `Networks` with `dataclasses.replace` and the same signatures, from the 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from models.carried_noise import StemNetworks, stem_networks
 from models.errors import ModelFormatError
 from models.image_prompt import shown_images
+from models.pixels import Data, to_data
 
 ADDITION_EMBED_TYPES = (None, "text", "text_time")
 TIME_ID_COUNT = 6
@@ -25,6 +26,22 @@ TIME_ID_COUNT = 6
 Encode = Callable[[Tensor], Tensor]
 Decode = Callable[[Tensor], Tensor]
 Predict = Callable[[Tensor, Tensor, Tensor, Tensor | None, dict[str, Tensor] | None], Tensor]
+
+
+class Exit(Protocol):
+    """A decoder that gives bytes, and of fewer pixels where fewer are wanted.
+
+    Attributes:
+        block: Side of the block of pixels that each of its places becomes.
+    """
+
+    block: int
+
+    def __call__(self, latents: Tensor, block: int) -> Data:
+        """Scaled latents (1, C, h, w) to a picture, uint8 RGB (H, W, 3).
+
+        With a smaller `block` than its own the pixels are means of areas of the whole picture.
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +64,7 @@ class Networks:
         sample_size: The UNet's own latent side, ``None`` where its config names none.
         output_scale: Side of the decoded picture over the encoded one's.
         stem: What shows the UNet more of the frame than latents; ``None`` for most models.
+        exit: What decodes to bytes, where there is a quicker way than `decode`.
     """
 
     encode: Encode
@@ -63,6 +81,43 @@ class Networks:
     sample_size: int | None
     output_scale: int = 1
     stem: StemNetworks | None = None
+    exit: Exit | None = None
+
+    @property
+    def cell_sizes(self) -> tuple[int, ...]:
+        """Pixels a latent cell, along each side, that pictures can be decoded with; ascending.
+
+        The last is that of a whole picture. Fewer are its pixels averaged over areas, for less
+        time; down to those of the frame.
+        """
+        whole = self.spatial_factor * self.output_scale
+        if self.exit is None:
+            return (whole,)
+        block = self.exit.block
+        blocks = range(block // self.output_scale, block + 1)
+        return tuple(whole * each // block for each in blocks if whole * each % block == 0)
+
+    def exit_block(self, cell_px: int | None) -> int | None:
+        """What the exit is told for so many pixels a cell; ``None`` where there is no exit.
+
+        Raises:
+            ValueError: `cell_px` is none of `cell_sizes`.
+        """
+        sizes = self.cell_sizes
+        if cell_px is not None and cell_px not in sizes:
+            raise ValueError(f"got cell_px={cell_px}, expected one of {sizes}")
+        return None if self.exit is None else self.exit.block * (cell_px or sizes[-1]) // sizes[-1]
+
+    def picture(self, latents: Tensor, cell_px: int | None = None) -> Data:
+        """uint8 RGB (H, W, 3) of scaled latents (1, C, h, w).
+
+        Args:
+            cell_px: One of `cell_sizes`; ``None`` is the last.
+        """
+        block = self.exit_block(cell_px)
+        if self.exit is None or block is None:
+            return to_data(self.decode(latents))
+        return self.exit(latents, block)
 
 
 def make_networks(unet: Any, vae: Any, stem: Any = None) -> Networks:

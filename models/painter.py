@@ -29,6 +29,8 @@ class Painter(Protocol):
         noise: Tensor,
         conditioning: Conditioning,
         schedule: Schedule,
+        *,
+        cell_px: int | None = None,
     ) -> Painting:
         """As `Engine.begin`."""
 

@@ -1,10 +1,11 @@
 """Geometry: at which size the model paints, at which size the result goes out, and the resizing.
 
-    frame (source size) ──resize──► model size ──paint──► model size ──resize──► output size
+    frame (source size) ──resize──► model size ──paint──► painted size ──resize──► output size
 
 Sizes are (width, height) in pixels. Pure functions; no state, no I/O.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -109,6 +110,22 @@ def output_size(wish: OutputSize, source: Size, model: Size) -> Size:
     if wish == "model":
         return model
     return wish
+
+
+def least_cell(cell_sizes: Sequence[int], grid: Size, output: Size) -> int:
+    """The fewest pixels a cell that pictures need to be painted with, to be shown at this size.
+
+    Args:
+        cell_sizes: What there is to choose from, ascending.
+        grid: (w, h), cells of a picture.
+        output: (width, height).
+    """
+    enough = (
+        cell
+        for cell in cell_sizes
+        if all(cell * count >= side for count, side in zip(grid, output, strict=True))
+    )
+    return next(enough, cell_sizes[-1])
 
 
 def output_sample_aspect_ratio(source: Size, sample_aspect_ratio: Fraction, out: Size) -> Fraction:

@@ -112,7 +112,8 @@ class LiveStylizer:
 
     def warm_up(self, source_size: Size, look: Look) -> None:
         """Load and compile what the first frame would otherwise wait for."""
-        self._engine.warm_up(self._full.sizes(source_size).model)
+        sizes = self._full.sizes(source_size)
+        self._engine.warm_up(sizes.model, cell_px=sizes.cell_px)
         rehearsal = Stylizer(
             self._engine,
             look.style,

@@ -49,6 +49,7 @@ class Film:
         size: (width, height) of the output.
         facts: What the id was made of, as plain values.
         sound: What becomes of the input's sound.
+        cell_px: Pixels a latent cell of what is painted (`stream.stylizer.stylizer.Sizes`).
     """
 
     source: Path
@@ -60,6 +61,7 @@ class Film:
     size: Size
     facts: dict[str, Any]
     sound: SoundMode = "copy"
+    cell_px: int | None = None
 
 
 def make_stylizer(
@@ -125,7 +127,7 @@ def describe_film(
             "style": options.style(engine.default_style),
             "stability": DEFAULT_STABILITY if options.stability is None else options.stability,
             **{name: getattr(options, name) for name in ("look_ahead", "every", "batch")},
-            "sizes": [sizes.model, sizes.output],
+            "sizes": [sizes.model, sizes.painted, sizes.output],
             "mask": mask_mark(options.mask),
             "temporal": DEFAULTS,
             "least_part_s": str(least_part_s),
@@ -141,7 +143,16 @@ def describe_film(
     counted = {**facts, "input": {k: v for k, v in facts["input"].items() if k != "name"}}
     described = replace(info, sample_aspect_ratio=aspect)
     return Film(
-        source, target, job_id(counted), described, plan, rule, sizes.output, facts, options.audio
+        source,
+        target,
+        job_id(counted),
+        described,
+        plan,
+        rule,
+        sizes.output,
+        facts,
+        options.audio,
+        sizes.cell_px,
     )
 
 

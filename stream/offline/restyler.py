@@ -108,7 +108,8 @@ class Restyler:
                 sink = stack.enter_context(self._open_sink(job, source.info, sizes.output))
             if source.info.frame_count != 1:
                 # so that the first frames are as fast as the others
-                engine.warm_up(sizes.model, self._options.batch, ahead=True)
+                batch, cell_px = self._options.batch, sizes.cell_px
+                engine.warm_up(sizes.model, batch, ahead=True, cell_px=cell_px)
             advance = stack.enter_context(self._watch(job, source.info))
             session = Session(source, stylizer, sink, on_frame=advance)
             self._session = session
@@ -157,7 +158,8 @@ class Restyler:
         if self._places is not None and len(self._places) == 1:
             engine = self._engine_for(job, info)
             film = describe_film(source, target, info, engine, options)
-            engine.warm_up(film.rule.model_size, options.batch, ahead=True)
+            model_size, cell_px = film.rule.model_size, film.cell_px
+            engine.warm_up(model_size, options.batch, ahead=True, cell_px=cell_px)
             return film, LocalPainter(FilmPainter(engine, options))
         if self._workers is None:
             parse_output_size(options.output_size)

@@ -196,7 +196,8 @@ class _Worker:
         stats, done = Stats(), []
         if asked.film.rule.model_size not in self._warm:
             self._warm.add(asked.film.rule.model_size)
-            self._engine.warm_up(asked.film.rule.model_size, self._options.batch, ahead=True)
+            film, batch = asked.film, self._options.batch
+            self._engine.warm_up(film.rule.model_size, batch, ahead=True, cell_px=film.cell_px)
         self._painter.stopped = False
         try:
             tail = self._painter.paint(

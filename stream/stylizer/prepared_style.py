@@ -51,6 +51,10 @@ class PreparedStyle:
         engine: The model.
         stats: Where stage times and the engine's notes go.
         ahead: Pictures will be begun before those before them are asked for.
+
+    Attributes:
+        cell_px: Pixels a latent cell of what is painted, one of the engine's `cell_sizes`; ``None``
+            is the largest.
     """
 
     def __init__(self, engine: "Engine", stats: Stats, *, ahead: bool = False) -> None:
@@ -61,6 +65,7 @@ class PreparedStyle:
         self._schedule: Latest[Schedule] = Latest()
         self._noise: Latest[Tensor] = Latest()
         self._held: tuple[Style, Size, int] | None = None
+        self.cell_px: int | None = None
 
     def holds(self, style: "Style", size: Size) -> bool:
         """Whether all is ready for this style and size."""
@@ -150,7 +155,7 @@ class PreparedStyle:
                 features=features,
             )
         with stage("decode"):
-            return engine.to_data(engine.decode(x0))
+            return engine.picture(x0, self.cell_px)
 
     def _begin_whole(self, data: NDArray[np.uint8], noise: "Tensor") -> Painting:
         """As `begin`, where one call of the engine does it all."""
@@ -161,6 +166,7 @@ class PreparedStyle:
                 self._conditioning.value,
                 self._schedule.value,
                 ahead=self._ahead,
+                cell_px=self.cell_px,
             )
         self._stats.note(*self._engine.notes)
         return partial(self._waited_for, painting)

@@ -150,11 +150,13 @@ class Stylizer:
             self._engine.size_multiple,
             self._sample_aspect_ratio,
         )
-        scale = self._engine.output_scale
-        painted = scale * model[0], scale * model[1]
-        return Sizes(
-            source_size, model, geometry.output_size(self._output_size, source_size, painted)
-        )
+        _, rows, columns = self._engine.latent_shape(model)
+        cells = self._engine.cell_sizes
+        whole = cells[-1] * columns, cells[-1] * rows
+        output = geometry.output_size(self._output_size, source_size, whole)
+        cell_px = geometry.least_cell(cells, (columns, rows), output)
+        painted = cell_px * columns, cell_px * rows
+        return Sizes(source_size, model, painted, output, cell_px)
 
     @overload
     def process(self, frame: Frame) -> list[Frame]: ...
@@ -195,6 +197,7 @@ class Stylizer:
             on_failure.callback(self._start_afresh)
             if not self._prepared.holds(style, sizes.model):
                 self._order.end_shot()
+                self._prepared.cell_px = sizes.cell_px
                 self._prepared.adopt(style, sizes.model)
             frame = self._masked(frame, data, (columns, rows))
             later = self._order.add(frame, data, (columns, rows), stability)
@@ -266,8 +269,18 @@ class Stylizer:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The three sizes of a stream, (width, height) in px: as read, as painted, as given out."""
+    """The sizes of a stream, (width, height) in px.
+
+    Attributes:
+        source: As read.
+        model: As the model sees it.
+        painted: As the model paints it.
+        output: As given out.
+        cell_px: Pixels a latent cell of `painted`.
+    """
 
     source: Size
     model: Size
+    painted: Size
     output: Size
+    cell_px: int

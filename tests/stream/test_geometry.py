@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stream.geometry import (
     MAX_AREA_RATIO,
+    least_cell,
     model_size,
     output_sample_aspect_ratio,
     output_size,
@@ -165,3 +166,29 @@ def test_resize_is_repeatable() -> None:
     data = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 
     assert resize(data, (100, 30)).tobytes() == resize(data.copy(), (100, 30)).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("output", "cell_px"),
+    [
+        ((448, 256), 8),
+        ((449, 256), 10),
+        ((640, 360), 12),
+        ((400, 300), 10),
+        ((896, 512), 16),
+        ((1280, 720), 16),
+        ((1, 1), 8),
+    ],
+)
+def test_pictures_are_painted_no_larger_than_they_are_shown(
+    output: tuple[int, int], cell_px: int
+) -> None:
+    assert least_cell((8, 10, 12, 14, 16), (56, 32), output) == cell_px
+    assert least_cell((16,), (56, 32), output) == 16
+
+
+def test_every_cell_that_is_painted_smaller_is_large_enough() -> None:
+    for width in range(300, 1000, 7):
+        cell_px = least_cell((8, 10, 12, 14, 16), (56, 32), (width, 200))
+        assert cell_px * 56 >= min(width, 896)
+        assert cell_px == 8 or (cell_px - 2) * 56 < width

@@ -65,6 +65,7 @@ class FakeEngine:
     native_size = 64
     size_multiple = 16
     output_scale = 1
+    cell_sizes: tuple[int, ...] = (CELL_PX,)
     carries_noise = False
     revision = 0
 
@@ -135,6 +136,9 @@ class FakeEngine:
         pixels = ((image[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return pixels.permute(1, 2, 0).contiguous().numpy()
 
+    def picture(self, latents: Tensor, cell_px: int | None = None) -> NDArray[np.uint8]:
+        return self.to_data(self.decode(latents))
+
     def begin(
         self,
         data: NDArray[np.uint8],
@@ -143,6 +147,7 @@ class FakeEngine:
         schedule: SimpleNamespace,
         *,
         ahead: bool = False,
+        cell_px: int | None = None,
     ) -> Callable[[], NDArray[np.uint8]]:
         self.calls("begin")
         painted = [
@@ -155,7 +160,9 @@ class FakeEngine:
         ]
         return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
 
-    def warm_up(self, size: Size, batch: int = 1, *, ahead: bool = False) -> None:
+    def warm_up(
+        self, size: Size, batch: int = 1, *, ahead: bool = False, cell_px: int | None = None
+    ) -> None:
         self.calls("warm_up")
 
     def in_flight(self, ahead: bool = False) -> int:
@@ -184,6 +191,7 @@ class LateEngine(FakeEngine):
         schedule: SimpleNamespace,
         *,
         ahead: bool = False,
+        cell_px: int | None = None,
     ) -> Callable[[], NDArray[np.uint8]]:
         given = data.copy()
         self.log.append(("begin", data.shape))

@@ -24,6 +24,7 @@ from models.acceleration.cpu.openvino import (
     openvino_note,
     openvino_path,
 )
+from models.acceleration.cpu.openvino_exit import exit_of
 from models.acceleration.cpu.openvino_planes import OpenVinoPlanes
 from models.acceleration.cpu.quantization import Ranges
 from models.acceleration.cpu.threads import physical_cores, quickest_threads, told
@@ -109,11 +110,13 @@ def use_openvino(
     seen = torch.zeros(1, unet.config.in_channels, *latents.shape[2:])
     conditions = Conditions(unet)
     held = conditions(**example_conditions(unet))
+    decode = call(decoder, latents)
     engine.networks = replace(
         engine.networks,
         encode=call(encoder, image),
         predict=SplitPredictor(conditions, call(UNetBody(unet), seen, *held)),
-        decode=call(decoder, latents),
+        decode=decode,
+        exit=exit_of(decode),
         stem=_openvino_stem(engine, call, image, precision, threads),
     )
     torch.set_num_threads(1)
@@ -153,11 +156,13 @@ def _quantize(engine: Engine, *, is_tried: bool) -> bool:
     networks: Any = engine.networks
     ranges, predict, notes = engine.activation_ranges, networks.predict, list(engine.notes)
     try:
+        decode = networks.decode.quantized(ranges)
         quick = replace(
             networks,
             encode=networks.encode.quantized(ranges),
             predict=SplitPredictor(predict.conditions, predict.body.quantized(ranges)),
-            decode=networks.decode.quantized(ranges),
+            decode=decode,
+            exit=exit_of(decode),
             stem=_quantized_stem(networks.stem, ranges),
         )
         is_taken = not is_tried or is_better(engine, quick, QUANTIZED_PSNR_DB)

@@ -45,7 +45,7 @@ class OpenVinoCall:
     """Calls one module through OpenVINO. Not thread-safe.
 
     Args:
-        module: Takes float32 or int64 CPU tensors, gives one float32 tensor.
+        module: Takes float32 or int64 CPU tensors, gives one of float32 (or uint8).
         traced: Tensors to trace it with (later ones may have other sizes), or the file of an
             earlier trace, as `save` wrote it; `module` may then be anything that does the same.
         precision: What is computed in.
@@ -53,6 +53,10 @@ class OpenVinoCall:
         plans: Folder where what was compiled is kept for a later start, sealed; ``None`` keeps
             none.
         on_failure: Told why, when shapes could not be compiled; they run on the module from then.
+
+    Attributes:
+        model: OpenVINO's, its sizes open.
+        plain: The module.
 
     Raises:
         ImportError: openvino is not installed, or does not start.
@@ -71,11 +75,11 @@ class OpenVinoCall:
     ) -> None:
         self._tensor_type = _openvino().Tensor
         self._core = _core()
-        self._module = module
+        self.plain = module
         if isinstance(traced, Path):
-            self._model = self._core.read_model(traced)
+            self.model = self._core.read_model(traced)
         else:
-            self._model, self._decoder = converted(module, traced)
+            self.model, self._decoder = converted(module, traced)
         self._settings = settings(precision, threads, plans)
         self._plans = plans
         self._on_failure = on_failure
@@ -90,7 +94,7 @@ class OpenVinoCall:
         self._compiled.move_to_end(shapes)
         request = self._compiled[shapes]
         if request is None:
-            return self._module(*inputs)
+            return self.plain(*inputs)
         return request.infer(inputs)
 
     def quantized(self, ranges: Ranges) -> "OpenVinoCall":
@@ -99,14 +103,22 @@ class OpenVinoCall:
         Raises:
             ValueError: `ranges` do not fit.
         """
+        return self.instead(quantized(self.model, ranges, adds_in_16_bits=adds_in_16_bits()))
+
+    def instead(self, model: Any, plain: Call | None = None) -> "OpenVinoCall":
+        """The same of another model.
+
+        Args:
+            model: OpenVINO's.
+            plain: What runs where OpenVINO refuses it; ``None`` is what does now.
+        """
         other = copy.copy(self)
-        other._model = quantized(self._model, ranges, adds_in_16_bits=adds_in_16_bits())
-        other._compiled = OrderedDict()
+        other.model, other.plain, other._compiled = model, plain or self.plain, OrderedDict()
         return other
 
     def save(self, path: Path) -> None:
         """Write the trace to `path`, an .xml file, and its weights beside it as .bin."""
-        _openvino().save_model(self._model, path, compress_to_fp16=False)
+        _openvino().save_model(self.model, path, compress_to_fp16=False)
 
     def side_by_side(self, inputs: tuple[Tensor, ...], count: int, each: int) -> list["Request"]:
         """Requests that run `count` at a time, one thread each; `each` of them for every one.
@@ -133,7 +145,7 @@ class OpenVinoCall:
             return None
 
     def _compiled_for(self, shapes: Shapes, changed: dict[str, Any]) -> Any:
-        model = self._model.clone()
+        model = self.model.clone()
         model.reshape(dict(enumerate(shapes)))
         compiled = self._core.compile_model(model, "CPU", {**self._settings, **changed})
         _seal(self._plans)
@@ -147,6 +159,8 @@ class Request:
         self._request = request
         self._tensor_type = tensor_type
         self._output_shape = tuple(request.model_outputs[0].shape)
+        gives_bytes = request.model_outputs[0].element_type == _openvino().Type.u8
+        self._output_type = torch.uint8 if gives_bytes else torch.float32
         # what OpenVINO was pointed at must live: the inputs, and the output until the next call
         self._inputs: list[Tensor | None] = [None] * len(request.model_inputs)
         self._output = torch.empty(0)
@@ -183,7 +197,7 @@ class Request:
                 self._request.set_input_tensor(index, self._shared(flat))
                 self._inputs[index] = flat
         # written straight into a tensor of the caller's own: nothing is copied, nothing overwritten
-        self._output = torch.empty(self._output_shape)
+        self._output = torch.empty(self._output_shape, dtype=self._output_type)
         self._request.set_output_tensor(0, self._shared(self._output))
 
     def _shared(self, tensor: Tensor) -> Any:

@@ -43,6 +43,7 @@ from models.acceleration.cpu.openvino import (
     openvino_path,
     read_compiled,
 )
+from models.acceleration.cpu.openvino_exit import exit_of
 from models.acceleration.cpu.openvino_planes import OpenVinoPlanes
 from models.acceleration.cpu.side_by_side import MOST_LANES, SideBySide
 from models.acceleration.cpu.threads import physical_cores
@@ -232,7 +233,8 @@ def _save(module: Any, inputs: tuple[Tensor, ...], folder: Path, name: str) -> N
 def _plain_fields(networks: Networks | StemNetworks) -> dict[str, Any]:
     values = {field.name: getattr(networks, field.name) for field in fields(networks)}
     plain = {name: value for name, value in values.items() if not callable(value)}
-    plain.pop("stem", None)  # has calls of its own
+    for name in ("stem", "exit"):  # have calls of their own
+        plain.pop(name, None)
     return plain
 
 
@@ -301,10 +303,12 @@ class _Kept:
         plain = self._plain
         plain_body = cache(lambda: _body(plain()))
         body = self._call("body", lambda *inputs: plain_body()(*inputs))
+        decode = self._call("decode", lambda latents: plain().networks.decode(latents))
         return Networks(
             encode=self._call("encode", lambda image: plain().networks.encode(image)),
             predict=SplitPredictor(self._conditions(), body),
-            decode=self._call("decode", lambda latents: plain().networks.decode(latents)),
+            decode=decode,
+            exit=exit_of(decode),
             unscale=lambda latents: plain().networks.unscale(latents),
             stem=self._stem(),
             **self._facts["networks"],

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.acceleration.cpu.openvino import OpenVinoCall, Request
+from models.acceleration.cpu.openvino_exit import OpenVinoExit
+from models.acceleration.cpu.openvino_exit import picture as shuffled
 from models.acceleration.split_predictor import SplitPredictor
 from models.carried_noise import planes_inputs
 from models.conditioning import Conditioning
@@ -29,8 +31,8 @@ from models.fields import PLANES
 from models.painter import Painting
 from models.schedule import Schedule, add_noise, consistency
 
-Form = tuple[tuple[int, ...], tuple[str, ...]]
-"""Shape of frames, and kinds of marks."""
+Form = tuple[tuple[int, ...], tuple[str, ...], int | None]
+"""Shape of frames, kinds of marks, and what the exit is told."""
 
 MOST_LANES = 8
 """Frames at a time; each takes memory, and by then the stream around them is what takes longest."""
@@ -61,21 +63,24 @@ class SideBySide:
         noise: Tensor,
         conditioning: Conditioning,
         schedule: Schedule,
+        *,
+        cell_px: int | None = None,
     ) -> Painting:
         """As `Engine.begin`, of one frame; waits if as many are on their way.
 
         Where OpenVINO refuses this size, the engine paints without from then on.
         """
         run = self._run(data, noise, conditioning, schedule)
-        form = data.shape, () if conditioning.stem is None else conditioning.stem.kinds
+        engine: Engine = self._engine
+        kinds = () if conditioning.stem is None else conditioning.stem.kinds
+        form = data.shape, kinds, engine.networks.exit_block(cell_px)
         if form != self._form:
             try:
                 self._make_lanes(run, form)
             except RuntimeError as err:
-                engine: Engine = self._engine
                 engine.note(f"frames are painted one by one, not side by side: {in_short(err)}")
                 engine.side_by_side = None
-                return engine.begin(data, noise, conditioning, schedule)
+                return engine.begin(data, noise, conditioning, schedule, cell_px=cell_px)
         lane = self._lanes[0]
         self._lanes.rotate(-1)
         return lane.begin(run)
@@ -109,7 +114,7 @@ class SideBySide:
     def _make_lanes(self, run: "Run", form: Form) -> None:
         """Lanes for frames of this shape and kinds of marks in place of those there were."""
         engine: Engine = self._engine
-        height, width, _ = form[0]
+        (height, width, _), kinds, block = form
         latents = torch.zeros(1, *engine.latent_shape((width, height)))
         self.close()
         self._lanes.clear()
@@ -125,16 +130,20 @@ class SideBySide:
             stem = engine.networks.stem
             planes = torch.zeros(1, PLANES, height // 2, width // 2)
             features = torch.zeros(1, stem.channels, *latents.shape[2:])
-            fields = _side_by_side(stem.planes_of(form[1]), (run.image, *run.shown[1:]), count)
+            fields = _side_by_side(stem.planes_of(kinds), (run.image, *run.shown[1:]), count)
             shows = _side_by_side(stem.features, (run.image, planes, run.shown[0]), count)
             stems = list(zip(fields, shows, strict=True))
         seen = engine.seen(latents, latents, features)
         bodies = _side_by_side(predictor.body, (seen, *run.held[0]), count, each=2)
-        decoders = _side_by_side(engine.networks.decode, (latents,), count)
+        exit, decode = engine.networks.exit, engine.networks.decode
+        if block is not None:
+            assert isinstance(exit, OpenVinoExit)
+            decode = exit.call(block)
+        decoders = _side_by_side(decode, (latents,), count)
         for k in range(count):
             pair = bodies[k], bodies[count + k]
             stem_pair = stems[k] if stems else None
-            self._lanes.append(Lane(encoders[k], pair, decoders[k], stem_pair))
+            self._lanes.append(Lane(encoders[k], pair, decoders[k], stem_pair, block))
         self._form = form
         engine.note(f"paints {count} frames side by side, one thread each", logging.INFO)
 
@@ -178,7 +187,10 @@ class Run:
 
 
 class Lane:
-    """Requests for one frame at a time; `stem` has those of the field planes and of the stem."""
+    """Requests for one frame at a time; `stem` has those of the field planes and of the stem.
+
+    `block` is what the exit was told, where there is one.
+    """
 
     def __init__(
         self,
@@ -186,7 +198,9 @@ class Lane:
         bodies: tuple[Request, Request],
         decode: Request,
         stem: tuple[Request, Request] | None = None,
+        block: int | None = None,
     ) -> None:
+        self._block = block
         self._encode, self._bodies, self._decode, self._stem = encode, bodies, decode, stem
         self._running = encode
         self._done = threading.Event()
@@ -262,7 +276,8 @@ class Lane:
         self._step(run, picture, index + 1, denoised)
 
     def _decoded(self, run: Run, picture: "Picture", image: Tensor) -> None:
-        picture.data = run.engine.to_data(image)
+        block = self._block
+        picture.data = run.engine.to_data(image) if block is None else shuffled(image, block)
         self._done.set()
 
     def _fail(self, err: Exception) -> None:

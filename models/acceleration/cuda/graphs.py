@@ -187,9 +187,15 @@ class FrameGraphs:
         self._graphs: OrderedDict[tuple[Shape, Form], FrameGraph] = OrderedDict()
 
     def begin(
-        self, data: Data, noise: Tensor, conditioning: Conditioning, schedule: Schedule
+        self,
+        data: Data,
+        noise: Tensor,
+        conditioning: Conditioning,
+        schedule: Schedule,
+        *,
+        cell_px: int | None = None,
     ) -> Picture:
-        """As `Engine.begin`."""
+        """As `Engine.begin`; pictures are always whole."""
         frames = data if data.ndim == 4 else data[None]
         graph = self._graph(frames, Recipe(noise, conditioning, schedule))
         painting = graph.begin(frames, Recipe(noise, conditioning, schedule))

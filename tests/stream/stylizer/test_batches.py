@@ -231,9 +231,9 @@ def test_motion_is_found_after_painting_has_begun(monkeypatch: pytest.MonkeyPatc
     done: list[str] = []
     begin, estimate = LateEngine.begin, FlowEstimator.estimate
 
-    def begun(engine: LateEngine, *given: object, ahead: bool) -> Callable[[], Picture]:
+    def begun(engine: LateEngine, *given: object, **asked: object) -> Callable[[], Picture]:
         done.append("begin")
-        return begin(engine, *given, ahead=ahead)
+        return begin(engine, *given, **asked)
 
     def estimated(estimator: FlowEstimator, *given: object) -> Motion:
         done.append("motion")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from fakes import Breaks, FakeEngine, make_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,6 +113,42 @@ def test_any_size_comes_out_as_it_went_in(size: tuple[int, int], stability: floa
     assert [out.size for frame in make_frames(3, size) for out in stylizer.process(frame)] == [
         size
     ] * 3
+
+
+class FineEngine(FakeEngine):
+    """Paints with as many pixels a cell as it is told."""
+
+    cell_sizes = (8, 12, 16)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.painted: list[int | None] = []
+
+    def picture(self, latents: torch.Tensor, cell_px: int | None = None) -> np.ndarray:
+        self.painted.append(cell_px)
+        data = super().picture(latents)
+        side = (cell_px or self.cell_sizes[-1]) // 4
+        return data[::4, ::4].repeat(side, 0).repeat(side, 1)
+
+
+@pytest.mark.parametrize(
+    ("output_size", "cell_px"),
+    [("source", 12), ("model", 16), ((96, 64), 8), ((97, 64), 12), ((500, 300), 16)],
+)
+@pytest.mark.parametrize("options", [{}, {"stability": 0}, {"look_ahead": True}])
+def test_pictures_are_painted_no_larger_than_they_are_given_out(
+    output_size: Any, cell_px: int, options: dict[str, Any]
+) -> None:
+    engine = FineEngine()
+    stylizer = Stylizer(engine, PAINTING, output_size=output_size, **options)
+    frames = make_frames(3, (140, 90))
+
+    painted = [out for frame in [*frames, None] for out in stylizer.process(frame)]
+
+    sizes = stylizer.sizes(frames[0].size)
+    assert sizes.cell_px == cell_px and set(engine.painted) == {cell_px}
+    assert sizes.painted == (sizes.model[0] // 8 * cell_px, sizes.model[1] // 8 * cell_px)
+    assert {frame.size for frame in painted} == {sizes.output} and len(painted) == 3
 
 
 def test_model_size_follows_short_side_and_pixel_shape() -> None:
