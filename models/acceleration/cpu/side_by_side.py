@@ -4,7 +4,8 @@ takes longer, but no core waits for another, as the threads of one small network
     data ──► encode ──► body, each LCM step ──► decode ──► data        one lane, of as many as cores
 
 A lane is a chain of OpenVINO's requests: what one gives, its callback hands to the next, in threads
-of OpenVINO. What comes out is what the networks one by one give, on one thread.
+of OpenVINO. What comes out is what the networks one by one give, on one thread. Where a frame takes
+one step, all but the field planes is one request (`openvino_frame.py`).
 """
 
 import logging
@@ -12,7 +13,8 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from torch import Tensor
 from models.acceleration.cpu.openvino import OpenVinoCall, Request
 from models.acceleration.cpu.openvino_exit import OpenVinoExit
 from models.acceleration.cpu.openvino_exit import picture as shuffled
+from models.acceleration.cpu.openvino_frame import Parts, fields_model, frame_model, step_numbers
 from models.acceleration.split_predictor import SplitPredictor
 from models.carried_noise import planes_inputs
 from models.conditioning import Conditioning
@@ -31,8 +34,22 @@ from models.fields import PLANES
 from models.painter import Painting
 from models.schedule import Schedule, add_noise, consistency
 
-Form = tuple[tuple[int, ...], tuple[str, ...], int | None]
-"""Shape of frames, kinds of marks, and what the exit is told."""
+
+class Form(NamedTuple):
+    """What lanes are made for.
+
+    Attributes:
+        shape: Of frames, (H, W, 3).
+        kinds: Of marks.
+        block: What the exit is told; ``None`` without one.
+        is_whole: Whether a frame is a single request, but for its field planes.
+    """
+
+    shape: tuple[int, ...]
+    kinds: tuple[str, ...]
+    block: int | None
+    is_whole: bool
+
 
 MOST_LANES = 8
 """Frames at a time; each takes memory, and by then the stream around them is what takes longest."""
@@ -73,7 +90,8 @@ class SideBySide:
         run = self._run(data, noise, conditioning, schedule)
         engine: Engine = self._engine
         kinds = () if conditioning.stem is None else conditioning.stem.kinds
-        form = data.shape, kinds, engine.networks.exit_block(cell_px)
+        block = engine.networks.exit_block(cell_px)
+        form = Form(data.shape, kinds, block, self._is_whole(run, block))
         if form != self._form:
             try:
                 self._make_lanes(run, form)
@@ -109,16 +127,48 @@ class SideBySide:
         shown: tuple[Tensor, ...] = ()
         if stem is not None:
             shown = stem.style, *planes_inputs(noise[0], stem, 1)
-        return Run(engine, engine.to_image(data), noise, schedule, held, shown)
+        return Run(engine, data, noise, schedule, held, shown)
+
+    def _is_whole(self, run: "Run", block: int | None) -> bool:
+        """Whether frames take one step, and all that lies between networks can be in a graph."""
+        engine: Engine = self._engine
+        served = engine.networks.sees_frame and engine.frame_is_scaled
+        return served and block is not None and len(run.held) == 1 and run.numbers is not None
 
     def _make_lanes(self, run: "Run", form: Form) -> None:
         """Lanes for frames of this shape and kinds of marks in place of those there were."""
         engine: Engine = self._engine
-        (height, width, _), kinds, block = form
-        latents = torch.zeros(1, *engine.latent_shape((width, height)))
+        engine.latent_shape((form.shape[1], form.shape[0]))
         self.close()
         self._lanes.clear()
         self._form = None
+        count = self.in_flight
+        self._lanes += (
+            self._whole_lanes(run, form) if form.is_whole else self._stepwise_lanes(run, form)
+        )
+        self._form = form
+        engine.note(f"paints {count} frames side by side, one thread each", logging.INFO)
+
+    def _whole_lanes(self, run: "Run", form: Form) -> list["Lane"]:
+        engine, count, block = self._engine, self.in_flight, form.block
+        networks = engine.networks
+        exit, stem, body = networks.exit, networks.stem, networks.predict.body
+        assert isinstance(exit, OpenVinoExit) and block is not None
+        shows = None if stem is None else stem.features
+        parts = Parts(networks.encode, shows, body, exit.call(block))
+        whole = frame_model(parts, adds_frame=stem is not None and stem.adds_frame)
+        planes = torch.zeros(1, PLANES, run.data.shape[1] // 2, run.data.shape[2] // 2)
+        frames = _side_by_side(exit.call(block).instead(whole), run.inputs(planes), count)
+        if stem is None:
+            return [WholeLane(None, frame, block) for frame in frames]
+        fields = stem.planes_of(form.kinds)
+        fields = _side_by_side(fields.instead(fields_model(fields)), run.field_inputs(), count)
+        return [WholeLane(*pair, block) for pair in zip(fields, frames, strict=True)]
+
+    def _stepwise_lanes(self, run: "Run", form: Form) -> list["Lane"]:
+        engine: Engine = self._engine
+        (height, width, _), kinds, block, _ = form
+        latents = torch.zeros(1, *engine.latent_shape((width, height)))
         predictor = engine.networks.predict
         assert isinstance(predictor, SplitPredictor)
         count = self.in_flight
@@ -140,12 +190,11 @@ class SideBySide:
             assert isinstance(exit, OpenVinoExit)
             decode = exit.call(block)
         decoders = _side_by_side(decode, (latents,), count)
-        for k in range(count):
-            pair = bodies[k], bodies[count + k]
-            stem_pair = stems[k] if stems else None
-            self._lanes.append(Lane(encoders[k], pair, decoders[k], stem_pair, block))
-        self._form = form
-        engine.note(f"paints {count} frames side by side, one thread each", logging.INFO)
+        pairs = zip(bodies[:count], bodies[count:], strict=True)
+        return [
+            Lane(encoders[k], pair, decoders[k], stems[k] if stems else None, block)
+            for k, pair in enumerate(pairs)
+        ]
 
 
 def _side_by_side(
@@ -164,7 +213,8 @@ class Run:
     """What one frame needs on its way.
 
     Attributes:
-        image: (1, 3, H, W), the frame.
+        data: uint8 (1, H, W, 3), the frame, in memory of its own.
+        numbers: Of its only step (`openvino_frame.step_numbers`); ``None`` where there are more.
         frame: Its latents (1, C, h, w), as the next step sees them; set when it is encoded.
         held: For each step, what the body is held to.
         shown: What a stem is given: its style, then what the planes are made from; () without one.
@@ -174,16 +224,33 @@ class Run:
     def __init__(
         self,
         engine: Engine,
-        image: Tensor,
+        data: NDArray[np.uint8],
         noise: Tensor,
         schedule: Schedule,
         held: list[tuple[Tensor, ...]],
         shown: tuple[Tensor, ...],
     ) -> None:
-        self.engine, self.image, self.noise = engine, image, noise
+        self.engine, self.noise = engine, noise
+        self.data = torch.from_numpy(data.copy(order="C"))[None]
         self.schedule, self.held, self.shown = schedule, held, shown
+        self.numbers = step_numbers(schedule) if len(held) == 1 else None
         self.frame = torch.empty(0)
         self.features: Tensor | None = None
+
+    @cached_property
+    def image(self) -> Tensor:
+        """(1, 3, H, W), the frame as networks take it."""
+        return self.engine.to_image(self.data[0].numpy())
+
+    def field_inputs(self) -> tuple[Tensor, ...]:
+        """Of `openvino_frame.fields_model`."""
+        return self.data, *self.shown[1:]
+
+    def inputs(self, planes: Tensor | None) -> tuple[Tensor, ...]:
+        """Of `openvino_frame.frame_model`."""
+        assert self.numbers is not None
+        shown = () if planes is None or not self.shown else (planes, self.shown[0])
+        return self.data, self.numbers, self.noise[:1], *shown, *self.held[0]
 
 
 class Lane:
@@ -212,12 +279,15 @@ class Lane:
         self.wait()
         self._done = threading.Event()
         picture = self._painting = Picture(self)
+        self._begin(run, picture)
+        return picture
+
+    def _begin(self, run: Run, picture: "Picture") -> None:
         if self._stem is None:
             self._start(self._encode, (run.image,), partial(self._encoded, run, picture))
         else:
             given = run.image, *run.shown[1:]
             self._start(self._stem[0], given, partial(self._has_planes, run, picture))
-        return picture
 
     def wait(self) -> None:
         """Until no frame is on its way; what failed is said by its picture alone."""
@@ -284,6 +354,23 @@ class Lane:
         if self._painting is not None:
             self._painting.error = err
         self._done.set()
+
+
+class WholeLane(Lane):
+    """One request a frame, after one for its field planes where the model has a stem."""
+
+    def __init__(self, fields: Request | None, frame: Request, block: int) -> None:
+        super().__init__(frame, (frame, frame), frame, block=block)
+        self._fields, self._frame = fields, frame
+
+    def _begin(self, run: Run, picture: "Picture") -> None:
+        if self._fields is None:
+            self._has_planes(run, picture, None)
+        else:
+            self._start(self._fields, run.field_inputs(), partial(self._has_planes, run, picture))
+
+    def _has_planes(self, run: Run, picture: "Picture", planes: Tensor | None) -> None:
+        self._start(self._frame, run.inputs(planes), partial(self._decoded, run, picture))
 
 
 class Picture:
