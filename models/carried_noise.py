@@ -163,6 +163,11 @@ def moved_noise(noise: Tensor, places: Tensor) -> Tensor:
     """
     planes = F.pixel_shuffle(noise, NOISE_BLOCK)
     height, width = planes.shape[-2:]
-    index = places[..., 1].remainder(height) * width + places[..., 0].remainder(width)
-    flat = planes.flatten(-2)[..., index.flatten().to(noise.device)]
-    return F.pixel_unshuffle(flat.reshape(planes.shape), NOISE_BLOCK)
+    x, y = places.float().unbind(-1)
+    x, y = (at - side * torch.floor(at / side) for at, side in ((x, width), (y, height)))
+    index = (y * width + x).long()
+    # in the order of the latents, so that nothing is shuffled back
+    cells = index.view(height // NOISE_BLOCK, NOISE_BLOCK, width // NOISE_BLOCK, NOISE_BLOCK)
+    order = cells.permute(1, 3, 0, 2).reshape(-1).to(noise.device)
+    moved = [plane.index_select(0, order) for plane in planes.reshape(-1, height * width)]
+    return torch.stack(moved).view(noise.shape)

@@ -25,6 +25,9 @@ MAX_LONG_RATIO = 8
 MAX_SIDE_PX = 16384
 """Longest side that is taken for an output."""
 
+NEARLY = 1.3
+"""Ratio of sides up to which a shrinking picture is taken cubically: no pixel is passed over."""
+
 FAR, MOST_UNEVEN = 3.0, 4.0
 """Ratio of sides beyond which a picture is halved first, and up to which it may be taken linearly
 at twice its new size: each of its pixels still counts there."""
@@ -143,11 +146,12 @@ def output_sample_aspect_ratio(source: Size, sample_aspect_ratio: Fraction, out:
 def resize(data: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """Resize uint8 (H, W, 3) to `size`; the same array where it already fits.
 
-    A side that shrinks is averaged over areas (no moiré), a side that grows is cubic. The result
+    A side that shrinks by much is averaged over areas (no moiré), any other is cubic. The result
     depends on nothing but the pixels.
     """
     height, width = data.shape[:2]
-    data = _shrunk(data, (min(width, size[0]), min(height, size[1])))
+    if max(width / size[0], height / size[1]) > NEARLY:
+        data = _shrunk(data, (min(width, size[0]), min(height, size[1])))
     return _scaled(data, size, cv2.INTER_CUBIC)
 
 

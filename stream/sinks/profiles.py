@@ -16,8 +16,8 @@ FILE: Mapping[str, VideoEncoding] = {
         crf=28, options={"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
     ),
 }
-"""Quality first, but not at any price: on a CPU the encoder takes the model's time. x264's choice is
-by the table in docs/benchmarks.md; superfast at crf 17 is as large as medium at 18."""
+"""Quality first, but not at any price: on a CPU the encoder takes the model's time. x264's preset
+is chosen by the table in docs/benchmarks.md."""
 
 RECORDING: Mapping[str, VideoEncoding] = {
     "libx264": VideoEncoding(crf=20, preset="veryfast"),

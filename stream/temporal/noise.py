@@ -8,6 +8,9 @@ squeezed it too far it starts anew. Places are in steps of 2 px of the frame, a 
 cell.
 """
 
+from functools import lru_cache
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,10 @@ from stream.temporal.mixing import History
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
+
+REPLICATE = cv2.BORDER_REPLICATE
+NO_MAP: Any = None
+"""Both coordinates are in the first map of a remap; OpenCV's stub knows no None."""
 
 PLACES_A_CELL = 4
 """Places along each side of a latent cell."""
@@ -40,31 +47,36 @@ def carried(shift: Floats | None, history: History | None, grid: Size) -> Floats
         return shift
     size = PLACES_A_CELL * grid[0], PLACES_A_CELL * grid[1]
     height, width = history.flow.shape[:2]
-    flow = np.asarray(cv2.resize(history.flow, size), dtype=np.float32)
-    flow *= np.array([size[0] / width, size[1] / height], np.float32)
-    x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
-    if shift is None:
-        moved = flow
-    else:
-        at_x, at_y = x + flow[..., 0], y + flow[..., 1]
-        before = cv2.remap(shift, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        moved = np.asarray(before, dtype=np.float32) + flow
+    moved = np.asarray(cv2.resize(history.flow, size), dtype=np.float32)
+    if (width, height) != size:
+        moved *= np.array([size[0] / width, size[1] / height], np.float32)
+    if shift is not None:
+        source = moved + _positions(size)
+        before = cv2.remap(shift, source, NO_MAP, cv2.INTER_LINEAR, borderMode=REPLICATE)
+        moved += before
     starts = _is_distorted(moved)
     if history.sure is not None:
         starts |= np.asarray(cv2.resize(history.sure, size), dtype=np.float32) < LEAST_SURE
-    moved[starts] = 0
+    np.copyto(moved, 0, where=starts[..., np.newaxis])
     return moved
 
 
 def places(shift: Floats) -> Places:
     """For each place at half the frame's size the x and y that its noise comes from, int64."""
     height, width = shift.shape[:2]
-    y, x = np.mgrid[:height, :width]
-    return np.asarray(np.rint(shift) + np.stack([x, y], axis=-1), dtype=np.int64)
+    return (np.rint(shift) + _positions((width, height))).astype(np.int64)
+
+
+@lru_cache(maxsize=4)
+def _positions(size: Size) -> Floats:
+    """x and y of every place, float32 (h, w, 2); not to be written to."""
+    y, x = np.mgrid[: size[1], : size[0]].astype(np.float32)
+    return np.stack([x, y], axis=-1)
 
 
 def _is_distorted(shift: Floats) -> NDArray[np.bool_]:
     along = cv2.Sobel(shift, -1, 1, 0, scale=1 / 8)
     down = cv2.Sobel(shift, -1, 0, 1, scale=1 / 8)
-    area = (1 + along[..., 0]) * (1 + down[..., 1]) - along[..., 1] * down[..., 0]
+    (x_along, y_along), (x_down, y_down) = cv2.split(along), cv2.split(down)
+    area = (1 + x_along) * (1 + y_down) - y_along * x_down
     return np.asarray((area < LEAST_AREA) | (area > MOST_AREA))

@@ -90,7 +90,8 @@ def _at_size(image: Tensor, whole: int, block: int) -> Data:
     height, width = data.shape[0] // whole, data.shape[1] // whole
     blocks = data.reshape(height, whole, width, whole, CHANNELS).astype(np.float32)
     mean = np.einsum("yi,xj,hiwjc->hywxc", share, share, blocks, optimize=True)
-    return np.rint(mean).astype(np.uint8).reshape(block * height, block * width, CHANNELS)
+    shape = block * height, block * width, CHANNELS
+    return np.asarray(np.rint(mean).reshape(shape), dtype=np.uint8)
 
 
 def exit_block(model: Any) -> int | None:
