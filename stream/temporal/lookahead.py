@@ -10,9 +10,11 @@ uncovered takes the paint that it will have; and what rests shows from its first
 settles to.
 
 The window is bounded: `BLOCK` pictures become ready at a time, smoothed from `BEYOND` pictures past
-the last of them, by which time a picture's weight has fallen to a few hundredths.
+the last of them. Of those, paint is mixed only where it still counts; farther on, what rests is
+followed to what it settles to, and nothing else.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeVar
 
@@ -30,8 +32,11 @@ Data = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 T = TypeVar("T")
 
-BLOCK, BEYOND = 16, 8
+BLOCK, BEYOND = 32, 8
 """Pictures that become ready together, and pictures after them that they are smoothed from."""
+
+COUNTS = 0.01
+"""A picture whose share of the last one that becomes ready is less than this is not smoothed."""
 
 FORESIGHT = 0.33
 """Factor on the time over which the future counts: averages from both sides take more of the
@@ -46,11 +51,13 @@ class Link(NamedTuple):
             where it is the next picture, bit for bit.
         flow: float32 (H/k, W/k, 2), where each pixel is in the next picture, relative.
         resting: uint8 (h, w), 1 in cells that are the next picture's bit for bit.
+        most: What `weight` is at most.
     """
 
     weight: Floats | None = None
     flow: Floats | None = None
     resting: Data | None = None
+    most: float = 1.0
 
 
 WHOLLY = Link()
@@ -117,10 +124,12 @@ class LookAhead(Generic[T]):
         """Go backwards through all that is held; let go of the first `count`."""
         ready, links, self._held = self._held, self._links, self._held[count:]
         self._links = links[count:]
+        counting = _counting(links, count)
         for index in range(len(ready) - 2, -1, -1):
-            link = links[index]
+            link, later = links[index], ready[index + 1].shown
             if link is not None:
-                shown = self._pulled(ready[index + 1].shown, ready[index], link)
+                whole = index < counting
+                shown = (self._pulled if whole else _rested)(later, ready[index], link)
                 ready[index] = replace(ready[index], shown=shown)
         return ready[:count]
 
@@ -142,7 +151,7 @@ class LookAhead(Generic[T]):
         sure = np.clip(cv2.blur(motion.confidence, (3, 3)), 0, 1)
         weight = np.asarray(kept * sure * blend.faded(motion.flow), dtype=np.float32)
         resting = decision.resting.astype(np.uint8) if decision.resting.any() else None
-        return Link(weight, motion.flow, resting)
+        return Link(weight, motion.flow, resting, float(kept))
 
     def _pulled(self, later: Data, moment: Moment[T], link: Link) -> Data:
         """The moment's picture with what it takes from the smoothed picture after it."""
@@ -155,7 +164,30 @@ class LookAhead(Generic[T]):
         kept = link.weight * agreed
         mixed = blend.blend(old, shown, kept, self._buffers)
         blend.restore(mixed, shown, kept, self._buffers, self._settings.most_contrast)
-        if link.resting is not None:
-            resting = cv2.resize(link.resting, shown.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-            cv2.copyTo(later, resting, mixed)
-        return mixed
+        return mixed if link.resting is None else _with_resting(later, mixed, link.resting)
+
+
+def _counting(links: Sequence[Link | None], count: int) -> int:
+    """How many moments of those held are to be smoothed, for the first `count` to be right."""
+    share, index = 1.0, max(count - 1, 0)
+    while index < len(links) and share >= COUNTS:
+        link = links[index]
+        share *= 0.0 if link is None else link.most
+        index += 1
+    return index
+
+
+def _rested(later: Data, moment: Moment[T], link: Link) -> Data:
+    """The moment's picture with what rests as in the one after it."""
+    if link.weight is None:
+        return later
+    if link.resting is None:
+        return moment.shown
+    return _with_resting(later, moment.shown.copy(), link.resting)
+
+
+def _with_resting(later: Data, shown: Data, resting: Data) -> Data:
+    """A picture, changed in place: in resting cells it becomes the one after it."""
+    mask = cv2.resize(resting, shown.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    cv2.copyTo(later, mask, shown)
+    return shown

@@ -153,9 +153,10 @@ def _main_motion(flow: Floats) -> Floats:
 
 def _without_noise(flow: Floats) -> Floats:
     """Flow as small as its own noise is shrunk (Wiener): a shaking hand is not exaggerated."""
-    power = flow[..., 0] ** 2 + flow[..., 1] ** 2
+    x, y = cv2.split(flow)
+    power = x * x + y * y
     power /= power + np.float32(FLOW_NOISE_PX**2)
-    return np.asarray(flow * power[..., np.newaxis], dtype=np.float32)
+    return np.asarray(cv2.merge([x * power, y * power]), dtype=np.float32)
 
 
 def _halved(luma: Luma) -> Luma:
@@ -185,6 +186,7 @@ def _is_uncovered(source: Floats) -> NDArray[np.bool_]:
     """Where many pixels come from few: there something came into sight, and the flow is made up."""
     across = cv2.Sobel(source, -1, 1, 0, scale=1 / 8)
     down = cv2.Sobel(source, -1, 0, 1, scale=1 / 8)
-    area = across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0]
+    (x_across, y_across), (x_down, y_down) = cv2.split(across), cv2.split(down)
+    area = x_across * y_down - y_across * x_down
     squeezed = (area < LEAST_AREA).view(np.uint8)
     return np.asarray(cv2.dilate(squeezed, np.ones((3, 3), np.uint8)) > 0)

@@ -107,6 +107,28 @@ def test_at_most_a_window_is_held_back_and_comes_back_without_a_burst() -> None:
         assert index + 1 - given <= WINDOW
 
 
+def test_what_is_too_far_ahead_to_count_is_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = frames_of(pan(WINDOW + 4))
+    mixed: list[int] = []
+    pulled = LookAhead._pulled
+
+    def counted(self: LookAhead, *given: object) -> Picture:
+        mixed.append(1)
+        return pulled(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LookAhead, "_pulled", counted)
+    quick, quickly = restyle(film(), frames), len(mixed)
+    monkeypatch.setattr("stream.temporal.lookahead.COUNTS", 0.0)
+    mixed.clear()
+    whole = restyle(film(), frames)
+
+    assert quickly < len(mixed)
+    apart = [
+        np.abs(one.data.astype(int) - other.data) for one, other in zip(quick, whole, strict=True)
+    ]
+    assert np.max(apart) <= 4 and np.mean(apart) < 0.01
+
+
 def test_stopped_session_writes_all_that_was_read() -> None:
     """What waits for its future when the user stops is smoothed from what there is."""
     pictures = [data[:64, :64].copy() for data in pan(40, speed_px=1)]
