@@ -16,9 +16,9 @@ QUALITY = {"crf": "16"}
 """So fine that the clip's own artefacts are not what is measured."""
 
 
-def write_clip(path: Path, size: Size, count: int) -> None:
-    """The clip's first `count` frames, their middle cut to the shape of `size`, as H.264."""
-    with open_source(CLIP) as source, av.open(str(path), "w") as output:
+def write_clip(path: Path, size: Size, count: int, clip: Path = CLIP) -> None:
+    """A clip's first `count` frames, their middle cut to the shape of `size`, as H.264."""
+    with open_source(clip) as source, av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=source.info.rate, options=QUALITY)
         stream.width, stream.height = size
         for index, frame in enumerate(islice(source, count)):

@@ -9,9 +9,14 @@ Three things are measured:
    clips of three sizes in turns; each stage's time, and what all threads took of the processor.
 3. memory: peak of the command on a clip of 10 s and one of 10 min (1 min with --quick).
 
+With --profile something else in their place: the processor's time a frame by stage, of the whole
+command on the shipped clip at 640x360 and enlarged to 1280x720, and on the shipped face at 400x300.
+It adds up, and means something on a busy machine too.
+
 Prints tables; the last line is one JSON object.
 
     python benchmarks/throughput.py [--quick] [--model FOLDER] [--device DEVICE] [--prompt TEXT]
+                                    [--profile [--frames N]]
 """
 
 import argparse
@@ -30,6 +35,7 @@ from material import CLIP, write_clip
 from memory import peak_mb
 from numpy.typing import NDArray
 from plain_pipeline import PlainPipeline
+from processor_profile import profile_table, profiled
 from rich.console import Console
 from rich.table import Table
 
@@ -42,6 +48,9 @@ CLIP_SIZES = {(256, 256): 40, (384, 384): 24, (448, 256): None}
 """(width, height) of what is read, painted and written, and the frames a second wished for on two
 cores of the kind that docs/benchmarks.md names; ``None`` where there is no wish."""
 
+PROFILED = (("bunny", (640, 360)), ("bunny", (1280, 720)), ("face", (400, 300)))
+"""Name of a shipped clip, and (width, height) that it is profiled at."""
+
 WARM_UP_FRAMES = 3
 SAME_MEMORY = 0.05
 """Peaks of the short and the long clip may differ by this share."""
@@ -52,6 +61,9 @@ Paint = Callable[[Frame], NDArray[np.uint8]]
 def main() -> None:
     args = parse_arguments()
     console = Console()
+    if args.profile:
+        show_profile(console, args)
+        return
     engine = load_engine(args.model, device=args.device)
     style = engine.default_style
     if args.prompt is not None:
@@ -79,7 +91,25 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is if not given")
     parser.add_argument("--prompt", help="the model's own default if not given")
     parser.add_argument("--no-memory", action="store_true", help="leave the memory part out")
+    parser.add_argument("--profile", action="store_true", help="processor time by stage instead")
+    parser.add_argument("--frames", type=int, default=100, help="of each clip, with --profile")
     return parser.parse_args()
+
+
+def show_profile(console: Console, args: argparse.Namespace) -> None:
+    """Where the processor's time of the whole command goes."""
+    options = {"model": args.model, "device": args.device or "auto", "prompt": args.prompt}
+    with tempfile.TemporaryDirectory() as folder:
+        clips = {
+            f"{name} {width}x{height}": Path(folder, f"{name}-{height}.mp4")
+            for name, (width, height) in PROFILED
+        }
+        for path, (name, size) in zip(clips.values(), PROFILED, strict=True):
+            write_clip(path, size, args.frames, CLIP.with_name(f"{name}.mp4"))
+        found = profiled(clips, options)
+    console.print(profile_table(found))
+    facts = {"machine": machine(), "versions": versions(), "commit": commit()}
+    print(json.dumps({**facts, "profile": found}))
 
 
 def frame_to_frame(engine: Engine, style: Style, args: argparse.Namespace) -> dict[str, object]:
