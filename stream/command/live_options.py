@@ -187,7 +187,7 @@ AudioDevice = Annotated[
         "--audio-device",
         metavar="NAME",
         help="Take the sound from a microphone instead: default, or what the sound server calls "
-        "it.",
+        "it; silent is a track without sound.",
     ),
 ]
 

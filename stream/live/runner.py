@@ -31,6 +31,7 @@ from stream.sinks.base import Sink, VideoEncoding
 from stream.sources.base import Source
 from stream.sources.microphone import Microphone
 from stream.sources.reconnecting import OnLoss
+from stream.sources.silence import SILENT, Silence
 from stream.stats import Stats
 from stream.stylizer.masks import PERSON
 from stream.stylizer.options import option_errors
@@ -188,8 +189,10 @@ class LiveRunner:
         self.stats.note(str(err))
         self._on_trouble(str(err))
 
-    def _open_microphone(self) -> Microphone | None:
+    def _open_microphone(self) -> Microphone | Silence | None:
         device = self._options.audio_device
+        if device == SILENT:
+            return Silence()
         return None if device is None else interruptibly("open", lambda: Microphone(device))
 
     def _shared_by_outputs(self, source: Source, controls: Controls, *, sound: bool) -> LiveOutputs:

@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from models import Engine
 
 
+STILL_FACTOR = 3
+"""How many times its own size a model whose strokes are carried to it paints a still; others would
+draw what is in the picture several times.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Film:
     """One input video and the output video that it becomes.
@@ -80,7 +86,7 @@ def make_stylizer(
     return make(
         engine,
         options.style(engine.default_style),
-        short_side_px=options.size,
+        short_side_px=still_size(engine, info) if options.size is None else options.size,
         output_size=parse_output_size(options.output_size),
         stability=stability,
         sample_aspect_ratio=info.sample_aspect_ratio,
@@ -92,6 +98,17 @@ def make_stylizer(
         batch=1 if info.frame_count == 1 else options.batch,
         **given,
     )
+
+
+def still_size(engine: "Engine", info: VideoInfo) -> int | None:
+    """The short side at which a single picture is painted: its own, as far as the model can;
+    ``None`` for the model's, of moving pictures and small ones.
+    """
+    if info.frame_count != 1:
+        return None
+    most = (STILL_FACTOR if engine.carries_noise else 1) * engine.native_size
+    own = min(info.size) // engine.output_scale
+    return min(own, most) if own > engine.native_size else None
 
 
 def encoding_of(options: RestyleOptions) -> VideoEncoding:

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models import Detail
 from stream.frame import Frame, Size
 from stream.geometry import output_sample_aspect_ratio, parse_output_size
 from stream.offline.crew import Crew, FilmWorkers
@@ -106,7 +107,10 @@ class Restyler:
                 stylizer = make_stylizer(engine, self._options, source.info)
                 sizes = stylizer.sizes(source.info.size)
                 sink = stack.enter_context(self._open_sink(job, source.info, sizes.output))
-            if source.info.frame_count != 1:
+            if source.info.frame_count == 1:
+                width, height = sizes.model
+                stylizer.stats.note(Detail(f"Painted at {width}x{height}."))
+            else:
                 # so that the first frames are as fast as the others
                 batch, cell_px = self._options.batch, sizes.cell_px
                 engine.warm_up(sizes.model, batch, ahead=True, cell_px=cell_px)

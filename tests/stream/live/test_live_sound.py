@@ -176,3 +176,17 @@ def test_audio_that_is_not_there_is_noted(
     assert "gives no sound" in " ".join(result.stdout.split())
     with av.open(str(tmp_path / "take.mp4")) as container:
         assert not container.streams.audio
+
+
+def test_a_track_without_sound_can_be_had(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    model = save(make_lcm(vae="tiny"), tmp_path_factory.mktemp("model"))
+    take = tmp_path / "take.mp4"
+    options = ["--model", model, "--size", 64, "--audio-device", "silent"]
+    source = "testsrc=size=96x64:rate=24:duration=1"
+    result = allaprima("live", "--from", source, "--to", take, *options)
+    assert result.exit_code == ExitCode.DONE, result.output
+    with av.open(str(take)) as container:
+        sound = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    assert sound and not any(piece.any() for piece in sound)

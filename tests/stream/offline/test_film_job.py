@@ -7,6 +7,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +17,11 @@ from killed_job import MOMENTS
 
 from models import ModelError
 from stream.errors import SinkError, SourceError
+from stream.offline.film import still_size
 from stream.offline.part_store import PartStore, is_unfinished, parts_folder
 from stream.stats import Stats
 from stream.temporal.state import Temporal
+from stream.video_info import VideoInfo
 
 SUPPORT = Path(__file__).resolve().parents[2] / "support"
 FRAMES = 120
@@ -404,3 +407,21 @@ def test_a_report_counts_what_was_painted_now(film: Path, tmp_path: Path) -> Non
     stats = Stats()
     result = job.again().run(stats)
     assert stats.frames_out + result.kept_frames == FRAMES == result.frames
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "carries_noise", "scale", "expected"),
+    [
+        ((2560, 1440), 1, True, 2, 768),
+        ((1000, 800), 1, True, 2, 400),
+        ((400, 300), 1, True, 2, None),  # the model's own is enough
+        ((2560, 1440), 1, False, 1, 256),
+        ((2560, 1440), 24, True, 2, None),  # moving pictures
+    ],
+)
+def test_a_still_is_painted_as_large_as_suits_it_and_the_model(
+    size: tuple[int, int], count: int, carries_noise: bool, scale: int, expected: int | None
+) -> None:
+    engine = SimpleNamespace(native_size=256, output_scale=scale, carries_noise=carries_noise)
+    info = VideoInfo(size, Fraction(1, 24), Fraction(24), frame_count=count)
+    assert still_size(engine, info) == expected  # type: ignore[arg-type]
