@@ -4,9 +4,10 @@ Implemented by `stream.live.performed_stylizer.RecordedPerformance`.
 """
 
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from stream.stylizer.stylizer import Stylizer
+if TYPE_CHECKING:
+    from stream.stylizer.stylizer import Stylizer
 
 
 class Performance(Protocol):
@@ -14,7 +15,7 @@ class Performance(Protocol):
     and its fields are part of what decides a job's bytes.
     """
 
-    def make_stylizer(self, *args: Any, **options: Any) -> Stylizer:
+    def make_stylizer(self, *args: Any, **options: Any) -> "Stylizer":
         """A stylizer of one stream that follows it; takes what `Stylizer` takes."""
 
     def closed(self) -> tuple[tuple[Fraction, Fraction], ...]:

@@ -412,7 +412,8 @@ def test_a_report_counts_what_was_painted_now(film: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("size", "count", "carries_noise", "scale", "expected"),
     [
-        ((2560, 1440), 1, True, 2, 768),
+        ((4000, 3000), 1, True, 2, 768),
+        ((2560, 1440), 1, True, 2, 720),
         ((1000, 800), 1, True, 2, 400),
         ((400, 300), 1, True, 2, None),  # the model's own is enough
         ((2560, 1440), 1, False, 1, 256),
