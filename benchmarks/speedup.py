@@ -22,17 +22,22 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "support")]
 
 FRAME_S = float(os.environ.get("FRAME_S", "2"))
-SHOTS = 24
+SHOTS = int(os.environ.get("SHOTS", "24"))
 """Each of 15 frames, and a part."""
+
+WARM_SIZE = (64, 64)
+"""(width, height) of the film before, which the devices take no time for."""
 
 
 def waiting_engine(options: Any) -> Any:
     """What a worker loads: a fake that waits for its device."""
+    from fakes import CELL_PX
     from films import FilmEngine
 
     class Waiting(FilmEngine):
         def denoise(self, *given: Any, **named: Any) -> Any:
-            time.sleep(FRAME_S)
+            if given[0].shape[-1] * CELL_PX > WARM_SIZE[0]:
+                time.sleep(FRAME_S)
             return super().denoise(*given, **named)
 
     return Waiting("fake")
@@ -54,27 +59,41 @@ def make_workers(count: int, *, cluster: bool) -> Any:
     return RayWorkers(asked, "auto", load)
 
 
+def write_warm(path: Path, count: int) -> Path:
+    from clips import Clip, write_clip
+    from films import TICKS, shots
+
+    pictures = shots(count, WARM_SIZE)
+    pts = tuple(range(0, len(pictures) * TICKS, TICKS))
+    return write_clip(path, Clip(pts=pts, pictures=pictures, size=WARM_SIZE))
+
+
 def painting_s(source: Path, target: Path, count: int, *, cluster: bool) -> float:
     """Seconds that so many workers take, once they are ready."""
+    warm = write_warm(target.with_name(f"warm-{count}.mp4"), 2 * count)
+    workers = make_workers(count, cluster=cluster)
+    try:
+        paint(workers, warm, target.with_name(f"warmed-{count}.mp4"), count)
+        return paint(workers, source, target, count)
+    finally:
+        workers.close()
+
+
+def paint(workers: Any, source: Path, target: Path, count: int) -> float:
     from films import Job
 
     from stream.offline.crew import Crew
     from stream.offline.film_job import FilmJob
     from stream.stats import Stats
 
-    workers, job = make_workers(count, cluster=cluster), Job(source, target)
-    try:
-        film = job.film()
-        workers.describe(source, target, film.info)
-        while len(workers.links()) < count:
-            workers.news(1.0)
-        start_s = time.perf_counter()
-        result = FilmJob(film, overwrite=False).run(Crew(workers), Stats(), lambda frame: None)
-        spent_s = time.perf_counter() - start_s
-    finally:
-        workers.close()
-    assert result.finished and result.frames == SHOTS * 15
-    return spent_s
+    film = Job(source, target).film()
+    workers.describe(source, target, film.info)
+    while len(workers.links()) < count:
+        workers.news(1.0)
+    start_s = time.perf_counter()
+    result = FilmJob(film, overwrite=False).run(Crew(workers), Stats(), lambda frame: None)
+    assert result.finished
+    return time.perf_counter() - start_s
 
 
 def main() -> None:

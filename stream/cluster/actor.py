@@ -66,26 +66,42 @@ class PainterActor:
     """
 
     def __init__(self, options: "RestyleOptions", load: "Load") -> None:
-        from models import recipe_of
-        from stream.offline.film import FilmPainter
-
         self._options = options
-        self._engine = load(options)
-        self._painter = FilmPainter(self._engine, options)
-        self._recipe = recipe_of(self._engine, shares_frames=options.batch > 1).as_dict()
+        self._load_engine = load
+        self._recipe: dict[str, Any] | None = None
         self._painted = 0
         self._told = 0
 
     def introduce(self, source: str) -> Introduction:
-        """Who this is, and whether it reads the input."""
+        """Who this is, and whether it reads the input; loads the model at first.
+
+        Raises:
+            ModelError: It cannot be loaded.
+        """
         from models import file_mark
 
+        recipe = self._load()
         try:
             mark = file_mark(Path(source))
         except OSError:
             mark = ""
         versions = {"allaprima": version("allaprima"), "python": platform.python_version()}
-        return Introduction(platform.node(), {**self._recipe, **versions}, mark)
+        return Introduction(platform.node(), {**recipe, **versions}, mark)
+
+    def _load(self) -> dict[str, Any]:
+        """The recipe of the model, which is loaded the first time.
+
+        Not when this is made: Ray would make it again and again, and keep the reason to itself.
+        """
+        from models import recipe_of
+        from stream.offline.film import FilmPainter
+
+        if self._recipe is None:
+            self._engine = self._load_engine(self._options)
+            self._painter = FilmPainter(self._engine, self._options)
+            shares_frames = self._options.batch > 1
+            self._recipe = recipe_of(self._engine, shares_frames=shares_frames).as_dict()
+        return self._recipe
 
     def describe(self, source: str, target: str, info: "VideoInfo") -> "Film":
         """The film that an input becomes."""
@@ -101,6 +117,7 @@ class PainterActor:
         from stream.stats import Stats
 
         stats, done = Stats(), []
+        self._load()  # Ray may have made this anew meanwhile
         self._painter.stopped = False
         with tempfile.TemporaryDirectory(prefix="allaprima-") as folder:
             try:

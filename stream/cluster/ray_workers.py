@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models import file_mark
+from models import ModelError, file_mark
 from stream.clock import Clock
 from stream.cluster.actor import Delivery, Introduction, PainterActor
 from stream.errors import ClusterError
@@ -44,6 +44,9 @@ PROGRESS_S = 1.0
 MOST_VAIN = 30
 """An actor that was asked so often in vain whether it is ready is given up."""
 
+LONGEST_REASON = 300
+"""Characters of a failure that is told."""
+
 RETRY_S = 2.0
 """How long after a death an actor is asked again whether it is back."""
 
@@ -71,6 +74,7 @@ class RayWorkers:
         self._clock = Clock()
         self._notes: list[str] = []
         self._recipe: dict[str, Any] | None = None
+        self._failed: Exception | None = None
         self._mark = ""
         self._source = ""
         try:
@@ -130,12 +134,15 @@ class RayWorkers:
 
         Raises:
             ClusterError: The cluster is gone, or no worker of it can paint this.
+            ModelError: None can load the model.
         """
         self._ask()
         waits = {ref: (link, kind) for link in self._all for kind, ref in link.waits.items()}
         if not waits and any(link.is_lost or link.recipe is not None for link in self._all):
             self._clock.wait(threading.Event(), limit_s)
             return []
+        if not waits and isinstance(self._failed, ModelError):
+            raise self._failed
         if not waits:
             raise ClusterError("No worker of the cluster can paint this. " + " ".join(self._notes))
         ready, _ = self._guarded(
@@ -175,6 +182,9 @@ class RayWorkers:
             return self._lost(link)
         except self._ray.exceptions.RayTaskError as err:
             cause = err.cause if isinstance(err.cause, Exception) else err
+            if kind == "introduce":
+                self._leave_out(link, cause)
+                return []
             return [(link, Failed(cause))]
         if kind == "introduce":
             self._admit(link, told)
@@ -182,6 +192,14 @@ class RayWorkers:
         if kind == "progress":
             return [(link, Painted(told))] if told else []
         return [(link, self._result(link, told))]
+
+    def _leave_out(self, link: "_Link", cause: Exception) -> None:
+        """It cannot load the model, and would not the next time."""
+        self._all.remove(link)
+        self._ray.kill(link.actor)
+        self._failed = self._failed or cause
+        sentence = " ".join(f"{type(cause).__name__}: {cause}".split())
+        self._notes.append(f"{link.name} was left out: {sentence[:LONGEST_REASON]}")
 
     def _lost(self, link: "_Link") -> list[tuple[Any, object]]:
         task, link.task = link.task, None

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 
 class Painting:
-    """Paints a session's frames. All but the attributes belongs to the thread that has the model.
+    """Paints a session's frames. All but the attributes and `take` belongs to the thread that has
+    the model.
 
     Args:
         make_painter: Makes what paints; loads the model where that is not loaded yet.
         tape: Told of each frame's look.
+        on_frame: Called when a frame has come, in the thread that gave it.
         on_ready: Called when the painter can paint.
         on_begin: Called when the first painted picture has gone out.
 
@@ -48,6 +50,7 @@ class Painting:
         controls: Controls,
         tape: Tape,
         *,
+        on_frame: Callable[[], object],
         on_ready: Callable[[], None],
         on_begin: Callable[[], None],
     ) -> None:
@@ -59,9 +62,18 @@ class Painting:
         self._presenter = presenter
         self._controls = controls
         self._tape = tape
-        self._on_ready, self._on_begin = on_ready, on_begin
+        self._on_frame, self._on_ready, self._on_begin = on_frame, on_ready, on_begin
         self._size: Size = 0, 0
         self._has_begun = False
+
+    def take(self, frame: Frame) -> None:
+        """A frame has come; from the thread that captures.
+
+        Raises:
+            Closed: No more are taken.
+        """
+        self.inbox.put(frame)
+        self._on_frame()
 
     def open(self, size: Size) -> LiveStylizer:
         """Make the painter and warm it up for frames of this (width, height)."""

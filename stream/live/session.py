@@ -129,6 +129,7 @@ class LiveSession:
             self._presenter,
             controls,
             self._tape,
+            on_frame=(lambda: None) if host is None else host.wake,
             on_ready=lambda: self._ready.set(),
             on_begin=self._begin,
         )
@@ -137,7 +138,6 @@ class LiveSession:
         if host is not None:
             rate = self.stats.fps_target or source.info.rate or USUAL_RATE
             self._turns = Turns(host, self._painting, float(rate))
-        self._wake: Callable[[], object] = host.wake if host else bool
         self._motion: Channel[Frame] = Channel(1, leaky=True)
         self._sound_clock, self._microphone_clock = SoundClock(), SoundClock()
         self._over, self._ready, self._begun = (threading.Event() for _ in range(3))
@@ -245,8 +245,7 @@ class LiveSession:
             if not self._presenter.started:
                 self._preview(frame)
             self._tape.take(frame)
-            self._inbox.put(frame)
-            self._wake()
+            self._painting.take(frame)
             self._motion.put(frame)
 
     def _preview(self, frame: Frame) -> None:

@@ -93,7 +93,12 @@ class FakeRay:
                 self.events[number].pop(0)
                 raise RayActorError
             self.painted.append(given[1].start)
-        told = getattr(inside, name)(*given)
+        try:
+            told = getattr(inside, name)(*given)
+        except Exception as err:
+            failed = RayTaskError()
+            failed.cause = err
+            raise failed from err
         if isinstance(told, Introduction) and number in self.blind:
             return replace(told, mark="")
         if isinstance(told, Introduction) and number in self.other:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from fake_ray import FakeRay
-from films import Job, make_engine, options_of, run, write_film
+from films import FilmEngine, Job, make_engine, options_of, run, write_film
 
+from models import ModelError
 from stream.cluster.ray_workers import RayWorkers
 from stream.errors import ClusterError
 from stream.offline.crew import Crew
@@ -46,6 +47,37 @@ def test_a_cluster_paints_the_same_bytes_though_an_actor_dies(
     assert any("painted again" in note for note in stats.notes)
     assert ray.needs["num_gpus"] == 1
     assert ray.closed
+
+
+def cannot_load(options: object) -> FilmEngine:
+    raise ModelError("There is no model of that name.")
+
+
+def is_broken(options: object) -> FilmEngine:
+    raise AttributeError("no such thing")
+
+
+@pytest.mark.parametrize(
+    ("load", "error", "told"),
+    [
+        (cannot_load, ModelError, "no model of that name"),
+        (is_broken, ClusterError, "actor-0 was left out: AttributeError: no such thing"),
+    ],
+)
+def test_a_model_that_no_actor_can_load_is_told_and_not_tried_again(
+    film: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    load: Any,
+    error: type[Exception],
+    told: str,
+) -> None:
+    ray = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    workers = RayWorkers(options_of(), "auto", load)
+    with pytest.raises(error, match=told):
+        workers.describe(film, tmp_path / "out.mp4", Job(film, tmp_path / "out.mp4").film().info)
+    assert ray.waits == 2
 
 
 def test_workers_that_have_nothing_to_do_are_waited_for(

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from fakes import LIMIT_S, FakeEngine, ListSink, ListSource
-from live_fakes import FakePainter, SteppedSource, make_controls
+from fakes import LIMIT_S, FakeEngine, ListSink, ListSource, make_frames
+from live_fakes import FakePainter, SteppedSource, make_controls, make_painter
 
-from models import ModelError
+from models import ModelError, Style
 from stream.clock import Clock, ManualClock
 from stream.errors import CapacityError
+from stream.live.controls import Look
 from stream.live.host import LiveHost
 from stream.live.session import LiveSession
 from stream.workers import Failures, Worker
@@ -137,6 +138,22 @@ def test_another_is_admitted_while_the_measured_need_leaves_room() -> None:
 def test_the_first_is_admitted_however_slow_the_engine_is() -> None:
     host, _, _ = make()
     host.admit(Stream(ManualClock(), [], "a", 0), 1000.0)
+
+
+@pytest.mark.parametrize(("crowd", "gives_up"), [(1.0, False), (2.0, True)])
+def test_a_governor_counts_the_others_as_slowness_of_its_own(crowd: float, gives_up: bool) -> None:
+    clock = ManualClock()
+
+    class Timed(FakeEngine):
+        def denoise(self, *given: object, **named: object) -> object:
+            clock.advance(0.03)
+            return super().denoise(*given, **named)
+
+    painter = make_painter(Timed(), clock, fps_target=24.0)
+    painter.crowd = lambda: crowd
+    for frame in make_frames(30):
+        painter.paint(frame, Look(Style(), stability=0.0))
+    assert painter.gives_up is gives_up
 
 
 # Sessions
