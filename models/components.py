@@ -96,7 +96,8 @@ class Loader:
             style = replace(style, guidance_scale=LCM_GUIDANCE)
         words = [(lora.word, weight) for lora, weight in self.loras if lora.word and weight > 0]
         if words:  # what the LoRAs were made for, unless the user asks for something else
-            style = replace(style, prompt=" | ".join(f"{word}:{part:g}" for word, part in words))
+            prompt = " | ".join(f"{word}:{part:g}" for word, part in words)
+            style = replace(style, prompt=prompt if len(words) > 1 else words[0][0])
         if preset.commercial_use is False:
             self.notes.append(f"commercial use of this model is not free: {preset.licence}")
         elif preset.commercial_use is None and preset.name in PRESETS:

@@ -6,7 +6,7 @@ The parts come through the real diffusers and transformers loaders, one by one. 
 no pickle is ever unpickled, whatever a folder holds. Nothing here runs per frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -72,9 +72,8 @@ def load_engine(
         offline: Never ask the network; HF_HUB_OFFLINE in the environment says the same.
         on_download: Told how far a download is: (hub id, bytes here, bytes in all).
         recipe: With `acceleration` "auto", what to compute in, as far as it can be had here.
-        image_adapter: Load an IP-Adapter, so that styles may have pictures: True takes the one that
-            is known for the kind of UNet, else a .safetensors file, here or on the hub, with
-            ``image_encoder/`` beside it.
+        image_adapter: An IP-Adapter, so that styles may have pictures: True is the one that is
+            known for the UNet, else a .safetensors file with ``image_encoder/`` beside it.
 
     Raises:
         ModelNotFoundError: No such preset, folder or hub id, or the hub is out of reach.
@@ -84,31 +83,41 @@ def load_engine(
             known, is not for this device (so compile="now"), or cannot compute in `dtype`.
         ImportError: "openvino" was asked for and is not installed.
     """
-    preset = find_preset(name)
-    target = choose_device(device)
+    preset, target = find_preset(name), choose_device(device)
     check_acceleration(acceleration, target, dtype, compile)
+    _check_image_adapter(image_adapter, preset)
     preset = replace(preset, vae=vae or preset.vae, loras=(*preset.loras, *loras))
-    if image_adapter and preset.source == str(BUNDLED_FOLDER):
-        raise ModelFormatError(NO_STYLE_PICTURE)
-    given = vae, *loras, dtype
+    fast = target.type == "cpu" and acceleration in ("auto", "openvino")
+    is_kept = fast and name == "bundled" and not any((vae, *loras, dtype))
+    rest = loading_dtype(acceleration, target, dtype), offline, on_download, image_adapter
+    plain = cache(lambda: _plain_engine(preset, target, *rest))
     with explained_memory_errors(target):
-        first = loading_dtype(acceleration, target, dtype)
-        fetching = offline, on_download
-        plain = cache(lambda: _plain_engine(preset, target, first, *fetching, image_adapter))
-        fast = target.type == "cpu" and acceleration in ("auto", "openvino")
-        is_kept = fast and name == "bundled" and not any(given)
-        engine = load_cached(preset, plain, recipe) if is_kept else None
+        engine = _kept_engine(preset, plain, recipe) if is_kept else None
         if engine is None:
             engine = plain()
             accelerate(engine, acceleration, dtype, compile, recipe)
-        else:
-            engine.computation.digest_weights = cache(partial(weights_digest, preset))
-    if name == "bundled":
-        known = (look for style in STYLES for look in (style.prompt, *style.synonyms))
-        engine.looks = (*known, *engine.looks)
-    else:
-        engine.looks = ()  # others understand more than a list could tell
+    _name_looks(engine)
     return engine
+
+
+def _check_image_adapter(image_adapter: str | bool, preset: Preset) -> None:
+    if image_adapter and preset.source == str(BUNDLED_FOLDER):
+        raise ModelFormatError(NO_STYLE_PICTURE)
+
+
+def _kept_engine(
+    preset: Preset, plain: Callable[[], Engine], recipe: Recipe | None
+) -> Engine | None:
+    engine = load_cached(preset, plain, recipe)
+    if engine is not None:
+        engine.computation.digest_weights = cache(partial(weights_digest, preset))
+    return engine
+
+
+def _name_looks(engine: Engine) -> None:
+    """Let the bundled model say its looks and its LoRAs'; others know more than a list could."""
+    known = (look for style in STYLES for look in (style.prompt, *style.synonyms))
+    engine.looks = (*known, *engine.looks) if engine.name == "bundled" else ()
 
 
 def _plain_engine(

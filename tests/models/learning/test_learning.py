@@ -60,7 +60,7 @@ def test_another_frame_of_the_clip_is_painted_as_the_painter_would(
     """By the path that the command takes by default."""
     other = frame_of(85)
     engine = load_engine("bundled", device="cpu", loras=[file])
-    assert engine.default_style.prompt == "kirigami:1"
+    assert engine.default_style.prompt == "kirigami"
     images = [to_image(one[None]) for one in (painted(engine, other), cut_out(other), other)]
     distance = look_distance(*images)
     assert distance.mean <= 0.5
