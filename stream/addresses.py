@@ -2,6 +2,9 @@
 
 from urllib.parse import urlsplit, urlunsplit
 
+PIPE = "-"
+"""The spec of standard input, and of standard output."""
+
 SECRET = "***"
 KEYED_SCHEMES = ("rtmp", "rtmps")
 """Where the last part of the path is the right to publish."""

@@ -1,7 +1,7 @@
 """The body of `allaprima restyle`: runs a Restyler with signals, progress, report and exit code."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from stream.errors import SinkError, SourceError
 from stream.offline.batch import is_disk_full
 from stream.offline.jobs import Job, plan_jobs
 from stream.offline.options import RestyleOptions
+from stream.sinks.stdout import claim_stdout
 from stream.stylizer.options import STDOUT, OptionError, option_errors
 
 if TYPE_CHECKING:
@@ -83,9 +84,10 @@ class RestyleRun:
 
     def code(self) -> ExitCode:
         """Restyle everything that was asked for; how it ended."""
-        for body in (self._restyle_all, self._write_json):
-            code = guarded(body)
-            self._codes += [] if code is None else [code]
+        with claim_stdout() if self._asked.output == STDOUT else nullcontext():
+            codes = [guarded(self._restyle_all)]
+        codes.append(guarded(self._write_json))
+        self._codes += [code for code in codes if code is not None]
         return self._verdict()
 
     def _restyle_all(self) -> None:
@@ -131,7 +133,7 @@ class RestyleRun:
         else:
             from stream.command.report import print_report
 
-            console = plain_console(stderr=self._asked.json == STDOUT)
+            console = plain_console(stderr=STDOUT in (self._asked.json, self._asked.output))
             print_report(console, outcome, full=self._asked.stats)
 
     def _verdict(self) -> ExitCode:

@@ -22,7 +22,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="IN...",
-        help="Videos, a folder of videos, folders of pictures, pictures, or testsrc.",
+        help="Videos, a folder of videos, folders of pictures, pictures, testsrc, or - for "
+        "standard input.",
     ),
 ]
 Output = Annotated[
@@ -31,7 +32,8 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="OUT",
-        help="A video, a picture, numbered pictures (out/%06d.png), a folder/ or null.",
+        help="A video, a picture, numbered pictures (out/%06d.png), a folder/, null, or - for "
+        "standard output.",
     ),
 ]
 Audio = Annotated[
@@ -49,7 +51,32 @@ Framerate = Annotated[
         "--framerate",
         metavar="FPS",
         parser=rate,
-        help="Frames a second of pictures, such as 30 or 24000/1001; 24 if not given.",
+        help="Frames a second of pictures, such as 30 or 24000/1001, 24 if not given; of rawvideo "
+        "in a pipe, 25.",
+    ),
+]
+PixelFormat = Annotated[
+    str | None,
+    option(
+        OUT,
+        "--pixel-format",
+        metavar="FORMAT",
+        help="Of rawvideo in a pipe, by FFmpeg's name: rgb24; yuv420p if not given.",
+    ),
+]
+InputSize = Annotated[
+    str | None,
+    option(
+        OUT, "--input-size", metavar="WxH", help="Take standard input as rawvideo of this size."
+    ),
+]
+OutputFormat = Annotated[
+    str | None,
+    option(
+        OUT,
+        "--output-format",
+        metavar="FORMAT",
+        help="Of -o -: yuv4mpegpipe (if not given), rawvideo, nut or matroska.",
     ),
 ]
 Automation = Annotated[

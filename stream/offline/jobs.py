@@ -1,8 +1,8 @@
 """Jobs: pairs each input with its output, and holds the outcome. Opens and loads nothing, so that a
 wrong name is reported before any waiting.
 
-one input      OUT as it stands: a file, pictures by number (OUT/%06d.png), `null`; where it is a
-               folder, a video keeps its name in there, and pictures theirs
+one input      OUT as it stands: a file, pictures by number (OUT/%06d.png), `null`, `-`; where it is
+               a folder, a video keeps its name in there, and pictures theirs
 several        OUT is a folder; each input keeps its name in there, in a container that can be
                written (clip.mkv → OUT/clip.mkv, clip.mpg → OUT/clip.mp4, pictures/ → OUT/pictures/,
                pictures/*.png → OUT/pictures/)
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from stream.addresses import shown
+from stream.addresses import PIPE, shown
 from stream.errors import SinkError, SourceError
 from stream.offline.part_store import is_unfinished
 from stream.offline.results import Result
@@ -80,6 +80,8 @@ def plan_jobs(inputs: Sequence[str], output: str, *, overwrite: bool) -> list[Jo
             is not set), or their folder cannot be made.
         ValueError: Two inputs would be written to one name, or several to what is named as a file.
     """
+    if len(inputs) > 1 and PIPE in (output, *inputs):
+        raise ValueError("got several inputs and a pipe, expected one input")
     for spec in inputs:
         if ADDRESS.match(spec) and not os.path.exists(spec):
             raise SourceError(f"{shown(spec)} is an address; save what is there to a file first.")
@@ -129,6 +131,8 @@ def _in_folder(folder: str, spec: str) -> str:
 
 
 def _is_present(spec: str) -> bool:
+    if spec == PIPE:
+        return True
     try:
         is_there = Path(spec).exists()
     except OSError as err:
@@ -154,7 +158,8 @@ def _check_distinct(jobs: Sequence[Job]) -> None:
 
 def _check_own(sink: str, inputs: Sequence[str]) -> None:
     path = Path(sink)
-    if sink == NULL or not os.path.exists(sink):  # where that cannot be told, writing will tell
+    # where it cannot be told whether it is there, writing will tell
+    if sink in (NULL, PIPE) or not os.path.exists(sink):
         return
     for spec in inputs:
         if Path(spec).exists() and path.samefile(spec):

@@ -11,7 +11,7 @@ from models import ModelError, Recipe, Style, recipe_of
 from stream.offline.performance import Performance
 from stream.sound_mode import SOUND_MODES, SoundMode
 from stream.stylizer.masks import check_mask
-from stream.stylizer.options import STYLE_OPTIONS, EngineOptions, check_report
+from stream.stylizer.options import STDOUT, STYLE_OPTIONS, EngineOptions, check_report
 
 if TYPE_CHECKING:
     from models import Engine, OnDownload
@@ -50,6 +50,9 @@ class RestyleOptions(EngineOptions):
     encoder_preset: str | None = None
     audio: SoundMode = "copy"
     framerate: float | None = None
+    pixel_format: str | None = None
+    input_size: str | None = None
+    output_format: str | None = None
     overwrite: bool = False
     recipe: str | None = None
     workers: int | None = None
@@ -114,6 +117,8 @@ class RestyleOptions(EngineOptions):
             raise ValueError(f"got cluster={self.cluster}, expected auto or ray://HOST:PORT")
         if self.fps_target is not None and not 0 < self.fps_target < math.inf:
             raise ValueError(f"got fps_target={self.fps_target:g}, expected more than 0")
+        if self.json == STDOUT and self.output == STDOUT:
+            raise ValueError("got json=-, which the pictures go to, expected a file name")
         check_report(self.json, [*self.inputs, self.output])
 
     def _check_framerate(self) -> None:
@@ -122,7 +127,7 @@ class RestyleOptions(EngineOptions):
         if self.framerate is not None:
             from stream.sources import names_pictures
 
-            if not any(map(names_pictures, self.inputs)):
+            if self.input_size is None and not any(map(names_pictures, self.inputs)):
                 raise ValueError(
                     f"got framerate={self.framerate:g}, expected none: a video keeps its own rate"
                 )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import Detail
+from stream.addresses import PIPE
 from stream.frame import Frame, Size
 from stream.geometry import output_sample_aspect_ratio, parse_output_size
 from stream.offline.crew import Crew, FilmWorkers
@@ -20,6 +21,7 @@ from stream.offline.film_job import FilmJob, LocalPainter
 from stream.offline.jobs import Job, Outcome, plan_jobs
 from stream.offline.options import RestyleOptions
 from stream.offline.part_store import is_unfinished
+from stream.offline.pipes import Pipes
 from stream.offline.places import places
 from stream.offline.processes import ProcessWorkers
 from stream.offline.session import Session
@@ -28,6 +30,7 @@ from stream.sinks import names_video, open_sink
 from stream.sinks.base import Sink
 from stream.sinks.encoding import plan_encoding
 from stream.sources import names_pictures, open_source
+from stream.sources.base import Source
 from stream.stats import Stats
 from stream.stylizer.options import option_errors
 from stream.video_info import VideoInfo
@@ -67,6 +70,7 @@ class Restyler:
     ) -> None:
         self._options = options
         self._encoding = encoding_of(options)
+        self._pipes = Pipes(options)
         self._watch = watch
         self._on_load = on_load
         self._on_download = on_download
@@ -85,7 +89,8 @@ class Restyler:
         """
         with option_errors():
             for job in jobs:
-                if names_video(job.sink):
+                self._pipes.check(job.source, job.sink)
+                if _names_file(job.sink):
                     plan_encoding(Path(job.sink).suffix, self._encoding)
 
     def restyle(self, job: Job) -> Outcome:
@@ -96,9 +101,8 @@ class Restyler:
             OptionError: An option's value cannot be used.
         """
         with ExitStack() as stack:
-            rate = self._options.framerate if names_pictures(job.source) else None
-            source = stack.enter_context(open_source(job.source, rate=rate))
-            is_film = source.info.path is not None and names_video(job.sink)
+            source = stack.enter_context(self._open_source(job))
+            is_film = source.info.path is not None and _names_file(job.sink)
             if is_film and not source.info.has_alpha:  # parts hold no transparency
                 source.close()
                 return self._restyle_film(job, source.info)
@@ -205,15 +209,28 @@ class Restyler:
             self._engine.encode_prompt(options.style(self._engine.default_style))
         return self._engine
 
+    def _open_source(self, job: Job) -> Source:
+        if job.source == PIPE:
+            return self._pipes.open_source()
+        rate = self._options.framerate if names_pictures(job.source) else None
+        return open_source(job.source, rate=rate)
+
     def _open_sink(self, job: Job, info: VideoInfo, size: Size) -> Sink:
         options = self._options
         aspect = output_sample_aspect_ratio(info.size, info.sample_aspect_ratio, size)
+        described = replace(info, sample_aspect_ratio=aspect)
+        if job.sink == PIPE:
+            return self._pipes.open_sink(described)
         return open_sink(
             job.sink,
-            info=replace(info, sample_aspect_ratio=aspect),
+            info=described,
             encoding=self._encoding,
             overwrite=options.overwrite or is_unfinished(Path(job.sink)),
         )
+
+
+def _names_file(sink: str) -> bool:
+    return sink != PIPE and names_video(sink)
 
 
 def restyle_one(

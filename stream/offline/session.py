@@ -128,6 +128,7 @@ class Session:
         """
         self._stopped.set()
         self._inbox.close()
+        self._source.interrupt()
 
     def _capture(self) -> None:
         """The capture thread: source to inbox."""

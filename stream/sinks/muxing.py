@@ -8,6 +8,7 @@ Knows nothing of the file's final name; `stream.sinks.video` does.
 from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import av
 import numpy as np
@@ -39,11 +40,17 @@ HEVC_TAG = "hvc1"
 """The only code under which Apple's players know HEVC in MP4 and MOV."""
 
 
+class Writable(Protocol):
+    """A file that cannot seek."""
+
+    def write(self, data: bytes) -> int: ...
+
+
 class Muxer:
     """One output container, opened for frames of one size. Not thread-safe.
 
     Args:
-        path: Where to write.
+        path: Where to write: a file's name, or something with a method `write`.
         plan: How.
         info: What the source says; its file's other streams are copied.
         size: (width, height) of the frames to come.
@@ -61,7 +68,7 @@ class Muxer:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | Writable,
         *,
         plan: EncodingPlan,
         info: VideoInfo,
@@ -83,7 +90,7 @@ class Muxer:
         self._held: Packet[VideoStream] | None = None
         self._reformatter = VideoReformatter()
         self._container = av.open(
-            f"file:{path}",
+            f"file:{path}" if isinstance(path, Path) else path,
             "w",
             format=plan.format,
             options=_muxer_options(plan, info.path),

@@ -8,12 +8,14 @@ folder/ of pictures, *.png   stream.sources.images.ImageSource
 picture.png                  the same, one frame
 shot_%04d.png                the same, those of a number
 moving.webp, moving.png      stream.sources.animation.AnimationSource
+-                            stream.sources.pipe.PipeSource: standard input
 """
 
 import re
 from fractions import Fraction
 from pathlib import Path
 
+from stream.addresses import PIPE
 from stream.sources.animation import is_animation
 from stream.sources.base import Source
 from stream.video_info import IMAGE_SUFFIXES
@@ -50,6 +52,10 @@ def open_source(spec: str | Path, *, rate: Fraction | float | None = None) -> So
         return ImageSource(path, rate=rate)
     if rate is not None:
         raise ValueError(f"got rate={rate} for {text}, expected none: a video has its own")
+    if text == PIPE:
+        from stream.sources.pipe import PipeSource
+
+        return PipeSource()
     from stream.sources.video import VideoSource
 
     if GENERATOR.match(text) and not path.exists():
