@@ -58,6 +58,10 @@ class EncodedText(NamedTuple):
     notes: tuple[str, ...]
 
 
+MOST_TEXTS = 16
+"""Embeddings that are kept."""
+
+
 class PromptEncoder:
     """Turns text into embeddings as diffusers' pipelines do. Not thread-safe.
 
@@ -73,9 +77,24 @@ class PromptEncoder:
             raise ValueError("got no text encoder, expected one or two")
         self.stages = stages
         self.pooled = pooled
+        self._known: dict[tuple[int, str], EncodedText] = {}
 
-    def encode(self, text: str) -> EncodedText:
-        """Embed one prompt; what passes the tokenizer's length is cut off and noted."""
+    def encode(self, text: str, revision: int = 0) -> EncodedText:
+        """Embed one prompt; what passes the tokenizer's length is cut off and noted.
+
+        The last few are kept: a prompt that travels mixes them frame by frame.
+
+        Args:
+            revision: Of the weights; a text is embedded once for each.
+        """
+        key = revision, text
+        if key not in self._known:
+            while len(self._known) >= MOST_TEXTS:
+                del self._known[next(iter(self._known))]
+            self._known[key] = self._encode(text)
+        return self._known[key]
+
+    def _encode(self, text: str) -> EncodedText:
         states: list[Tensor] = []
         notes: tuple[str, ...] = ()
         pooled: Tensor | None = None

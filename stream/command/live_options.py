@@ -144,6 +144,15 @@ Automation = Annotated[
         help="Record every change with its time, for restyle --automation.",
     ),
 ]
+Schedule = Annotated[
+    str | None,
+    option(
+        TIME,
+        "--schedule",
+        metavar="FILE",
+        help="Play changes by their times or beats: a .jsonl, or a list of styles with times.",
+    ),
+]
 RecordSource = Annotated[
     str | None,
     option(

@@ -247,6 +247,7 @@ def live(
     midi_map: live_options.MidiMap = None,
     midi_learn: live_options.MidiLearn = False,
     automation: live_options.Automation = None,
+    schedule: live_options.Schedule = None,
     record_source: live_options.RecordSource = None,
     metrics_port: live_options.MetricsPort = None,
     codec: shared.Codec = None,

@@ -61,16 +61,16 @@ def _with_performance(asked: RestyleOptions) -> RestyleOptions:
     """
     if asked.automation is None:
         return asked
-    from stream.live.automation import read_automation
     from stream.live.performed_stylizer import RecordedPerformance
+    from stream.live.scheduling import read_schedule
     from stream.live.words import WORDS
 
     with option_errors():
-        changes = read_automation(Path(asked.automation))
+        changes = read_schedule(Path(asked.automation)).in_seconds()
     # a mask that is given is one to turn on and off
     words = WORDS.keys() - {"mask"}
     fixed = sorted(word for word in words if getattr(asked, word, None) is not None)
-    return replace(asked, performance=RecordedPerformance(tuple(changes), tuple(fixed)))
+    return replace(asked, performance=RecordedPerformance(changes, tuple(fixed)))
 
 
 class RestyleRun:

@@ -84,9 +84,9 @@ Automation = Annotated[
     option(
         PAINT,
         "--automation",
-        metavar="FILE.jsonl",
-        help="Render the performance that live --automation recorded; options that are given "
-        "here hold throughout.",
+        metavar="FILE",
+        help="Render the performance that live --automation recorded, or a list of styles with "
+        "times; options that are given here hold throughout.",
     ),
 ]
 LookAhead = Annotated[

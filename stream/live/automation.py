@@ -4,6 +4,9 @@
 {"time": 0, "prompt": "oil painting", "strength": 0.6, ...}     every word: how it begins
 {"time": 2.041667, "prompt": "charcoal"}                        a change: cross-faded
 {"time": 3.5, "strength": 0.62, "glide": true}                  a step of a knob: shown at once
+{"time": 8, "prompt": "fog", "over": 4, "ease": "smooth"}       on its way from 8 to 12 s
+
+With "tempo" in the first line, places are "beat" in place of "time", and "over" is in beats.
 
 `time` is in seconds of the source as `--record-source` records it. A change holds from the first
 frame of that time or later on. Words are those of `words.WORDS` that are recorded.
@@ -12,7 +15,6 @@ frame of that time or later on. Words are those of `words.WORDS` that are record
 import json
 import logging
 import math
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +22,9 @@ from typing import IO, Any
 from models import Style
 from stream.errors import SinkError
 from stream.frame import Frame
+from stream.live.beat_clock import checked_tempo
 from stream.live.controls import Controls, Look
+from stream.live.schedule import EASES, TRAVELLING, Change
 from stream.live.words import LOOK_FIELDS, STYLE_FIELDS, WORDS
 from stream.stats import Stats
 
@@ -31,28 +35,42 @@ VERSION = 1
 HEADER = {"allaprima": KIND, "version": VERSION}
 RECORDED = tuple(word.name for word in WORDS.values() if word.recorded)
 
-SAME_TIME_S = 0.002
-"""Times that differ by no more are the same: Matroska keeps milliseconds."""
-
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Some words that hold from a time on.
+class Automation:
+    """What a file says.
 
     Attributes:
-        time_s: Seconds of the source.
-        words: Their values.
-        glide: It is one step of many, shown at once.
+        changes: In order; their places are seconds, or beats where there is a tempo.
+        tempo: Beats a minute; ``None`` where places are seconds.
+        first_beat_s: When beat 0 is, in seconds.
     """
 
-    time_s: float
-    words: dict[str, Any]
-    glide: bool = False
+    changes: tuple[Change, ...]
+    tempo: float | None = None
+    first_beat_s: float = 0.0
 
     @property
-    def is_whole(self) -> bool:
-        """Whether it sets every word; the first such holds from the first frame."""
-        return set(self.words) == set(RECORDED)
+    def begins_whole(self) -> bool:
+        """Whether the first change sets every word; it holds from the first frame."""
+        return bool(self.changes) and set(self.changes[0].words) == set(RECORDED)
+
+    def in_seconds(self) -> tuple[Change, ...]:
+        """The changes by the time of a film."""
+        changes = self.changes
+        if self.tempo is not None:
+            beat_s = 60 / self.tempo
+            changes = tuple(
+                replace(
+                    one,
+                    time_s=round(self.first_beat_s + one.time_s * beat_s, 6),
+                    over=one.over * beat_s,
+                )
+                for one in changes
+            )
+        if self.begins_whole:
+            changes = (replace(changes[0], time_s=0.0), *changes[1:])
+        return changes
 
 
 class AutomationWriter:
@@ -117,9 +135,8 @@ def recorded_words(look: Look) -> dict[str, Any]:
     }
 
 
-def read_automation(path: Path) -> list[Change]:
-    """The changes of a file, in order of time.
-
+def read_automation(path: Path) -> Automation:
+    """
     Raises:
         ValueError: It cannot be read, or a line cannot be used (and its number).
     """
@@ -129,9 +146,7 @@ def read_automation(path: Path) -> list[Change]:
         raise ValueError(f"got automation={path}, which cannot be read ({err.strerror})") from err
     except UnicodeDecodeError as err:
         raise ValueError(f"got automation={path}, which is no UTF-8 text") from err
-    changes: list[Change] = []
-    trial = Controls(Look(Style()))
-    is_first = True
+    reader, is_first = AutomationReader(), True
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -139,16 +154,58 @@ def read_automation(path: Path) -> list[Change]:
             told = _object(line)
             if is_first:
                 _check_header(told)
-                is_first = False
-                continue
-            change = _change(told, changes[-1].time_s if changes else 0.0)
-            trial.change(change.words)
+                reader.begin(told)
+            else:
+                reader.take(told)
+            is_first = False
         except ValueError as err:
             raise ValueError(f"line {number} of {path}: {err}") from err
-        changes.append(change)
     if is_first:
         raise ValueError(f"got automation={path}, which is empty, expected {json.dumps(HEADER)}")
-    return changes
+    return reader.automation
+
+
+class AutomationReader:
+    """Takes changes as files have them, one after the other."""
+
+    def __init__(self) -> None:
+        self.tempo: float | None = None
+        self.first_beat_s = 0.0
+        self.changes: list[Change] = []
+        self._trial = Controls(Look(Style()))
+
+    def take(self, told: dict[str, Any]) -> None:
+        """Take one change; `told` is used up.
+
+        Raises:
+            ValueError: It cannot be used.
+        """
+        before = self.changes[-1].time_s if self.changes else 0.0
+        change = read_change(told, before, in_beats=self.tempo is not None)
+        self._trial.change(change.words)
+        self.changes.append(change)
+
+    @property
+    def automation(self) -> Automation:
+        """All that was taken."""
+        return Automation(tuple(self.changes), self.tempo, self.first_beat_s)
+
+    def begin(self, told: dict[str, Any]) -> None:
+        """Take what holds for all changes.
+
+        Raises:
+            ValueError: The tempo or the first beat cannot be used.
+        """
+        if "tempo" in told:
+            self.tempo = checked_tempo(told["tempo"])
+        self.first_beat_s = _seconds(told.get("first_beat", 0.0), "first_beat", "seconds")
+
+
+def _check_header(told: dict[str, Any]) -> None:
+    if told.get("allaprima") != KIND:
+        raise ValueError(f"expected {json.dumps(HEADER)}")
+    if told.get("version") != VERSION:
+        raise ValueError(f"got version {told.get('version')!r}, expected {VERSION}")
 
 
 def _object(line: str) -> dict[str, Any]:
@@ -161,54 +218,36 @@ def _object(line: str) -> dict[str, Any]:
     return told
 
 
-def _check_header(told: dict[str, Any]) -> None:
-    if told.get("allaprima") != KIND:
-        raise ValueError(f"expected {json.dumps(HEADER)}")
-    if told.get("version") != VERSION:
-        raise ValueError(f"got version {told.get('version')!r}, expected {VERSION}")
-
-
-def _change(told: dict[str, Any], before_s: float) -> Change:
-    time_s, glide = told.pop("time", None), told.pop("glide", False)
-    is_number = isinstance(time_s, int | float) and not isinstance(time_s, bool)
-    if not is_number or not 0 <= time_s < math.inf:
-        raise ValueError(f"got time={time_s!r}, expected seconds, 0 or more")
-    if time_s < before_s:
-        raise ValueError(f"got time={time_s:g}, expected {before_s:g} or more, as the line before")
-    if not isinstance(glide, bool):
-        raise ValueError(f"got glide={glide!r}, expected true or false")
-    unknown = set(told) - set(RECORDED)
-    if unknown:
-        raise ValueError(f"got {sorted(unknown)[0]!r}, expected some of {', '.join(RECORDED)}")
-    return Change(float(time_s), told, glide)
-
-
-class Performance:
-    """Gives each frame of a source the look that its recording says. Belongs to one thread.
+def read_change(told: dict[str, Any], before: float, *, in_beats: bool) -> Change:
+    """One change; `told` is used up.
 
     Args:
-        changes: In order of time.
-        look: What holds of words that have not been set.
-        fixed: Words that stay as they are in `look`.
+        before: The place of the change before.
+        in_beats: Places are beats.
+
+    Raises:
+        ValueError: It is none (got and expected).
     """
+    name, unit = ("beat", "beats") if in_beats else ("time", "seconds")
+    place, glide = told.pop(name, None), told.pop("glide", False)
+    over, ease = told.pop("over", 0.0), told.pop("ease", "smooth")
+    place, over = _seconds(place, name, unit), _seconds(over, "over", unit)
+    if place < before:
+        raise ValueError(f"got {name}={place:g}, expected {before:g} or more, as the line before")
+    if not isinstance(glide, bool):
+        raise ValueError(f"got glide={glide!r}, expected true or false")
+    if ease not in EASES:
+        raise ValueError(f"got ease={ease!r}, expected one of {', '.join(EASES)}")
+    known = TRAVELLING if over else RECORDED
+    unknown = set(told) - set(known)
+    if unknown:
+        beside = " with over" if over else ""
+        raise ValueError(f"got {sorted(unknown)[0]!r}{beside}, expected some of {', '.join(known)}")
+    return Change(place, told, glide, over, ease)
 
-    def __init__(self, changes: Sequence[Change], look: Look, fixed: Collection[str] = ()) -> None:
-        self._controls = Controls(look)
-        self._changes = changes
-        self._fixed = frozenset(fixed)
-        self._next = 0
-        if changes and changes[0].is_whole:
-            self.look_at(changes[0].time_s)
 
-    def look_at(self, time_s: float) -> Look:
-        """The look of the frame of this time; times must not go back."""
-        glides = True
-        while self._next < len(self._changes):
-            change = self._changes[self._next]
-            if change.time_s > time_s + SAME_TIME_S:
-                break
-            self._next += 1
-            words = {word: one for word, one in change.words.items() if word not in self._fixed}
-            self._controls.change(words)
-            glides = glides and change.glide
-        return replace(self._controls.look, gliding=glides)
+def _seconds(value: object, name: str, unit: str) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < math.inf:  # type: ignore[operator]
+        raise ValueError(f"got {name}={value!r}, expected {unit}, 0 or more")
+    return float(value)  # type: ignore[arg-type]

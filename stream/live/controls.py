@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from models import Style, parse_prompt
 from stream.live.words import (
@@ -98,6 +98,12 @@ class Glide:
     frames: int = GLIDE_FRAMES
 
 
+class Plays(Protocol):
+    """Changes controls by itself, frame by frame: `stream.live.schedule.LiveSchedule`."""
+
+    def play(self, controls: "Controls", time_s: float, now_s: float) -> None: ...
+
+
 class Controls:
     """The look of a running session. Thread-safe.
 
@@ -115,10 +121,23 @@ class Controls:
         self._glides: dict[str, Glide] = {}
         self._is_sudden = False  # a change since the last frame that was no step of a glide
         self.on_quit: Callable[[], None] = lambda: None
+        self.on_tap: Callable[[], None] = lambda: None
+        self.schedule: Plays | None = None  # of the thread that paints
 
     @property
     def look(self) -> Look:
         """One consistent set of everything; read it once a frame."""
+        return self._look
+
+    def look_at(self, time_s: float, now_s: float) -> Look:
+        """The look of a frame, as the schedule has it; once a frame, in the thread that paints.
+
+        Args:
+            time_s: Its time in the session.
+            now_s: When it was captured, by the clock.
+        """
+        if self.schedule is not None:
+            self.schedule.play(self, time_s, now_s)
         return self._look
 
     @property
@@ -204,6 +223,17 @@ class Controls:
             self._state = before
             self._glides = self._glides | {word: Glide(float(value))}
 
+    def follow(self, asked: dict[str, Any]) -> None:
+        """Take one step of many, which is shown at once, without a cross-fade.
+
+        Raises:
+            ValueError: As `change`.
+        """
+        with self._lock:
+            is_sudden = self._is_sudden
+            self._try(asked)
+            self._is_sudden = is_sudden
+
     def advance(self) -> Look:
         """The look of the next frame to paint: glides go one step on. Called once a frame."""
         with self._lock:
@@ -280,6 +310,8 @@ class Controls:
 
     def _act(self, asked: dict[str, Any]) -> None:
         """Do the actions among what was asked."""
+        if asked.get("tap"):
+            self.on_tap()
         if asked.get("quit"):
             self.quit()
 

@@ -151,7 +151,7 @@ class LiveStylizer:
         stylizer = self._stylizer(effort.short_side_px, frame.size)
         steps = min(look.style.num_inference_steps, effort.steps)
         stylizer.style = replace(look.style, num_inference_steps=steps)
-        stylizer.stability = look.stability
+        stylizer.stability, stylizer.is_gradual = look.stability, look.gliding
         stylizer.region = self._region_of(look)
         rested = self._stats.count_of(STILL)
         painted = stylizer.process(frame)[-1]

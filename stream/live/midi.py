@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from stream.clock import Clock
 from stream.errors import ControlError
+from stream.live.beat_clock import BeatClock
 from stream.live.controls import Controls
 from stream.live.midi_map import MOST_MIDI, MidiControl, Trigger
 from stream.live.words import WORDS
@@ -168,13 +169,21 @@ class MidiInput:
         name: Part of the name of the ports to take, in either case; ``any`` takes all.
         player: Plays what comes.
         backend: The module mido.
+        beats: Follows MIDI clock, start, continue and stop.
     """
 
     name = "midi"
 
     def __init__(
-        self, name: str, player: MidiPlayer, backend: Backend, *, clock: Clock | None = None
+        self,
+        name: str,
+        player: MidiPlayer,
+        backend: Backend,
+        *,
+        clock: Clock | None = None,
+        beats: BeatClock | None = None,
     ) -> None:
+        self._beats = beats or BeatClock()
         self._wanted = name
         self._player = player
         self._backend = backend
@@ -208,10 +217,25 @@ class MidiInput:
             self._plug(is_first=is_first)
         for name, port in list(self._ports.items()):
             try:
-                self._player.play(port.iter_pending())
+                messages = list(port.iter_pending())
+                self._follow(messages)
+                self._player.play(messages)
             except OSError as err:
                 logger.debug("midi: %s: %s", name, err)
                 self._close(name)
+
+    def _follow(self, messages: Iterable[Any]) -> None:
+        """Pass on what a sequencer says of its beats."""
+        beats = self._beats
+        told = {
+            "clock": beats.pulse,
+            "start": beats.start,
+            "continue": beats.go_on,
+            "stop": beats.stop,
+        }
+        for message in messages:
+            if message.type in told:
+                told[message.type](self._clock.now_s())
 
     def _plug(self, *, is_first: bool) -> None:
         try:

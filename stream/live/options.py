@@ -53,6 +53,7 @@ class LiveOptions(EngineOptions):
     midi_map: str | None
     midi_learn: bool
     automation: str | None
+    schedule: str | None
     record_source: str | None
     metrics_port: int | None
     transition: float

@@ -92,7 +92,8 @@ class Painting:
 
     def paint(self, frame: Frame) -> None:
         """Show one frame as the look says."""
-        painter, look = self.painter, self._controls.look
+        look = self._controls.look_at(frame.time_s, frame.captured_at_s)
+        painter = self.painter
         assert painter is not None
         if look.bypass or look.freeze or frame.as_is:
             self._tape.change(frame, look)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from models import Style
 from stream.frame import Frame
-from stream.live.automation import SAME_TIME_S, Change, Performance
 from stream.live.controls import Look
 from stream.live.cross_fade import CrossFade
 from stream.live.live_stylizer import STALE_S
 from stream.live.motion_carry import Reference, make_reference
 from stream.live.presenter import Data, compose
+from stream.live.schedule import SAME_TIME, Change, Performance
 from stream.stylizer.masks import PERSON
 from stream.stylizer.output_frames import Painted
 from stream.stylizer.regions import make_region
@@ -59,8 +59,8 @@ class RecordedPerformance:
         frozen_s: float | None = None
         for index, change in enumerate(self.changes):
             look = performance.look_at(change.time_s)
-            start_s = max(0.0, change.time_s - SAME_TIME_S)
-            if not change.glide and not (index == 0 and change.is_whole):
+            start_s = max(0.0, change.time_s - SAME_TIME)
+            if not (change.glide or change.over or (index == 0 and change.time_s == 0)):
                 longest_s = look.transition_s + max(STALE_S, look.transition_s)
                 stretches.append(_stretch(start_s, change.time_s + longest_s))
             if look.freeze and frozen_s is None:
@@ -74,7 +74,7 @@ class RecordedPerformance:
 
 
 def _stretch(start_s: float, end_s: float) -> tuple[Fraction, Fraction]:
-    return Fraction(start_s), Fraction(end_s + SAME_TIME_S)
+    return Fraction(start_s), Fraction(end_s + SAME_TIME)
 
 
 class PerformedStylizer(Stylizer):
@@ -114,6 +114,7 @@ class PerformedStylizer(Stylizer):
             look = self._performance.look_at(frame.time_s)
             self.style, self.stability = look.style, look.stability
             self._turn_mask(look)
+            self.is_gradual = look.gliding
             self._looks[frame.pts] = frame, look
         return super().paint(frame)
 

@@ -17,12 +17,14 @@ from stream.clock import Clock
 from stream.errors import ControlError, SinkError, StreamError
 from stream.geometry import parse_output_size
 from stream.live.automation import AutomationWriter
+from stream.live.beat_clock import BeatClock
 from stream.live.controls import Controls, Look, NamedStyle
 from stream.live.governor import GovernorMode
 from stream.live.inputs import LiveInput, open_live_source, source_kind
 from stream.live.live_stylizer import LiveStylizer, LiveStylizerOptions
 from stream.live.options import LiveOptions
 from stream.live.outputs import DEVICES, LiveOutputs, open_live_sink, open_source_recording
+from stream.live.scheduling import schedule_beats
 from stream.live.services import OpenedService, service_openers
 from stream.live.session import TIME_BASE, LiveSession
 from stream.live.styles_file import read_styles
@@ -101,7 +103,9 @@ class LiveRunner:
                 self.stats.note(f"{shown(options.source)} gives no sound, so there is none.")
             with option_errors():
                 controls = self._controls()
-                services = self._open_services(controls)
+                services = self._open_services(
+                    controls, schedule_beats(options, controls, self._clock)
+                )
             for service in services:
                 on_failure.callback(service.abandon)
             sound = source.has_sound or microphone is not None
@@ -176,9 +180,9 @@ class LiveRunner:
         )
         return Controls(look, styles)
 
-    def _open_services(self, controls: Controls) -> list[OpenedService]:
+    def _open_services(self, controls: Controls, beats: BeatClock) -> list[OpenedService]:
         services = []
-        for open_service in service_openers(self._options, controls, self.stats):
+        for open_service in service_openers(self._options, controls, self.stats, beats):
             try:
                 services.append(open_service())
             except ControlError as err:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from stream.live.beat_clock import BeatClock
 from stream.live.control_server import ControlServer
 from stream.live.controls import Controls
 from stream.live.metrics import MetricsServer
@@ -40,7 +41,7 @@ class OpenedService(Service, Protocol):
 
 
 def service_openers(
-    options: LiveOptions, controls: Controls, stats: Stats
+    options: LiveOptions, controls: Controls, stats: Stats, beats: BeatClock
 ) -> list[Callable[[], OpenedService]]:
     """What opens each service that was asked for; each may raise a ControlError.
 
@@ -54,17 +55,19 @@ def service_openers(
     if osc is not None:
         openers.append(lambda: OscServer(osc, controls, stats))
     if options.midi is not None:
-        openers.append(midi_opener(options.midi, options.midi_map, controls))
+        openers.append(midi_opener(options.midi, options.midi_map, controls, beats))
     if port is not None:
         openers.append(lambda: MetricsServer(port, stats))
     return openers
 
 
-def midi_opener(name: str, map_file: str | None, controls: Controls) -> Callable[[], OpenedService]:
+def midi_opener(
+    name: str, map_file: str | None, controls: Controls, beats: BeatClock
+) -> Callable[[], OpenedService]:
     """What opens the MIDI input.
 
     Raises:
         ValueError: The map cannot be used.
     """
     midi_map = default_map() if map_file is None else read_midi_map(Path(map_file))
-    return lambda: MidiInput(name, MidiPlayer(controls, midi_map), load_backend())
+    return lambda: MidiInput(name, MidiPlayer(controls, midi_map), load_backend(), beats=beats)

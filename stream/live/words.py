@@ -233,6 +233,15 @@ _ALL = (
     ),
     _switch("hud", "the window shows figures and keys", "h", 41, "hide this", recorded=False),
     Word(
+        name="tap",
+        kind="action",
+        does="a beat is now; two or more tell the tempo of a schedule",
+        told="tap the beat",
+        keys=(Key("t"),),
+        pads=(Pad(43),),
+        recorded=False,
+    ),
+    Word(
         name="quit",
         kind="action",
         does="end the session properly",

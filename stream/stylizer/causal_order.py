@@ -107,6 +107,11 @@ class CausalOrder:
         self._complete(0)
         self._temporal.reset()
 
+    def repaint(self) -> None:
+        """What comes next is painted a little otherwise: nothing is shown again as it was."""
+        self._complete(0)
+        self._temporal.repaint()
+
     def finish(self) -> list[Later]:
         """The stream has ended: what is left to do for the rest of it. The next may be another."""
         self.end_shot()

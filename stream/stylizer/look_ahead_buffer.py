@@ -102,6 +102,12 @@ class LookAheadBuffer(CausalOrder):
         self._later.append(self._post.end_shot)
         self._start = self._painted = None
 
+    def repaint(self) -> None:
+        """As `CausalOrder.repaint`; what is held back is painted as it was."""
+        if self._waiting:
+            self._paint_waiting()
+        super().repaint()
+
     def _cut(self) -> None:
         self.end_shot()
         self._stats.count_event("cut")

@@ -43,6 +43,9 @@ DEFAULT_STABILITY = 0.5
 class Stylizer:
     """Paints the frames of one stream, one after the other.
 
+    Where `is_gradual` is true, a change of style is one small step of many: what was painted before
+    it stays history.
+
     `process` belongs to one thread; `style` and `stability` may be set from any, and hold from the
     next frame on. The first frame configures the sizes; the following ones must have its size.
     In place of `process`, `paint` may be called in one thread and `finish` in another.
@@ -108,6 +111,7 @@ class Stylizer:
         self._output_size = output_size
         self._sample_aspect_ratio = sample_aspect_ratio
         self._sizes: Sizes | None = None
+        self.is_gradual = False
         self._prepared = PreparedStyle(engine, self.stats, ahead=overlap)
         self._look_ahead, self._every, self._temporal = look_ahead, every, temporal
         self._overlap, self._by_shots, self._batch = overlap, by_shots, batch
@@ -196,7 +200,10 @@ class Stylizer:
         with ExitStack() as on_failure:
             on_failure.callback(self._start_afresh)
             if not self._prepared.holds(style, sizes.model):
-                self._order.end_shot()
+                if self.is_gradual:
+                    self._order.repaint()
+                else:
+                    self._order.end_shot()
                 self._prepared.cell_px = sizes.cell_px
                 self._prepared.adopt(style, sizes.model)
             frame = self._masked(frame, data, (columns, rows))

@@ -164,12 +164,20 @@ class Temporal:
         self._seen_s = 0.0
         self._flow = FlowEstimator()
         self._mixer = Mixer(settings)
+        self._repaints = False
 
     def reset(self) -> None:
         """Forget everything; the next frame is painted as if it were the first."""
         self._scene = None
         self._shots = []
         self._noise = None
+        self._repaints = False
+
+    def repaint(self) -> None:
+        """The next frame is painted a little otherwise: everything in it counts as changed, and
+        keeps of its history what moving things keep.
+        """
+        self._repaints = True
 
     def decide(
         self,
@@ -191,9 +199,10 @@ class Temporal:
         if stability == 0:
             self.reset()
             return PLAIN
+        repaints, self._repaints = self._repaints, False
         is_gap = self._sees_cuts and not 0 < time_s - self._seen_s <= LONGEST_GAP_S
         self._seen_s, scene = time_s, self._scene
-        if scene is not None and _is_same(data, scene.data):
+        if scene is not None and not repaints and _is_same(data, scene.data):
             return Decision(is_still=True, canvas=scene.canvas)
         dt_s, self._time_s = max(time_s - self._time_s, LEAST_STEP_S), time_s
         small, look = seen or gate.see(data, grid)
@@ -209,7 +218,8 @@ class Temporal:
         if is_gap or difference > self._settings.cut_difference:
             return self._cut(now, stability)
         self._estimate_noise(look, scene.look, dt_s)
-        return self._go_on(now, scene, dt_s, stability, difference > shots.DOUBT_DIFFERENCE)
+        is_doubtful = difference > shots.DOUBT_DIFFERENCE
+        return self._go_on(now, scene, dt_s, stability, is_doubtful, repaints)
 
     def follow(self, decision: Decision) -> Decision:
         """The decision with its history: takes longest, and can be done while the model paints."""
@@ -259,7 +269,13 @@ class Temporal:
         return Decision(is_cut=True, canvas=now.canvas)
 
     def _go_on(
-        self, now: Scene, scene: Scene, dt_s: float, stability: float, is_doubtful: bool
+        self,
+        now: Scene,
+        scene: Scene,
+        dt_s: float,
+        stability: float,
+        is_doubtful: bool,
+        repaints: bool = False,
     ) -> Decision:
         noise = self._noise or gate.LEAST_NOISE
         changed = _changed(now.look, scene.reference, noise)
@@ -267,7 +283,7 @@ class Temporal:
         moving = changed | _recent(scene, quiet_s)
         everything = _camera_moves(now.look, moving, noise)
         changed |= _surrounded(moving)
-        changed |= everything
+        changed |= everything or repaints
         motion: Motion | None = None
         if is_doubtful and changed.any():
             motion = self._flow.estimate(now.look.luma, scene.look.luma, noise)

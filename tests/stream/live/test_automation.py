@@ -24,13 +24,12 @@ from stream.frame import Frame
 from stream.live.automation import (
     RECORDED,
     AutomationWriter,
-    Change,
-    Performance,
     read_automation,
     recorded_words,
 )
 from stream.live.controls import Controls, Look
 from stream.live.performed_stylizer import PerformedStylizer, RecordedPerformance
+from stream.live.schedule import Change, Performance
 from stream.live.session import TIME_BASE, LiveSession
 from stream.live.tape import SourceRecording, Tape
 from stream.offline.parts import CutRule
@@ -41,6 +40,7 @@ from stream.video_info import VideoInfo
 
 SOURCE = "testsrc=size=96x64:rate=24:duration=1"
 HEADER = '{"allaprima": "automation", "version": 1}'
+BEATS = '{"allaprima": "automation", "version": 1, "tempo": 120}'
 FRAMES = 40
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "instrument.md"
 
@@ -107,7 +107,7 @@ def test_offline_gives_changes_on_the_frames_that_live_gave_them_on(tmp_path: Pa
     looks = perform(tmp_path)
     assert len(looks) == FRAMES
     assert len({look.style for look in looks}) == 6
-    changes = read_automation(tmp_path / "take.jsonl")
+    changes = read_automation(tmp_path / "take.jsonl").in_seconds()
     performance = Performance(changes, Look(Style("something else")))
     with open_source(tmp_path / "take-source.mkv") as source:
         rendered = [performance.look_at(frame.time_s) for frame in source]
@@ -216,6 +216,12 @@ def test_what_is_given_on_the_command_line_holds_throughout() -> None:
         ([HEADER, '{"time": 1, "strength": 7}'], "line 2 of .*: got strength=7, expected"),
         ([HEADER, '{"time": 1, "hud": true}'], "line 2 of .*: got 'hud', expected some of prompt"),
         ([HEADER, '{"time": 1, "glide": 3}'], "line 2 of .*: got glide=3"),
+        ([HEADER, '{"time": 1, "over": -1}'], "line 2 of .*: got over=-1, expected seconds"),
+        ([HEADER, '{"time": 1, "ease": "slow"}'], "line 2 of .*: got ease='slow', expected one of"),
+        ([HEADER, '{"time": 1, "over": 2, "seed": 3}'], "line 2 of .*: got 'seed' with over"),
+        ([HEADER, '{"beat": 1}'], "line 2 of .*: got time=None"),
+        ([BEATS, '{"time": 1}'], "line 2 of .*: got beat=None, expected beats"),
+        ([HEADER[:-1] + ', "tempo": 5}'], "line 1 of .*: got tempo=5, expected 20 to 400"),
         ([], "which is empty"),
     ],
 )
@@ -252,7 +258,9 @@ def test_the_example_in_the_documentation_can_be_read(tmp_path: Path) -> None:
     (block,) = re.findall(r"^```jsonl\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
     path = tmp_path / "take.jsonl"
     path.write_text(block, encoding="utf-8")
-    assert set(read_automation(path)[0].words) == set(RECORDED)
+    automation = read_automation(path)
+    assert set(automation.changes[0].words) == set(RECORDED)
+    assert automation.begins_whole and any(one.over for one in automation.changes)
 
 
 # In parts
@@ -260,6 +268,7 @@ def test_the_example_in_the_documentation_can_be_read(tmp_path: Path) -> None:
 PLAYED = (
     Change(0.0, {**recorded_words(Look(Style("oil"), transition_s=0.2)), "stability": 0.5}),
     Change(1.16, {"prompt": "fog"}),  # fades over the cut at 1.2 s
+    Change(2.3, {"prompt": "night", "strength": 0.9}, over=1.0),  # travels over that at 2.4 s
     Change(3.5, {"freeze": True}),  # stands over the cut at 3.6 s
     Change(3.7, {"freeze": False, "strength": 0.9}),
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from command import allaprima, assert_refused
+from midi_fakes import FakeBackend, FakePort
 
 from models import Style
 from stream.clock import ManualClock
@@ -41,28 +42,6 @@ def turn(number: int, value: int, channel: int = 0) -> Any:
 
 def press(note: int, velocity: int = 100) -> Any:
     return mido.Message("note_on", note=note, velocity=velocity)
-
-
-class FakePort(mido.ports.BaseInput):
-    """A port of mido's own kind that a test puts messages into."""
-
-    def put(self, *messages: Any) -> None:
-        self._messages.extend(messages)
-
-
-class FakeBackend:
-    """The functions of the module mido, with ports that come and go."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = list(names)
-        self.ports: dict[str, FakePort] = {}
-
-    def get_input_names(self) -> list[str]:
-        return list(self.names)
-
-    def open_input(self, name: str) -> FakePort:
-        self.ports[name] = FakePort(name)
-        return self.ports[name]
 
 
 # Moves
