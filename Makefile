@@ -72,11 +72,12 @@ test-devices: $(INSTALLED)
 	$(AS_ROOT) apt-get install -qq --yes --no-install-recommends xvfb xdotool \
 		pipewire pipewire-bin wireplumber dbus gstreamer1.0-tools gstreamer1.0-plugins-base \
 		gstreamer1.0-pipewire gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-		gir1.2-gst-rtsp-server-1.0 python3-gi jackd2
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,dev,midi]'
+		gir1.2-gst-rtsp-server-1.0 python3-gi jackd2 avahi-daemon dbus iproute2
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,dev,midi,ndi]'
 	sh tests/devices/with_nginx.sh $(BIN)/pytest tests/stream/sinks/test_window.py tests/stream/sinks/test_sink_network.py \
 		tests/stream/live/test_inputs.py tests/stream/live/test_live_ends.py tests/stream/sinks/test_pipewire.py \
 		tests/stream/sinks/test_real_servers.py tests/stream/live/test_midi.py
+	$(AS_ROOT) $(abspath $(BIN))/pytest tests/stream/sources/test_other_programs.py
 	$(AS_ROOT) sh tests/devices/virtual_machine.sh $(abspath $(BIN))/python
 
 # On a Ray cluster of this machine's own, in a network of its own. Linux.

@@ -142,11 +142,10 @@ class Engine:
             ValueError: The weights in the prompt make no sense, or pictures are asked for of an
                 engine without an image encoder.
         """
+        encode, revision = self.prompt_encoder.encode, self.revision
         asked = parse_prompt(style.prompt)
         read = [(part.weight, *understood(part.text, self.looks)) for part in asked]
-        parts = [
-            (weight, self.prompt_encoder.encode(text, self.revision)) for weight, text, _ in read
-        ]
+        parts = [(weight, encode(text, revision)) for weight, text, _ in read]
         pooled = [(weight, text.text_embeds) for weight, text in parts]
         notes = tuple(note for _, text in parts for note in text.notes)
         notes += tuple(sentence for *_, sentence in read if sentence is not None)
@@ -161,7 +160,7 @@ class Engine:
             timestep_cond = timestep_cond.to(self.device, self.dtype)
         elif style.guidance_scale != 1 and is_guided_twice:
             guidance_scale = style.guidance_scale
-            empty, zeros = self.prompt_encoder.encode("", self.revision), self.no_prompt_is_zeros
+            empty, zeros = encode("", revision), self.no_prompt_is_zeros
             states = below(empty.prompt_embeds, states, zeros)
             if text_embeds is not None and empty.text_embeds is not None:
                 text_embeds = below(empty.text_embeds, text_embeds, zeros)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models import PRESETS, STYLES, is_present
+from stream.media.other_programs import carrier_of
 
 if TYPE_CHECKING:
     from stream.command.doctor import Finding
@@ -70,7 +71,8 @@ def print_devices(console: Console, devices: "Sequence[VideoDevice]") -> None:
         return
     table = _table("--from", "name", "what it is", "modes")
     for device in devices:
-        kinds = ["camera"] * device.captures + ["virtual camera"] * device.takes
+        captures = device.driver if carrier_of(device.path) else "camera"
+        kinds = [captures] * device.captures + ["virtual camera"] * device.takes
         what = device.problem or ", ".join(kinds) or "nothing that is used here"
         table.add_row(device.path, device.name, what, "\n".join(device.modes))
     console.print(table)

@@ -20,7 +20,7 @@ From = Annotated[
         "--camera",
         metavar="IN",
         help="Camera number, name or /dev/videoN; rtsp://, rtmp://, http://, udp://, tcp://; "
-        "screen[:WxH+X+Y]; a file; testsrc.",
+        "screen[:WxH+X+Y]; ndi:NAME, spout:NAME, syphon:NAME; a file; testsrc.",
         rich_help_panel=IN,
     ),
 ]
@@ -31,7 +31,7 @@ To = Annotated[
         "--to",
         metavar="OUT",
         help="window (the default), virtualcam, pipewire, a video file, rtmp://, rtsp://, udp://, "
-        "tcp://, live.m3u8 or null; may be repeated.",
+        "tcp://, live.m3u8, ndi:NAME, spout:NAME, syphon:NAME or null; may be repeated.",
     ),
 ]
 CameraSize = Annotated[

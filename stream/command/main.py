@@ -355,11 +355,12 @@ def styles() -> None:
 
 @app.command(epilog=epilog("devices"))
 def devices(json: shared.AsJson = False) -> None:
-    """List the cameras and virtual cameras of this machine, with their modes."""
+    """List the cameras and virtual cameras of this machine, and what other programs give (NDI)."""
     from stream.command.listing import as_json, print_devices
     from stream.devices import video_devices
+    from stream.sources.other_programs import program_devices
 
-    found = video_devices()
+    found = [*video_devices(), *program_devices()]
     if json:
         typer.echo(as_json(found), nl=False)
     else:

@@ -5,10 +5,13 @@ spec                                  source
 0, /dev/video2, camera, a name        stream.sources.camera.CameraSource
 rtsp://, rtmp://, http://, udp:// …   stream.sources.network.NetworkSource
 screen[:640x360+10+20]                stream.sources.screen.ScreenSource
+ndi:NAME                              stream.sources.ndi.NdiSource
+spout:NAME, syphon:NAME               stream.sources.spout, stream.sources.syphon
 clip.mp4, testsrc                     stream.sources.paced.PacedSource of a VideoSource
 
-Cameras and streams are wrapped in a ReconnectingSource, which opens them again when they are lost,
-and that in a SteadySource, which reads in a thread of its own and repeats the last picture.
+Cameras, streams and other programs are wrapped in a ReconnectingSource, which opens them again when
+they are lost, and that in a SteadySource, which reads in a thread of its own and repeats the last
+picture.
 """
 
 import re
@@ -20,13 +23,14 @@ from typing import Literal
 from stream.addresses import shown
 from stream.clock import Clock
 from stream.frame import Size
+from stream.media.other_programs import carrier_of
 from stream.sources import GENERATOR, open_source
 from stream.sources.base import Source
 from stream.sources.reconnecting import OnLoss, ReconnectingSource
 from stream.sources.steady import SteadySource
 from stream.stats import Stats
 
-SourceKind = Literal["camera", "network", "screen", "file"]
+SourceKind = Literal["camera", "network", "screen", "program", "file"]
 
 DEFAULT_CAMERA = "camera"
 """The spec of the first camera there is."""
@@ -63,6 +67,8 @@ def source_kind(spec: str) -> SourceKind:
     """What a spec names."""
     if URL.match(spec):
         return "network"
+    if carrier_of(spec) is not None:
+        return "program"
     if spec == "screen" or spec.startswith("screen:"):
         return "screen"
     path = Path(spec)
@@ -102,6 +108,10 @@ def _opener(kind: SourceKind, wanted: LiveInput, clock: Clock) -> Callable[[], S
         return lambda: open_url(
             wanted.spec, clock=clock, sound=wanted.sound, insecure=wanted.insecure
         )
+    if kind == "program":
+        from stream.sources.other_programs import open_other_program
+
+        return lambda: open_other_program(wanted.spec, clock=clock)
     if kind == "screen":
         from stream.sources.screen import ScreenSource
 

@@ -8,6 +8,8 @@ live.m3u8                         the same: HLS
 virtualcam                        stream.sinks.virtual_camera.VirtualCameraSink
 pipewire                          stream.sinks.pipewire.PipeWireSink
 take.mp4, any video file          stream.sinks.video.VideoSink, tuned for speed
+ndi:NAME                          stream.sinks.ndi.NdiSink
+spout:NAME, syphon:NAME           stream.sinks.spout.SpoutSink, stream.sinks.syphon.SyphonSink
 null                              stream.sinks.null.NullSink
 """
 
@@ -19,6 +21,7 @@ from pathlib import Path
 from stream.clock import Clock
 from stream.live.controls import Controls
 from stream.live.options import WINDOW
+from stream.media.other_programs import Carrier, carrier_of, name_of
 from stream.sinks import names_video, open_sink
 from stream.sinks.base import NULL, Sink, VideoEncoding
 from stream.sinks.profiles import RECORDING, SOURCE_RECORDING
@@ -28,7 +31,12 @@ from stream.video_info import VideoInfo
 VIRTUAL_CAMERA = "virtualcam"
 PIPEWIRE = "pipewire"
 DEVICES = (WINDOW, VIRTUAL_CAMERA, PIPEWIRE)
-"""What a machine may lack; a session goes on without where it has another output."""
+
+
+def may_be_lacking(spec: str) -> bool:
+    """Whether a machine may lack an output; a session goes on without where it has another."""
+    return spec in DEVICES or carrier_of(spec) is not None
+
 
 PLAYLIST = ".m3u8"
 DEFAULT_RATE = Fraction(24)
@@ -68,6 +76,9 @@ def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
         return open_window(
             shared.controls, shared.stats, mirrored=shared.mirrored, clock=shared.clock
         )
+    carrier = carrier_of(spec)
+    if carrier is not None:
+        return _open_other_program(carrier, name_of(spec), shared.info.rate or DEFAULT_RATE)
     if "://" in spec or spec.lower().endswith(PLAYLIST):
         from stream.sinks.network import NetworkSink
 
@@ -92,6 +103,20 @@ def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
     if spec == NULL:
         return open_sink(spec, info=shared.info)
     return _open_recording(spec, shared)
+
+
+def _open_other_program(carrier: Carrier, name: str, rate: Fraction) -> Sink:
+    if carrier == "ndi":
+        from stream.sinks.ndi import NdiSink
+
+        return NdiSink(name, rate=rate)
+    if carrier == "spout":
+        from stream.sinks.spout import SpoutSink
+
+        return SpoutSink(name)
+    from stream.sinks.syphon import SyphonSink
+
+    return SyphonSink(name)
 
 
 def open_source_recording(spec: str, shared: LiveOutputs) -> Sink:

@@ -23,7 +23,12 @@ from stream.live.governor import GovernorMode
 from stream.live.inputs import LiveInput, open_live_source, source_kind
 from stream.live.live_stylizer import LiveStylizer, LiveStylizerOptions
 from stream.live.options import LiveOptions
-from stream.live.outputs import DEVICES, LiveOutputs, open_live_sink, open_source_recording
+from stream.live.outputs import (
+    LiveOutputs,
+    may_be_lacking,
+    open_live_sink,
+    open_source_recording,
+)
 from stream.live.scheduling import schedule_beats
 from stream.live.services import OpenedService, service_openers
 from stream.live.session import TIME_BASE, LiveSession
@@ -241,7 +246,7 @@ class LiveRunner:
             try:
                 sink = open_live_sink(spec, shared)
             except SinkError as err:
-                if spec not in DEVICES:
+                if not may_be_lacking(spec):
                     raise
                 missing.append((spec, err))
                 continue

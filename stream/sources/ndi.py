@@ -1,0 +1,102 @@
+"""NdiSource: pictures that another program sends by NDI, by cyndilib.
+
+NDI is Vizrt's; its library comes with cyndilib's wheels under a licence of its own, so that it is
+an extra.
+"""
+
+import threading
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from stream.clock import Clock
+from stream.errors import SourceError
+from stream.media.other_programs import load, refuse_without_discovery
+from stream.sources.other_program import Data, OtherProgramSource
+
+FIND_S = 5.0
+"""How long a name is looked for; found after a second, as a rule."""
+
+LOOK_S = 0.25
+
+COLOURS = 4
+"""Bytes of a pixel: red, green, blue, and alpha or nothing."""
+
+
+class NdiSource(OtherProgramSource):
+    """RGB frames of an NDI source. Not thread-safe, but for `interrupt`.
+
+    Args:
+        name: Part of its name, in either case; "" takes the first.
+        library: The module cyndilib; the tests have another.
+
+    Raises:
+        SourceError: The library or its daemon is missing, or there is no source of that name.
+    """
+
+    def __init__(self, name: str, *, clock: Clock | None = None, library: Any = None) -> None:
+        if library is None:
+            library = load("ndi", SourceError)
+            refuse_without_discovery(SourceError)
+        super().__init__(f"ndi:{name}", clock)
+        self._library = library
+        self._frame = library.VideoRecvFrame()
+        self._finder = library.Finder()
+        self._finder.open()
+        self._receiver: Any = library.Receiver(
+            color_format=library.RecvColorFormat.RGBX_RGBA, allow_video_fields=False
+        )
+        self._receiver.set_video_frame(self._frame)
+        try:
+            self._receiver.set_source(self._find(name))
+            self._begin()
+        except SourceError:
+            self.close()
+            raise
+
+    def _find(self, name: str) -> Any:
+        end_s = self._clock.now_s() + FIND_S
+        while not self._stopped.is_set():
+            names = self._finder.get_source_names()
+            found = [one for one in names if name.lower() in one.lower()]
+            if found:
+                self._name = f"ndi:{found[0]}"
+                return self._finder.get_source(found[0])
+            if self._clock.now_s() >= end_s:
+                there = ", ".join(names) or "none"
+                raise SourceError(f"There is no NDI source called {name!r}; there is: {there}.")
+            self._clock.wait(self._stopped, LOOK_S)
+        raise SourceError(f"{self._name} was not waited for.")
+
+    def _receive(self, limit_s: float) -> Data | None:
+        kinds = self._library.receiver.ReceiveFrameType
+        got = self._receiver.receive(kinds.recv_video, round(limit_s * 1000))
+        if not got & kinds.recv_video:
+            return None
+        width, height = self._frame.get_resolution()
+        data = np.empty(self._frame.get_buffer_size(), np.uint8)
+        if not self._frame.fill_p_data(data):
+            return None
+        stride = self._frame.get_line_stride()
+        lines = data[: stride * height].reshape(height, stride)
+        pixels = lines[:, : width * COLOURS].reshape(height, width, COLOURS)
+        return np.ascontiguousarray(pixels[..., :3])
+
+    def _rate(self) -> Fraction | None:
+        rate = Fraction(self._frame.get_frame_rate())
+        return rate if rate > 0 else None
+
+    def close(self) -> None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.set_source(None)
+            self._finder.close()
+
+
+def ndi_names(library: Any, limit_s: float, clock: Clock | None = None) -> list[str]:
+    """The NDI sources that are found within a time."""
+    with library.Finder() as finder:
+        (clock or Clock()).wait(threading.Event(), limit_s)
+        names: list[str] = finder.get_source_names()
+    return names
