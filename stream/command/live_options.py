@@ -135,6 +135,16 @@ MidiMap = Annotated[
 MidiLearn = Annotated[
     bool, flag(TIME, "--midi-learn", "Ask for a controller for each word, print a map, and end.")
 ]
+Dmx = Annotated[
+    str | None,
+    option(
+        TIME,
+        "--dmx",
+        metavar="WHERE",
+        help="Take changes from a lighting desk: artnet[:UNIVERSE][@HOST] or "
+        "sacn[:UNIVERSE][@HOST].",
+    ),
+]
 Automation = Annotated[
     str | None,
     option(

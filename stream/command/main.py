@@ -246,6 +246,7 @@ def live(
     midi: live_options.Midi = None,
     midi_map: live_options.MidiMap = None,
     midi_learn: live_options.MidiLearn = False,
+    dmx: live_options.Dmx = None,
     automation: live_options.Automation = None,
     schedule: live_options.Schedule = None,
     record_source: live_options.RecordSource = None,

@@ -1,5 +1,6 @@
 """The body of `allaprima restyle`: runs a Restyler with signals, progress, report and exit code."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
@@ -7,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models import Style
 from stream.command.cluster import cluster_workers
 from stream.command.exit_codes import EXIT_CODES, ExitCode
 from stream.command.messages import (
@@ -61,7 +63,9 @@ def _with_performance(asked: RestyleOptions) -> RestyleOptions:
     """
     if asked.automation is None:
         return asked
+    from stream.live.controls import Look
     from stream.live.performed_stylizer import RecordedPerformance
+    from stream.live.schedule import Performance
     from stream.live.scheduling import read_schedule
     from stream.live.words import WORDS
 
@@ -70,6 +74,8 @@ def _with_performance(asked: RestyleOptions) -> RestyleOptions:
     # a mask that is given is one to turn on and off
     words = WORDS.keys() - {"mask"}
     fixed = sorted(word for word in words if getattr(asked, word, None) is not None)
+    with option_errors():
+        Performance(changes, Look(asked.style(Style())), fixed).look_at(math.inf)
     return replace(asked, performance=RecordedPerformance(changes, tuple(fixed)))
 
 

@@ -112,8 +112,12 @@ class MidiPlayer:
 
     def play(self, messages: Iterable[Any]) -> None:
         """Take what has come; of each knob only its newest position."""
+        self.play_moves(filter(None, map(read_move, messages)))
+
+    def play_moves(self, moves: Iterable[Move]) -> None:
+        """The same for what has been read already."""
         knobs: dict[MidiControl, float] = {}
-        for move in filter(None, map(read_move, messages)):
+        for move in moves:
             for control in self._map:
                 if not _is_of(control, move):
                     continue

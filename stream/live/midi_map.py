@@ -1,7 +1,7 @@
-"""MidiMap: which controller, note or pitch wheel changes which word, from a TOML file.
+"""MidiMap: which controller, note, pitch wheel or DMX slot changes which word, from a TOML file.
 
 [[control]]
-controller = 1             # or note = 36, or pitch_wheel = true
+controller = 1             # or note = 36, or pitch_wheel = true, or dmx = 1
 channel = 1                # 1 to 16; every channel if left out
 word = "strength"
 from = 0.2                 # the knob's two ends; the word's own if left out
@@ -19,17 +19,18 @@ Parses and prints; touches no device. The default map is that of `words.WORDS`.
 
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from stream.live.words import SWITCHES, WORDS
 
-Trigger = Literal["controller", "note", "pitch_wheel"]
+Trigger = Literal["controller", "note", "pitch_wheel", "dmx"]
 
-TRIGGERS: tuple[Trigger, ...] = ("controller", "note", "pitch_wheel")
+TRIGGERS: tuple[Trigger, ...] = ("controller", "note", "pitch_wheel", "dmx")
 FIELDS = {*TRIGGERS, "channel", "word", "from", "to", "curve", "value", "hold"}
 MOST_MIDI = 127
+MOST_SLOTS = 512
 MOST_CURVE = 10.0
 
 
@@ -39,7 +40,7 @@ class MidiControl:
 
     Attributes:
         trigger: What is moved.
-        number: Of the controller or note, 0 to 127; 0 for the pitch wheel.
+        number: Of the controller or note, 0 to 127; 0 for the pitch wheel; 1 to 512 of DMX.
         channel: 1 to 16; ``None`` is every one.
         start, end: The word's values at the two ends.
         curve: Exponent, more than 0.
@@ -88,7 +89,13 @@ def default_map() -> list[MidiControl]:
         controls += [
             MidiControl("note", pad.note, word.name, value=pad.value or None) for pad in word.pads
         ]
+        controls += [_fader(slot, word.name) for slot in word.slots]
     return controls
+
+
+def _fader(slot: int, word: str) -> MidiControl:
+    """An entry of a DMX slot; a switch is on while the slot is in its upper half."""
+    return replace(knob("dmx", slot, word), hold=word in SWITCHES)
 
 
 def knob(trigger: Trigger, number: int, word: str, channel: int | None = None) -> MidiControl:
@@ -168,8 +175,9 @@ def _number(entry: dict[str, Any], trigger: Trigger) -> int:
         if number is not True:
             raise ValueError(f"got pitch_wheel={number!r}, expected true")
         return 0
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= MOST_MIDI:
-        raise ValueError(f"got {trigger}={number!r}, expected 0 to {MOST_MIDI}")
+    least, most = (1, MOST_SLOTS) if trigger == "dmx" else (0, MOST_MIDI)
+    if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
+        raise ValueError(f"got {trigger}={number!r}, expected {least} to {most}")
     return number
 
 

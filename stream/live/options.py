@@ -52,6 +52,7 @@ class LiveOptions(EngineOptions):
     midi: str | None
     midi_map: str | None
     midi_learn: bool
+    dmx: str | None
     automation: str | None
     schedule: str | None
     record_source: str | None
@@ -91,9 +92,12 @@ class LiveOptions(EngineOptions):
         self._check_numbers()
 
     def _check_words(self) -> None:
-        for name, given in (("midi_map", self.midi_map), ("midi_learn", self.midi_learn)):
-            if given and self.midi is None:
-                raise ValueError(f"got {name}={given} without midi, expected midi as well")
+        if self.midi_learn and self.midi is None:
+            raise ValueError("got midi_learn=True without midi, expected midi as well")
+        if self.midi_map and self.midi is None and self.dmx is None:
+            raise ValueError(
+                f"got midi_map={self.midi_map} without midi, expected midi or dmx as well"
+            )
         if self.governor not in GOVERNORS:
             modes = ", ".join(GOVERNORS)
             raise ValueError(f"got governor={self.governor}, expected {modes}")

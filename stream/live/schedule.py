@@ -18,7 +18,7 @@ from stream.live.controls import Controls, Look
 Ease = Literal["linear", "smooth", "in", "out"]
 EASES: tuple[Ease, ...] = get_args(Ease)
 
-TRAVELLING = ("prompt", "strength", "guidance", "stability")
+TRAVELLING = ("prompt", "strength", "guidance", "image_weight", "stability")
 """Words whose values have something between them."""
 
 SAME_TIME = 0.002

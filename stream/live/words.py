@@ -70,7 +70,8 @@ class Word:
         unit: Of its numbers.
         style_field, look_field: Where the value is kept.
         keys: Of the window.
-        controllers, pads: Of the default MIDI map: numbers of controllers, and notes.
+        controllers, pads, slots: Of the default map: numbers of MIDI controllers, notes, and slots
+            of DMX.
         recorded: Whether it changes the picture, and so belongs to a recorded performance.
     """
 
@@ -86,6 +87,7 @@ class Word:
     keys: tuple[Key, ...] = ()
     controllers: tuple[int, ...] = ()
     pads: tuple[Pad, ...] = ()
+    slots: tuple[int, ...] = ()
     recorded: bool = True
 
     @property
@@ -119,7 +121,7 @@ class Word:
 
 
 def _switch(
-    name: str, does: str, key: str, pad: int, told: str = "", *, recorded: bool = True
+    name: str, does: str, key: str, pad: int, slot: int, told: str = "", *, recorded: bool = True
 ) -> Word:
     return Word(
         name=name,
@@ -129,6 +131,7 @@ def _switch(
         look_field=name,
         keys=(Key(key),),
         pads=(Pad(pad),),
+        slots=(slot,),
         recorded=recorded,
     )
 
@@ -150,6 +153,7 @@ _ALL = (
         style_field="strength",
         keys=(Key("-", -NUDGE), Key("+", NUDGE), Key("=", NUDGE, same_as="+")),
         controllers=(1, 74),
+        slots=(1,),
     ),
     Word(
         name="steps",
@@ -159,6 +163,7 @@ _ALL = (
         most=8,
         style_field="num_inference_steps",
         controllers=(76,),
+        slots=(3,),
     ),
     Word(
         name="guidance",
@@ -168,6 +173,7 @@ _ALL = (
         most=30,
         style_field="guidance_scale",
         controllers=(10,),
+        slots=(4,),
     ),
     Word(
         name="seed",
@@ -191,6 +197,7 @@ _ALL = (
         most=2,
         style_field="image_weight",
         controllers=(12,),
+        slots=(11,),
     ),
     Word(
         name="stability",
@@ -202,6 +209,7 @@ _ALL = (
         look_field="stability",
         keys=(Key("[", -NUDGE), Key("]", NUDGE)),
         controllers=(2, 71),
+        slots=(2,),
     ),
     Word(
         name="style",
@@ -221,17 +229,19 @@ _ALL = (
         unit="s",
         look_field="transition_s",
         controllers=(7,),
+        slots=(5,),
     ),
-    _switch("split", "the left half stays as the camera sees it", "s", 38),
-    _switch("freeze", "the last picture stands still", "f", 39),
-    _switch("bypass", "nothing is painted", "b", 40),
+    _switch("split", "the left half stays as the camera sees it", "s", 38, 6),
+    _switch("freeze", "the last picture stands still", "f", 39, 7),
+    _switch("bypass", "nothing is painted", "b", 40, 8),
     _switch(
         "mask",
         "the painting shows only where `--mask` says; without that on people",
         "m",
         42,
+        9,
     ),
-    _switch("hud", "the window shows figures and keys", "h", 41, "hide this", recorded=False),
+    _switch("hud", "the window shows figures and keys", "h", 41, 10, "hide this", recorded=False),
     Word(
         name="tap",
         kind="action",

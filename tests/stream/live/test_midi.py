@@ -118,7 +118,8 @@ def test_curves_ends_and_held_switches(tmp_path: Path) -> None:
 
 def test_every_word_but_text_is_on_the_default_map() -> None:
     mapped = {control.word for control in default_map()}
-    assert mapped == {word.name for word in WORDS.values()} - {"prompt", "seed", "quit"}
+    texts = {word.name for word in WORDS.values() if word.kind == "text"}
+    assert mapped == WORDS.keys() - texts - {"seed", "quit"}
     triggers = [(control.trigger, control.number) for control in default_map()]
     assert len(set(triggers)) == len(triggers)
 
@@ -147,7 +148,7 @@ def test_the_map_in_the_documentation_can_be_read(tmp_path: Path) -> None:
         ("nonsense", "is no TOML"),
         ('controller = 200\nword = "strength"', "control 1 of .*: got controller=200, expected 0"),
         ('controller = 1\nword = "strenght"', "got word='strenght', expected one of prompt"),
-        ('word = "strength"', "got 0 of controller, note, pitch_wheel, expected one"),
+        ('word = "strength"', "got 0 of controller, note, pitch_wheel, dmx, expected one"),
         ('controller = 1\nword = "strength"\nfrom = -1', "got from=-1 for strength, expected 0.05"),
         ('controller = 1\nword = "strength"\ncurve = 0', "got curve=0.0, expected more than 0"),
         ('controller = 1\nword = "strength"\nhold = true', "got hold=True for strength"),
@@ -247,7 +248,7 @@ def test_a_map_is_learned_from_what_moves() -> None:
     learner.take(Move("note", 40, 1, 0.8), 21.0)
     learner.take(Move("note", 40, 1, 0.0), 21.1)
     learner.take(Move("pitch_wheel", 0, 2, 0.7), 22.0)
-    assert asked == ["strength", "steps", "guidance", "seed", "stability"]
+    assert asked == ["strength", "steps", "guidance", "seed", "image_weight"]
     assert learner.controls == [
         knob("controller", 21, "strength", 1),
         MidiControl("note", 40, "guidance", 1, 1.0, 30.0, value=30),
@@ -261,9 +262,11 @@ def test_what_was_learned_is_printed_as_a_map(
     backend = FakeBackend("nano")
     opened, clock = backend.open_input, ManualClock()
 
+    learned = [word.name for word in WORDS.values() if word.kind != "text"]
+
     def open_input(name: str) -> FakePort:
         port = opened(name)
-        port.put(*(turn(number, 64) for number in range(20, 20 + len(WORDS) - 1)))
+        port.put(*(turn(number, 64) for number in range(20, 20 + len(learned))))
         return port
 
     backend.open_input = open_input
@@ -271,7 +274,7 @@ def test_what_was_learned_is_printed_as_a_map(
     out, err = capsys.readouterr()
     path = tmp_path / "map.toml"
     path.write_text(out, encoding="utf-8")
-    assert [one.word for one in read_midi_map(path)] == [name for name in WORDS if name != "prompt"]
+    assert [one.word for one in read_midi_map(path)] == learned
     assert "strength: how far" in err
     with pytest.raises(ControlError, match=r"no MIDI input launch; plug it in \(there: nano\)"):
         learn("launch", backend=backend, clock=clock)
