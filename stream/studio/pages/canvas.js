@@ -18,6 +18,7 @@ import { AT_REST, FULL, JPEG, PATCH, PHOTO, THUMBNAIL } from "./wire.js";
 const SEND_MS = 33;
 const KEEP_MS = 400;
 const LOST_MS = 1000;
+const RECENT = 500;
 const MODES = [["side", "Side by side"], ["onto", "On the painting"], ["drawing", "Drawing"]];
 
 export class Canvas {
@@ -45,7 +46,8 @@ export class Canvas {
     this.lostTimer = 0;
     this.changedAt = 0;
     this.count = 0;
-    this.latencyMs = 0;
+    /** @type {number[]} From the first event of a stroke that was not sent to the painting that has it. */
+    this.latenciesMs = [];
     this.stats = null;
     this.isAtRest = false;
     /** @type {Map<number, number>} */
@@ -162,7 +164,7 @@ export class Canvas {
   showFigures() {
     if (!this.connection?.seated) return;
     const seats = this.shared.seatsText(this.stats?.seats);
-    const said = !this.shared.ready ? "Loading" : this.isAtRest ? "Painted" : this.latencyMs ? `${Math.round(this.latencyMs)} ms` : "Ready";
+    const said = !this.shared.ready ? "Loading" : this.isAtRest ? "Painted" : this.latenciesMs.length ? `${Math.round(this.latenciesMs.at(-1) ?? 0)} ms` : "Ready";
     this.shared.chips([{ text: said, dot: this.shared.ready ? "good" : "wait", title: "From the stroke to the painting" }, { text: seats }]);
     get("canvas-note").textContent = this.isAtRest ? "" : aboutEffort(this.stats?.effort);
   }
@@ -248,7 +250,8 @@ export class Canvas {
     const isNewest = picture.id === this.connection?.id && !this.dirty && !this.isSending;
     this.isAtRest = Boolean(picture.flags & AT_REST) && isNewest && !this.input.isDrawing;
     if (since !== undefined && !(picture.flags & AT_REST)) {
-      this.latencyMs = performance.now() - since;
+      this.latenciesMs.push(performance.now() - since);
+      if (this.latenciesMs.length > RECENT) this.latenciesMs.shift();
       this.sentTimes.delete(picture.id);
     }
     if (isNewest && !this.input.isDrawing) this.fadeInk();
