@@ -1,6 +1,7 @@
 """Strokes on the canvas by mouse, pen and fingers, in a real Chromium with a fake engine."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +88,16 @@ def test_a_finger_paints_without_scrolling_or_leaving_the_page(phone: Tab) -> No
     assert phone.page.url.endswith("#canvas")
 
 
+def test_the_tools_are_in_view_when_the_canvas_is_chosen(phone: Tab) -> None:
+    for screen in ("Live", "Canvas"):
+        phone.page.get_by_role("link", name=screen, exact=True).click()
+    phone.wait(SEATED)
+    picture, tools = (
+        phone.page.locator(name).bounding_box() for name in ("#painted-box", "#tools")
+    )
+    assert picture["y"] + picture["height"] <= tools["y"]
+
+
 def test_two_fingers_zoom_and_a_tap_of_two_takes_a_stroke_back(phone: Tab) -> None:
     touch(phone, [(0.1, 0.3), (0.9, 0.3)])
     phone.wait(f"{STROKES} === 1")
@@ -128,6 +139,20 @@ def test_both_pictures_can_be_drawn_on_and_a_stroke_may_begin_beside_them(tab: T
         tab.page.mouse.up()
     tab.wait(f"{STROKES} === 2")
     assert dark_width(tab, 0.5) > 40
+
+
+def test_who_waits_for_a_seat_draws_on_the_painting_meanwhile(tmp_path: Path, browser: Any) -> None:
+    with running_studio(tmp_path, seats=1) as studio:
+        first = open_canvas(studio, browser, PHONE)
+        second = Tab(browser, PHONE, has_touch=True, is_mobile=True)
+        second.page.goto(f"http://127.0.0.1:{studio.port}/#canvas")
+        second.wait("document.querySelector('#canvas-state').textContent.includes('are next')")
+        assert second.page.locator("#chips").inner_text() == "Place 1 in line"
+        touch(second, [(0.2, 0.8), (0.8, 0.8)])
+        second.wait(f"{STROKES} === 1")
+        first.close()
+        second.wait("window.studio.canvas.isAtRest")
+        second.close()
 
 
 def test_a_hundred_strokes_can_be_undone(tab: Tab) -> None:

@@ -134,7 +134,10 @@ export class Canvas {
       }
       this.showFigures();
     }
-    if (message.busy) this.state.show("busy", { title: "All seats are taken", text: `${aboutLine(message.busy)} Draw meanwhile.`, busy: true });
+    if (message.busy) {
+      this.state.show("busy", { title: "All seats are taken", text: `${aboutLine(message.busy)} Draw meanwhile.`, busy: true, soft: true });
+      this.shared.chips([{ text: `Place ${message.busy.place} in line`, dot: "wait" }]);
+    }
     if (message.idle) toast(`Somebody is waiting. Draw on, or your seat is free in ${message.idle.seconds} seconds.`);
     if (message.failed) this.state.show("failed", { title: "The model could not paint this", text: message.failed, actions: [{ label: "Try again", primary: true, act: () => this.connect() }] });
     if (message.timelapse) this.filmed(message.timelapse);
@@ -143,7 +146,7 @@ export class Canvas {
   lost() {
     clearTimeout(this.lostTimer);
     this.lostTimer = setTimeout(() => {
-      this.state.show("lost", { title: "The studio does not answer", text: "Your drawing is safe here. Trying again.", busy: true });
+      this.state.show("lost", { title: "The studio does not answer", text: "Your drawing is safe here. Trying again.", busy: true, soft: true });
       this.shared.chips([{ text: "Not connected", dot: "bad" }]);
     }, LOST_MS);
   }

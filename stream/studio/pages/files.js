@@ -141,7 +141,7 @@ export class Files {
     const active = jobs.filter(({ state }) => !["done", "failed", "stopped"].includes(state));
     const running = active.filter(({ state }) => ["loading", "running"].includes(state)).length;
     const rest = active.length - running;
-    this.shared.chips(active.length ? [{ text: `${running ? "1 running" : "none running"}${rest ? `, ${rest} waiting` : ""}`, dot: "good" }] : []);
+    this.shared.chips(active.length ? [{ text: [running ? "1 running" : "", rest ? `${rest} waiting` : ""].filter(Boolean).join(", "), dot: running ? "good" : "wait" }] : []);
   }
 
   /** @param {Job} job */

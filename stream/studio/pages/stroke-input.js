@@ -70,7 +70,7 @@ export class StrokeInput {
   /** @param {PointerEvent} event */
   down(event) {
     const target = /** @type {Element} */ (event.target);
-    if (target.closest(".bar, .strip, .state, .whole") || event.button > 0) return;
+    if (target.closest(".bar, .strip, .state:not(.soft), .whole") || event.button > 0) return;
     event.preventDefault();
     /** @type {HTMLElement | null} */ (document.activeElement)?.blur();
     if (event.pointerType === "touch") {
