@@ -265,7 +265,8 @@ class Noticed(logging.Handler):
 
 
 def pattern(path: Path, fps: float) -> Path:
-    """Ten seconds of MPEG-TS."""
+    """Ten seconds of MPEG-TS, in which a picture fills more than one packet."""
+    noise = np.random.default_rng(0)
     with av.open(str(path), "w") as output:
         options = {"preset": "ultrafast", "tune": "zerolatency", "g": "12"}
         video = output.add_stream("libx264", rate=round(fps), options=options)
@@ -273,6 +274,7 @@ def pattern(path: Path, fps: float) -> Path:
         video.pix_fmt = "yuv420p"
         for index in range(round(10 * fps)):
             data = np.full((SIZE[1], SIZE[0], 3), index % 256, np.uint8)
+            data[:64, :64] = noise.integers(0, 256, (64, 64, 3), np.uint8)
             frame = av.VideoFrame.from_ndarray(data)
             frame.pts, frame.time_base = index, Fraction(1, round(fps))
             output.mux(video.encode(frame))
