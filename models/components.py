@@ -1,11 +1,10 @@
 """The components of one model, found and loaded by diffusers and transformers: an `Engine` of them.
 
-    preset ──► folders (from the hub where need be) ──► UNet, VAE, text encoders, scheduler config
-
-A ControlNet would be a further component here, with its own line in `Preset`.
+preset ──► folders (from the hub where need be) ──► UNet, VAE, text encoders, scheduler config
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from models.weights.hub import Hub, HubName, file_names
 from models.weights.image_adapter import known_adapter, load_image_adapter
 from models.weights.lora import fuse_lora, read_lora
 from models.weights.single_file import Checkpoint, open_checkpoint, open_vae
+from models.weights.structures import known_structures, load_structure, parse_structure
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class Loader:
         dtype: torch.dtype,
         hub: Hub,
         image_adapter: str | bool = False,
+        structures: Sequence[str] = (),
     ) -> None:
         self.preset = preset
         self.device = device
@@ -70,6 +71,7 @@ class Loader:
         self.notes: list[str] = []
         self.checkpoint: Checkpoint | None = None  # where all is in one file
         # what cannot be is said first; then all is fetched; only then is anything large loaded
+        asked = [parse_structure(spec) for spec in structures]
         named = [parse_lora(spec) for spec in preset.loras]
         for source in (*(source for source, _ in named), preset.vae, preset.unet):
             if source:
@@ -81,6 +83,9 @@ class Loader:
         self.index = self._load_index()
         if image_adapter:
             self.preset = replace(preset, image_adapter=self._image_adapter(image_adapter))
+        self.structures = known_structures(asked, self._text_width, preset.name)
+        sources = tuple(each.source for each in self.structures)
+        self.preset = replace(self.preset, structures=sources)
 
     def engine(self) -> Engine:
         preset = self.preset
@@ -121,6 +126,7 @@ class Loader:
         engine.activation_ranges = self._load_ranges()
         engine.image_encoder = image_encoder
         engine.looks = tuple(word.lower() for word, _ in words)
+        engine.structure = load_structure(self.structures, unet, self.hub, self.device, self.dtype)
         return engine
 
     def _image_adapter(self, asked: str | bool) -> ImageAdapter:
@@ -128,13 +134,17 @@ class Loader:
         if isinstance(asked, str):
             locate(asked)
             return ImageAdapter.of_file(asked)
+        return known_adapter(self._text_width(), self.preset.name)
+
+    def _text_width(self) -> object:
+        """Of the text embeddings that the UNet takes, as its config says."""
         from diffusers import UNet2DConditionModel
 
         with loading(str(self._own("unet"))):
             config: Any = UNet2DConditionModel.load_config(
                 self.folder, subfolder="unet", local_files_only=True
             )
-        return known_adapter(config.get("cross_attention_dim"), self.preset.name)
+        return config.get("cross_attention_dim")
 
     def _load_image_encoder(self, unet: Any) -> ImageEncoder | None:
         adapter = self.preset.image_adapter

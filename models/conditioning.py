@@ -31,6 +31,7 @@ class Conditioning:
         image_tokens: (1, pictures, tokens, width) of the style's pictures, with guidance (2, ...);
             ``None`` without pictures.
         image_weights: (1, pictures), with guidance (2, pictures), how much each counts.
+        structure_weights: (networks,) float32, how much each structure network counts.
     """
 
     prompt_embeds: Tensor
@@ -41,6 +42,7 @@ class Conditioning:
     stem: StemConditioning | None = None
     image_tokens: Tensor | None = None
     image_weights: Tensor | None = None
+    structure_weights: Tensor | None = None
 
 
 class TextStage(NamedTuple):

@@ -33,6 +33,7 @@ from models.painter import Painter, Painting
 from models.prompt import parse_prompt, understood
 from models.recipe import Computation
 from models.schedule import Schedule, ScheduleConfig, add_noise, consistency, make_schedule
+from models.structure import Features, Structure, residuals_of, structure_weights
 from models.style import Style
 from models.unet_conditions import UNetConditions
 
@@ -69,6 +70,7 @@ class Engine:
         activation_ranges: What its convolutions are fed, where that was measured; else {}.
         computation: How frames are computed; part of the recipe (`models.recipe`).
         image_encoder: Reads the pictures of a style; ``None`` without an IP-Adapter.
+        structure: Holds paintings to their frames' edges and the like, if anything.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Engine:
         self.computation = Computation(f"plain, {dtype}")
         self.notes: list[str] = []
         self.image_encoder: ImageEncoder | None = None
+        self.structure: Structure | None = None
         self._conditions = UNetConditions(networks, device, dtype)
         for note in notes:
             self.note(note)
@@ -178,6 +181,7 @@ class Engine:
             stem=None if stem is None else stem.conditioning(states[-1:]),
             image_tokens=None if images is None else images[0],
             image_weights=None if images is None else images[1],
+            structure_weights=structure_weights(self.structure, style, self.device),
         )
 
     def _encode_images(self, style: Style, states: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -203,7 +207,7 @@ class Engine:
         schedule: Schedule,
         *,
         frame_latents: Tensor | None = None,
-        features: Tensor | None = None,
+        features: Features | None = None,
     ) -> Tensor:
         """Noise the latents to the first timestep and paint them back in LCM steps.
 
@@ -212,7 +216,7 @@ class Engine:
             noise: (steps or more, C, h, w), or (steps, B, C, h, w) where each frame has its own.
             conditioning, schedule: From `encode_prompt` and `schedule`.
             frame_latents: The frame's own, for a UNet that sees them too; `latents` by default.
-            features: From `features`, for a model with a stem.
+            features: From `features`, for a model with a stem or structure networks.
         """
         batch, _, height, width = latents.shape
         factor = self.networks.spatial_factor
@@ -227,21 +231,22 @@ class Engine:
                 z_t = add_noise(denoised, noise[index], step)
                 frame = self.repainted(frame, denoised) if index == 1 else frame
                 seen = self.seen(z_t, frame, features)
-                prediction = self.networks.predict(
-                    seen if guidance_scale is None else torch.cat([seen, seen]),
-                    schedule.timesteps[index : index + 1],
-                    prompt_embeds,
-                    timestep_cond,
-                    added,
-                )
+                seen = seen if guidance_scale is None else torch.cat([seen, seen])
+                given = seen, schedule.timesteps[index : index + 1], prompt_embeds
+                held = self.structure, features, conditioning.structure_weights
+                residuals = residuals_of(*held, given, added)
+                prediction = self.networks.predict(*given, timestep_cond, added, *residuals)
                 if guidance_scale is not None:
                     prediction = guided(prediction, guidance_scale)
                 denoised = consistency(self.completed(prediction, frame), z_t, step, schedule)
         return denoised
 
     @torch.inference_mode()
-    def features(self, image: Tensor, noise: Tensor, conditioning: Conditioning) -> Tensor | None:
-        """What a stem shows the UNet of an image under its noise; ``None`` for most models."""
+    def features(self, image: Tensor, noise: Tensor, conditioning: Conditioning) -> Features | None:
+        """What a stem or structure networks show the UNet of an image; ``None`` for most models."""
+        if self.structure is not None:
+            with explained_memory_errors(self.device):
+                return self.structure.shown(image)
         stem = self.networks.stem
         if stem is None or conditioning.stem is None:
             return None
@@ -361,12 +366,13 @@ class Engine:
         for painting in asked:
             painting()
 
-    def seen(self, z_t: Tensor, frame: Tensor, features: Tensor | None = None) -> Tensor:
+    def seen(self, z_t: Tensor, frame: Tensor, features: Features | None = None) -> Tensor:
         """What the UNet sees: z_t, with the frame's latents and features where it takes them."""
         if not self.networks.sees_frame:
             return z_t
         frame = frame if self.frame_is_scaled else self.networks.unscale(frame)
-        return torch.cat([z_t, frame] if features is None else [z_t, frame, features], 1)
+        shown = [features] if isinstance(features, Tensor) else []
+        return torch.cat([z_t, frame, *shown], 1)
 
     def completed(self, prediction: Tensor, frame: Tensor) -> Tensor:
         """What was predicted, with the frame's latents where the UNet only adds to them."""

@@ -37,6 +37,11 @@ NO_STYLE_PICTURE = (
     "pictures, or take an SD 1.5 or SDXL model."
 )
 
+NO_STRUCTURE = (
+    "The bundled model takes no structure network: it keeps to the frame by itself; or take an "
+    "SD 1.5 or SDXL model."
+)
+
 
 def load_engine(
     name: str,
@@ -51,6 +56,7 @@ def load_engine(
     on_download: "OnDownload | None" = None,
     recipe: Recipe | None = None,
     image_adapter: str | bool = False,
+    structures: Sequence[str] = (),
 ) -> Engine:
     """Load a model, ready to run (call `Engine.warm_up` before the first frame counts).
 
@@ -58,39 +64,38 @@ def load_engine(
         name: "bundled", another name in `PRESETS`, a local diffusers folder or .safetensors
             checkpoint, or a place on the hub, ``owner/name[@revision][/file.safetensors]``.
         device: ``None`` takes CUDA, else MPS, else the CPU.
-        dtype: What the networks compute in; ``None`` is float16, on the CPU what is fastest there:
-            of the bundled model, 8-bit integers in part.
+        dtype: What the networks compute in; ``None``: float16, on the CPU what is fastest there.
         loras: More LoRAs to fuse, each "ID[:weight]", ID a .safetensors file, a folder or hub id.
         vae: Folder or hub id of another VAE, e.g. "madebyollin/taesd".
         acceleration: "auto" takes the fastest path that works here and notes which (on the CPU,
-            with `dtype` given: the plain one); "off" is the plain path, float32 on the CPU;
-            "openvino" and "eager" (torch, channels_last) ask for one, both on the CPU only. On the
-            CPU all but "off" set torch's thread count for the process.
-        compile: On CUDA, when faster kernels are compiled: "auto" in another process, while frames
-            are painted without them, "now" before the first frame of a size, "off" never. They are
-            kept on disk for the next time.
+            with `dtype` given: the plain one); "off" is the plain one; "openvino" and "eager" (both
+            on the CPU) ask for one. There all but "off" set torch's thread count for the process.
+        compile: On CUDA, when faster kernels are compiled, which are kept on disk: "auto" in
+            another process meanwhile, "now" before the first frame of a size, "off" never.
         offline: Never ask the network; HF_HUB_OFFLINE in the environment says the same.
         on_download: Told how far a download is: (hub id, bytes here, bytes in all).
         recipe: With `acceleration` "auto", what to compute in, as far as it can be had here.
         image_adapter: An IP-Adapter, so that styles may have pictures: True is the one that is
             known for the UNet, else a .safetensors file with ``image_encoder/`` beside it.
+        structures: Networks that hold paintings to their frames, ``KIND[=SOURCE][:WEIGHT]``, KIND
+            canny, lineart or tile, SOURCE the folder or hub id of a ControlNet or T2I-Adapter.
 
     Raises:
         ModelNotFoundError: No such preset, folder or hub id, or the hub is out of reach.
         ModelFormatError: A part is missing, damaged, pickled or of a kind that is not served.
         ModelMemoryError: The device is too small.
-        ValueError: No such device, a LoRA's weight is no number, or an acceleration that is not
-            known, is not for this device (so compile="now"), or cannot compute in `dtype`.
+        ValueError: No such device or structure, a weight that is no number, or an acceleration not
+            known, not for this device (so compile="now"), or that cannot compute in `dtype`.
         ImportError: "openvino" was asked for and is not installed.
     """
     preset, target = find_preset(name), choose_device(device)
+    _check_bundled(preset, image_adapter, structures)
     check_acceleration(acceleration, target, dtype, compile)
-    _check_image_adapter(image_adapter, preset)
     preset = replace(preset, vae=vae or preset.vae, loras=(*preset.loras, *loras))
     fast = target.type == "cpu" and acceleration in ("auto", "openvino")
     is_kept = fast and name == "bundled" and not any((vae, *loras, dtype))
-    rest = loading_dtype(acceleration, target, dtype), offline, on_download, image_adapter
-    plain = cache(lambda: _plain_engine(preset, target, *rest))
+    rest = loading_dtype(acceleration, target, dtype), (offline, on_download)
+    plain = cache(lambda: _plain_engine(preset, target, *rest, image_adapter, structures))
     with explained_memory_errors(target):
         engine = _kept_engine(preset, plain, recipe) if is_kept else None
         if engine is None:
@@ -100,9 +105,10 @@ def load_engine(
     return engine
 
 
-def _check_image_adapter(image_adapter: str | bool, preset: Preset) -> None:
-    if image_adapter and preset.source == str(BUNDLED_FOLDER):
-        raise ModelFormatError(NO_STYLE_PICTURE)
+def _check_bundled(preset: Preset, image_adapter: str | bool, structures: Sequence[str]) -> None:
+    is_bundled = preset.source == str(BUNDLED_FOLDER)
+    if is_bundled and (image_adapter or structures):
+        raise ModelFormatError(NO_STYLE_PICTURE if image_adapter else NO_STRUCTURE)
 
 
 def _kept_engine(
@@ -124,15 +130,15 @@ def _plain_engine(
     preset: Preset,
     device: torch.device,
     dtype: torch.dtype,
-    offline: bool,
-    on_download: "OnDownload | None",
+    fetching: "tuple[bool, OnDownload | None]",
     image_adapter: str | bool,
+    structures: Sequence[str],
 ) -> Engine:
     from models.components import Loader
     from models.weights.hub import Hub  # a kept model needs no hub, whose library is slow to import
 
-    hub = Hub(offline=offline, on_download=on_download)
-    loader = Loader(preset, device, dtype, hub, image_adapter)
+    hub = Hub(offline=fetching[0], on_download=fetching[1])
+    loader = Loader(preset, device, dtype, hub, image_adapter, structures)
     engine = loader.engine()
     engine.computation.digest_weights = cache(partial(weights_digest, loader.preset))
     return engine

@@ -18,6 +18,7 @@ from models.carried_noise import StemNetworks, stem_networks
 from models.errors import ModelFormatError
 from models.image_prompt import shown_images
 from models.pixels import Data, to_data
+from models.structure import Residuals
 
 ADDITION_EMBED_TYPES = (None, "text", "text_time")
 TIME_ID_COUNT = 6
@@ -25,7 +26,21 @@ TIME_ID_COUNT = 6
 
 Encode = Callable[[Tensor], Tensor]
 Decode = Callable[[Tensor], Tensor]
-Predict = Callable[[Tensor, Tensor, Tensor, Tensor | None, dict[str, Tensor] | None], Tensor]
+
+
+class Predict(Protocol):
+    """`Networks.predict`."""
+
+    def __call__(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        prompt_embeds: Tensor,
+        timestep_cond: Tensor | None = None,
+        added: dict[str, Tensor] | None = None,
+        residuals: Residuals | None = None,
+        /,
+    ) -> Tensor: ...
 
 
 class Exit(Protocol):
@@ -51,7 +66,7 @@ class Networks:
     Attributes:
         encode: image (B, 3, H, W) in [-1, 1] -> scaled latents (B, C, h, w), the posterior's mode.
         predict: (latents (B, C, 2 C or 2 C + F, h, w), timestep (1,), prompt_embeds, timestep_cond,
-            added conditions) -> prediction (B, C, h, w).
+            added conditions, residuals of structure networks) -> prediction (B, C, h, w).
         decode: scaled latents -> image.
         unscale: Scaled latents -> the VAE's own.
         latent_channels: C.
@@ -244,6 +259,8 @@ class Predictor(nn.Module):
         prompt_embeds: Tensor,
         timestep_cond: Tensor | None = None,
         added: dict[str, Tensor] | None = None,
+        residuals: Residuals | None = None,
+        /,
     ) -> Tensor:
         if self._shown is not None:
             self._shown.show(added)
@@ -254,5 +271,18 @@ class Predictor(nn.Module):
             timestep_cond=timestep_cond,
             added_cond_kwargs=added,
             return_dict=False,
+            **_asked_of_unet(residuals),
         )[0]
         return prediction.float()
+
+
+def _asked_of_unet(residuals: Residuals | None) -> dict[str, Any]:
+    """Residuals in the words of diffusers' UNet, which takes its list of features apart."""
+    asked: dict[str, Any] = {}
+    if residuals is not None and residuals.inner:
+        # cloned: the UNet adds to its own tensors in place
+        asked["down_intrablock_additional_residuals"] = [each.clone() for each in residuals.inner]
+    if residuals is not None and residuals.middle is not None:
+        asked["down_block_additional_residuals"] = residuals.skips
+        asked["mid_block_additional_residual"] = residuals.middle
+    return asked

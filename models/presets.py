@@ -52,6 +52,21 @@ class ImageAdapter:
 
 
 @dataclass(frozen=True, slots=True)
+class StructureRow:
+    """A network that holds a painting to its frame: where it is, and its licence by its card.
+
+    Attributes:
+        weights_gb: In float16.
+        is_adapter: A T2I-Adapter, which works once a frame; else a ControlNet, in every step.
+    """
+
+    source: str
+    licence: str
+    weights_gb: float
+    is_adapter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Preset:
     """Where a model's parts are and how it likes to be used.
 
@@ -66,6 +81,7 @@ class Preset:
         vae: A VAE that replaces the pipeline's own.
         loras: LoRAs to fuse, each "PART[:weight]".
         image_adapter: What reads style pictures, where one is loaded; no row has it.
+        structures: Where structure networks are, where some are loaded; no row has them.
         schedule: What is other than in the pipeline's scheduler config: fields of
             `models.schedule.ScheduleConfig`, ``rule`` above all.
         licence: As the model cards say, all parts.
@@ -84,6 +100,7 @@ class Preset:
     vae: str | None = None
     loras: tuple[str, ...] = ()
     image_adapter: ImageAdapter | None = None
+    structures: tuple[str, ...] = ()
     schedule: Mapping[str, Any] = field(default_factory=dict)
     licence: str = SEE_CARD
     commercial_use: bool | None = None
@@ -306,6 +323,17 @@ IMAGE_ADAPTERS = {
     ),
 }
 """Width of the text embeddings that a UNet takes (SD 1.5, SDXL) -> what reads style pictures."""
+
+_T2I = "TencentARC/t2i-adapter"
+
+STRUCTURES = {
+    (768, "canny"): StructureRow("lllyasviel/control_v11p_sd15_canny", "OpenRAIL", 0.7),
+    (768, "lineart"): StructureRow("lllyasviel/control_v11p_sd15_lineart", "OpenRAIL", 0.7),
+    (768, "tile"): StructureRow("lllyasviel/control_v11u_sd15_tile", SEE_CARD, 0.7),
+    (2048, "canny"): StructureRow(f"{_T2I}-canny-sdxl-1.0", "Apache-2.0", 0.2, is_adapter=True),
+    (2048, "lineart"): StructureRow(f"{_T2I}-lineart-sdxl-1.0", "Apache-2.0", 0.2, is_adapter=True),
+}
+"""Width of the text embeddings that a UNet takes (SD 1.5, SDXL) and kind -> what is known."""
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ROWS}
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_IMAGE_WEIGHT = 2.0
+MOST_STRUCTURE_WEIGHT = 2.0
 
 
 class StyleImage:
@@ -67,6 +68,7 @@ class Style:
         image_weight: Factor on the weights of all of them, 0 to 2.
         image_mix: Which of them count and how much, by name, as in ``"ink:0.7 | sea:0.3"``; such
             weights are scaled to sum 1. ``""`` takes each with its own weight.
+        structure_weight: Factor on the weights of all structure networks, 0 to 2.
 
     Raises:
         ValueError: A value is outside its range (the message has got and expected).
@@ -80,6 +82,7 @@ class Style:
     images: tuple[StyleImage, ...] = ()
     image_weight: float = 1.0
     image_mix: str = ""
+    structure_weight: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 < self.strength <= 1:
@@ -94,6 +97,9 @@ class Style:
             raise ValueError(
                 f"got image_weight={self.image_weight}, expected 0 to {MOST_IMAGE_WEIGHT:g}"
             )
+        if not 0 <= self.structure_weight <= MOST_STRUCTURE_WEIGHT:
+            most = f"{MOST_STRUCTURE_WEIGHT:g}"
+            raise ValueError(f"got structure_weight={self.structure_weight}, expected 0 to {most}")
         self._check_images()
 
     @property

@@ -33,6 +33,7 @@ from models.image_prompt import (
     shown_images,
 )
 from models.networks import Predictor
+from models.structure import Residuals
 
 
 class UnsupportedUNetError(ValueError):
@@ -130,17 +131,25 @@ class UNetBody(nn.Module):
         for name in ("time_proj", "time_embedding", "add_embedding", "add_time_proj"):
             setattr(self.unet, name, None)
 
-    def forward(self, latents: Tensor, *held: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, *held: Tensor, residuals: Residuals | None = None) -> Tensor:
         for place, tensor in zip(self._held, held, strict=True):
             place.tensor = tensor
         unet = self.unet
+        added = Residuals() if residuals is None else residuals
+        inner = list(added.inner)
         sample = unet.conv_in(latents.to(self.dtype))
         skips = [sample]
         for block in unet.down_blocks:
-            sample, outputs = block(hidden_states=sample, temb=None)
+            sample, outputs = _down(block, sample, inner)
             skips += outputs
+        if added.skips:
+            skips = [skip + more for skip, more in zip(skips, added.skips, strict=True)]
         if unet.mid_block is not None:
             sample = unet.mid_block(sample, None)
+        if inner:
+            sample = sample + inner.pop(0)
+        if added.middle is not None:
+            sample = sample + added.middle
         for block in unet.up_blocks:
             count = len(block.resnets)
             skips, taken = skips[:-count], skips[-count:]
@@ -249,6 +258,19 @@ class _FusedSelfAttention(nn.Module):
         fused = F.linear(hidden_states, self.weight, self.bias)
         query, key, value = (_heads(part, attn.heads) for part in fused.chunk(3, dim=-1))
         return _out(attn, self._kernels(query, key, value))
+
+
+def _down(block: Any, sample: Tensor, inner: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """A down block with the next of a T2I-Adapter's features, if there are any."""
+    given: dict[str, Tensor] = {}
+    is_crossing = getattr(block, "has_cross_attention", False)
+    if inner and is_crossing:
+        given["additional_residuals"] = inner.pop(0)
+    sample, outputs = block(hidden_states=sample, temb=None, **given)
+    if inner and not is_crossing:
+        sample = sample + inner.pop(0)
+        outputs = (*outputs[:-1], sample)
+    return sample, outputs
 
 
 def _images(prompt_embeds: Tensor, added: dict[str, Tensor] | None) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from models.structure import Residuals
+
 
 class SplitPredictor:
     """`Networks.predict` on a split UNet: conditions are worked out when they change, not before.
@@ -31,11 +33,14 @@ class SplitPredictor:
         latents: Tensor,
         timestep: Tensor,
         prompt_embeds: Tensor,
-        timestep_cond: Tensor | None,
-        added: dict[str, Tensor] | None,
+        timestep_cond: Tensor | None = None,
+        added: dict[str, Tensor] | None = None,
+        residuals: Residuals | None = None,
+        /,
     ) -> Tensor:
         held = self.held(timestep, prompt_embeds, timestep_cond, added)
-        prediction: Tensor = self.body(latents, *held)
+        within = {} if residuals is None else {"residuals": residuals}
+        prediction: Tensor = self.body(latents, *held, **within)
         return prediction
 
     def held(

@@ -43,7 +43,13 @@ def wanted_parts(preset: Preset) -> list[tuple[str, Choose]]:
     if preset.image_adapter is not None:
         adapter = preset.image_adapter
         parts += [(adapter.source, list), (adapter.encoder, encoder_choice(adapter))]
+    parts += [(source, structure_choice(source)) for source in preset.structures]
     return parts
+
+
+def structure_choice(source: str) -> Choose:
+    """A network in a folder or repository of its own."""
+    return lambda names: network_files(names, source)
 
 
 def encoder_choice(adapter: ImageAdapter) -> Choose:

@@ -222,6 +222,7 @@ def from_words(words: Mapping[str, Any]) -> LiveOptions:
         **words,
         "loras": words["lora"] or (),
         "style_images": words["style_image"] or (),
+        "structures": words["structure"] or (),
         "style_fields": {field: value for field, value in style.items() if value is not None},
     }
     return LiveOptions(**{field.name: named[field.name] for field in fields(LiveOptions)})

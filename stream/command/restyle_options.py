@@ -150,6 +150,7 @@ def from_words(words: Mapping[str, Any]) -> RestyleOptions:
         **words,
         "loras": words["lora"] or (),
         "style_images": words["style_image"] or (),
+        "structures": words["structure"] or (),
         "encoder_preset": words["preset"],
         "performance": None,
     }

@@ -132,6 +132,16 @@ StyleImages = Annotated[
         "repeated.",
     ),
 ]
+Structures = Annotated[
+    list[str] | None,
+    option(
+        PAINT,
+        "--structure",
+        metavar="KIND[:W]",
+        help="Hold to the frame's canny, lineart or tile, with a weight (SD 1.5, SDXL); may be "
+        "repeated; KIND=SOURCE names another network.",
+    ),
+]
 IpAdapter = Annotated[
     str | None,
     option(

@@ -86,5 +86,6 @@ def from_words(words: Mapping[str, Any]) -> StudioOptions:
         "host_names": words["host_name"] or (),
         "style_images": (),
         "ip_adapter": None,
+        "structures": (),
     }
     return StudioOptions(**{field.name: named[field.name] for field in fields(StudioOptions)})

@@ -200,6 +200,15 @@ _ALL = (
         slots=(11,),
     ),
     Word(
+        name="structure_weight",
+        kind="number",
+        does="how closely the structure networks hold to the frame",
+        least=0,
+        most=2,
+        style_field="structure_weight",
+        controllers=(13,),
+    ),
+    Word(
         name="stability",
         kind="number",
         does="how much of the picture before is kept",

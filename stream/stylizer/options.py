@@ -48,6 +48,7 @@ class EngineOptions:
     stability: float | None = None
     style_images: Sequence[str] = ()
     ip_adapter: str | None = None
+    structures: Sequence[str] = ()
 
     def with_images(self, style: "Style") -> "Style":
         """The style with the pictures that were named.
@@ -99,6 +100,7 @@ class EngineOptions:
             on_download=on_download,
             recipe=recipe,
             image_adapter=self.ip_adapter or bool(self.style_images),
+            structures=self.structures,
         )
 
 

@@ -84,6 +84,7 @@ class PreparedStyle:
                 style.guidance_scale,
                 style.images,
                 style.image_weights,
+                style.structure_weight,
                 engine.revision,
             ),
             lambda: engine.encode_prompt(style),

@@ -12,13 +12,21 @@ import numpy as np
 import pytest
 import torch
 from fakes import make_frames
-from miniature import make_engine, make_instruct_pix2pix, make_lcm, make_sdxl, save_bundled_like
+from miniature import (
+    make_controlnet,
+    make_engine,
+    make_instruct_pix2pix,
+    make_lcm,
+    make_sdxl,
+    save_bundled_like,
+)
 from painting import OTHER, STYLE, Data, assert_alike, make_data, make_lora, paint, recipe
 from replays import Recorder
 
 from models import Engine, Style, load_engine
 from models.acceleration.cuda.accelerate import accelerate_cuda
 from models.acceleration.cuda.device import Cuda, Work
+from models.structure import Structure, StructurePart
 from models.weights.lora_switching import Loras
 from stream import Stylizer
 
@@ -72,7 +80,19 @@ def with_stem(folder: Path, device: torch.device) -> Engine:
     return load_engine(name, device=device, dtype=torch.float32, acceleration="off")
 
 
+def with_structure(_: Path, device: torch.device) -> Engine:
+    engine = make_engine(make_lcm(guidance_width=None).to(device), device=device)
+    kinds = ("canny", "lineart", "tile")
+    unet = make_lcm(guidance_width=None).unet
+    networks = [make_controlnet(unet, seed).to(device) for seed in range(len(kinds))]
+    engine.structure = Structure(
+        [StructurePart(kind, net, 0.5) for kind, net in zip(kinds, networks, strict=True)]
+    )
+    return engine
+
+
 MODELS = {
+    "structure": with_structure,
     "lcm": of(make_lcm),
     "lcm-lora": of(make_lcm, guidance_width=None),
     "tiny": of(make_lcm, vae="tiny"),

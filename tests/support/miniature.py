@@ -11,6 +11,7 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderTiny,
+    ControlNetModel,
     DDIMScheduler,
     LatentConsistencyModelImg2ImgPipeline,
     LCMScheduler,
@@ -313,6 +314,19 @@ def make_ip_adapter(unet: UNet2DConditionModel, *, plus: bool = False) -> dict[s
             }
     projection = {name: torch.randn(shape) / 2 for name, shape in shapes.items()}
     return {"image_proj": projection, "ip_adapter": attention}
+
+
+def make_controlnet(unet: Any, seed: int = 8) -> ControlNetModel:
+    """As a trained one: none of its convolutions gives zeros."""
+    torch.manual_seed(seed)
+    network = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 8, 8, 8))
+    for module in (
+        network.controlnet_cond_embedding.conv_out,
+        network.controlnet_mid_block,
+        *network.controlnet_down_blocks,
+    ):
+        torch.nn.init.normal_(module.weight, std=0.2)
+    return network.eval()
 
 
 def save_ip_adapter(folder: Path, unet: UNet2DConditionModel, *, plus: bool = False) -> str:

@@ -91,8 +91,8 @@ def use_openvino(
         RuntimeError: It cannot convert a module.
         UnsupportedUNetError: The UNet has parts that the rewrites do not know.
     """
-    if engine.image_encoder is not None:
-        raise UnsupportedUNetError("style pictures are read by torch")
+    if engine.image_encoder is not None or engine.structure is not None:
+        raise UnsupportedUNetError("style pictures and structure networks are torch's")
     threads = threads or physical_cores()
     may_quantize = precision is None and bool(engine.activation_ranges) and quantize is not False
     precision = precision or best_precision()
@@ -193,6 +193,8 @@ def use_eager(
     convert: Any = nn.Module.to
     for module in (unet, vae) if stem is None else (unet, vae, stem):
         convert(module, dtype=dtype, memory_format=torch.channels_last)
+    if engine.structure is not None:
+        engine.structure.to(dtype)
     engine.dtype = dtype
     engine.networks = make_networks(unet, vae, stem)
     try:

@@ -93,6 +93,8 @@ def make_compile_spec(engine: Engine, frame: FrameFunction) -> CompileSpec:
     Raises:
         UncompilableError: They are more than their configs say.
     """
+    if engine.structure is not None:
+        raise UncompilableError("structure networks add to the UNet")
     parts = frame.parts
     assert isinstance(parts.opening, Opening) and isinstance(parts.body, UNetBody)
     assert isinstance(parts.opening.encode, LatentEncoder)

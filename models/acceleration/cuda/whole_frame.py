@@ -21,6 +21,7 @@ from models.conditioning import Conditioning, for_batch, guided
 from models.engine import Engine
 from models.schedule import Schedule, add_noise, consistency
 from models.steps import Step
+from models.structure import Features
 
 Shape = tuple[int, int, int]
 """(batch, height, width) of frames."""
@@ -145,6 +146,8 @@ class FrameFunction:
         self._noise = _for_each(recipe.noise, steps).expand(-1, batch, -1, -1, -1).clone()
         self._guidance_scale = _guidance_scale(recipe).to(engine.device)
         self._stem = _own_copy(recipe.conditioning.stem)
+        self._added_names: tuple[str, ...] = ()
+        self._told = [tensor.clone() for tensor in self._structure_inputs(recipe)]
         self._adopted = recipe
 
     @torch.inference_mode()
@@ -174,6 +177,8 @@ class FrameFunction:
             self._stem.style.copy_(asked.style)
             self._stem.weights.copy_(asked.weights)
         self._guidance_scale.copy_(_guidance_scale(recipe))
+        for place, tensor in zip(self._told, self._structure_inputs(recipe), strict=True):
+            place.copy_(tensor)
 
     @torch.inference_mode()
     def run(self) -> None:
@@ -187,21 +192,47 @@ class FrameFunction:
             z_t = add_noise(latents, self._noise[index], step)
             frame = self._engine.repainted(frame, latents) if index == 1 else frame
             seen = self._engine.seen(z_t, frame, features)
-            if self._form[2] == 2:
-                both = parts.body(torch.cat([seen, seen]), *held)
-                prediction = guided(both, self._guidance_scale)
-            else:
-                prediction = parts.body(seen, *held)
+            is_guided = self._form[2] == 2
+            seen = torch.cat([seen, seen]) if is_guided else seen
+            prediction = parts.body(seen, *held, **self._residuals(features, seen, index))
+            if is_guided:
+                prediction = guided(prediction, self._guidance_scale)
             prediction = self._engine.completed(prediction, frame)
             latents = consistency(prediction, z_t, step, self._schedule)
         self.output.copy_(parts.closing(latents))
 
-    def _features(self) -> Tensor | None:
-        stem = self._engine.networks.stem
-        if stem is None or self._stem is None:
+    def _features(self) -> Features | None:
+        stem, structure = self._engine.networks.stem, self._engine.structure
+        if structure is None and (stem is None or self._stem is None):
             return None
         image = self.data.permute(0, 3, 1, 2).float() / 127.5 - 1
+        if structure is not None:
+            return structure.shown(image)
+        assert stem is not None and self._stem is not None
         return stem(image, self._noise[0], self._stem)
+
+    def _residuals(self, features: Features | None, seen: Tensor, index: int) -> dict[str, Any]:
+        """What structure networks add in a step, as the body takes it."""
+        structure = self._engine.structure
+        if structure is None or not isinstance(features, tuple):
+            return {}
+        weights, timesteps, prompt_embeds, *added = self._told
+        given = dict(zip(self._added_names, added, strict=True)) or None
+        step = timesteps[index : index + 1]
+        return {
+            "residuals": structure.residuals(features, weights, seen, step, prompt_embeds, given)
+        }
+
+    def _structure_inputs(self, recipe: Recipe) -> list[Tensor]:
+        """What structure networks are given beside the frame."""
+        weights = recipe.conditioning.structure_weights
+        if self._engine.structure is None or weights is None:
+            return []
+        batch = self.shape[0]
+        added = self._engine.added(recipe.conditioning, self._size, batch=batch) or {}
+        self._added_names = tuple(added)
+        prompt_embeds = for_batch(recipe.conditioning.prompt_embeds, batch)
+        return [weights, recipe.schedule.timesteps, prompt_embeds, *added.values()]
 
     @property
     def held_shapes(self) -> list[tuple[int, ...]]:
