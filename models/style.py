@@ -67,7 +67,8 @@ class Style:
         images: Pictures to paint in the manner of, for an engine with an image encoder.
         image_weight: Factor on the weights of all of them, 0 to 2.
         image_mix: Which of them count and how much, by name, as in ``"ink:0.7 | sea:0.3"``; such
-            weights are scaled to sum 1. ``""`` takes each with its own weight.
+            weights are scaled to sum 1. ``""`` takes each with its own weight. Without pictures it
+            says nothing.
         structure_weight: Factor on the weights of all structure networks, 0 to 2.
 
     Raises:
@@ -115,6 +116,6 @@ class Style:
         if len(set(names)) < len(names):
             raise ValueError(f"got images named {', '.join(names)}, expected each name once")
         asked = [part.text for part in parse_prompt(self.image_mix)] if self.image_mix else []
-        if not set(asked) <= set(names):
-            known = ", ".join(names) or "none: there are no style pictures"
+        if names and not set(asked) <= set(names):
+            known = ", ".join(names)
             raise ValueError(f"got image_mix={self.image_mix!r}, expected names of {known}")

@@ -1,5 +1,6 @@
 """Style pictures as a user names them, and as a session changes them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 from models import Style
 from stream.errors import SourceError
+from stream.live.automation import read_automation, recorded_words
 from stream.live.controls import Controls, Look
 from stream.offline.options import RestyleOptions
 from stream.stylizer.style_images import load_style_images
@@ -65,3 +67,15 @@ def test_other_pictures_are_encoded_anew_and_the_same_are_not(pictures: list[str
         stylizer.style = replace(style, **change)
         stylizer.process(frames[index])
     assert engine.calls.counts["encode_prompt"] == 3
+
+
+def test_a_recorded_mixture_is_read_before_its_pictures_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "take.jsonl"
+    controls = Controls(Look(Style()))
+    lines = [
+        {"allaprima": "automation", "version": 1},
+        {"time": 0, **recorded_words(controls.look)},
+        {"time": 1, "image_mix": "ink"},
+    ]
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    assert read_automation(path)[1].words == {"image_mix": "ink"}
