@@ -26,8 +26,14 @@ from torch import Tensor
 from transformers import CLIPImageProcessor
 
 from models import Engine, ModelFormatError, Style, StyleImage, load_engine
+from models.acceleration.cuda.compile_spec import (
+    CompileSpec,
+    make_compile_spec,
+    make_hollow_parts,
+    weights_of,
+)
 from models.acceleration.cuda.whole_frame import FrameFunction, Recipe
-from models.acceleration.rewrites import split
+from models.acceleration.rewrites import UNetBody, split
 from models.image_encoder import ImageEncoder, prepared
 from models.image_prompt import install
 
@@ -161,6 +167,20 @@ def test_another_picture_and_another_weight_are_copied_into_a_captured_frame() -
     assert not any(torch.equal(shown[0], other) for other in shown[1:])
     with pytest.raises(ValueError, match="expected"):
         frame.adopt(recipe(replace(style, images=IMAGES)))
+
+
+def test_what_a_compiler_is_told_of_reads_pictures_too() -> None:
+    engine = with_adapter(make_lcm(guidance_width=None))
+    engine.networks = replace(engine.networks, predict=split(engine.networks.predict))
+    style = Style(PROMPT, 0.6, 1, images=IMAGES[:1])
+    frame = FrameFunction(engine, (1, SIZE[1], SIZE[0]), Recipe(*_given(engine, style)))
+    spec = make_compile_spec(engine, frame)
+    hollow = make_hollow_parts(CompileSpec.from_json(spec.to_json()))
+    body = frame.parts.body
+    assert isinstance(hollow.body, UNetBody)
+    assert isinstance(body, UNetBody)
+    assert list(weights_of(hollow.body)) == list(weights_of(body))
+    assert len(hollow.body._held) == len(body._held) == len(spec.held)
 
 
 def _given(engine: Engine, style: Style) -> tuple[Any, ...]:
