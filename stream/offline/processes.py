@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models import ModelError
+from stream.offline.crew import MOST_DEATHS
 from stream.offline.film import Film
 from stream.offline.options import RestyleOptions
 from stream.offline.worker import Describe, Described, Failed, Load, Place, Ready, load, work
@@ -81,18 +82,25 @@ class ProcessWorkers:
         """Have the first worker that is ready describe a film.
 
         Raises:
-            ModelError: None became ready.
+            ModelError: None became ready, or each that was asked ended.
+            StreamError, ValueError: What the worker met.
         """
-        while not self.links():
-            self.news(1.0)
-        link = self.links()[0]
-        link.send(Describe(source, target, info))
-        while True:
-            for other, message in self.news(1.0):
-                if other is link and isinstance(message, Described):
-                    return message.film
-                if other is link and message is None:
-                    return self.describe(source, target, info)
+        for _ in range(MOST_DEATHS):
+            while not self.links():
+                self.news(1.0)
+            link = self.links()[0]
+            link.send(Describe(source, target, info))
+            answers: list[object] = []
+            while not answers:
+                answers = [told for one, told in self.news(1.0) if one is link]
+            if isinstance(answers[0], Described):
+                return answers[0].film
+            if isinstance(answers[0], Failed):
+                raise answers[0].error
+        raise ModelError(
+            f"{source} ended {MOST_DEATHS} workers before a frame was painted; there may be too "
+            "little memory: use fewer workers, or a smaller size."
+        )
 
     def links(self) -> list[_Process]:
         """Those that are ready and paint by the same recipe."""

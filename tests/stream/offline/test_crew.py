@@ -2,15 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from crews import FakeWorkers
+from crews import FakeLink, FakeWorkers
 from films import LEAST_S, TICKS, FilmEngine, Job, make_engine, options_of, run, write_film
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models import ModelError
-from stream.errors import SourceError
+from stream.errors import SinkError, SourceError
 from stream.offline.crew import Crew
 from stream.offline.film_job import FilmJob
 from stream.offline.part_store import parts_folder
@@ -18,7 +19,7 @@ from stream.offline.parts import CutRule, Edge, Part, PartFinder
 from stream.offline.places import places
 from stream.offline.planner import planned_parts
 from stream.offline.processes import ProcessWorkers
-from stream.offline.worker import Place
+from stream.offline.worker import Described, Failed, Place
 from stream.sources.video_range import VideoRange
 from stream.stats import Stats
 
@@ -176,6 +177,32 @@ def test_real_processes_one_of_which_is_killed(film: Path, whole: bytes, tmp_pat
         workers.close()
     assert killed
     assert job.target.read_bytes() == whole
+
+
+class Scripted(ProcessWorkers):
+    """One worker, whose answers are given."""
+
+    def __init__(self, answers: list[object]) -> None:
+        self.link = FakeLink("fake-0")
+        self._answers = answers
+
+    def links(self) -> list[Any]:
+        return [self.link]
+
+    def news(self, limit_s: float) -> list[tuple[Any, object]]:
+        return [(self.link, self._answers.pop(0))]
+
+
+def test_a_film_that_ends_the_workers_that_describe_it_is_an_error(
+    film: Path, tmp_path: Path
+) -> None:
+    described = Job(film, tmp_path / "out.mp4").film()
+    told = film, described.target, described.info
+    assert Scripted([None, None, Described(described)]).describe(*told) is described
+    with pytest.raises(ModelError, match="ended 3 workers"):
+        Scripted([None, None, None]).describe(*told)
+    with pytest.raises(SinkError, match="no such codec"):
+        Scripted([Failed(SinkError("no such codec"))]).describe(*told)
 
 
 @pytest.mark.slow
