@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from stream.sinks.base import VideoEncoding
 
 FILE: Mapping[str, VideoEncoding] = {
-    "libx264": VideoEncoding(crf=17, preset="superfast"),
+    "libx264": VideoEncoding(crf=16, preset="superfast"),
     "libx265": VideoEncoding(crf=21),
     "libsvtav1": VideoEncoding(crf=28, preset="8"),
     "libvpx-vp9": VideoEncoding(
