@@ -140,8 +140,8 @@ def learn(
         SinkError: The output exists or cannot be written (`stream.SinkError`).
         ModelError: The model cannot be had, or is of a kind that cannot learn like this.
     """
-    from stream.offline.learning import LearnOptions as Asked
     from stream.offline.learning import learn_pictures
+    from stream.offline.learning_options import LearnOptions as Asked
 
     asked = Asked(
         frames=(), paintings=(), output=fspath(output), prompt=word, overwrite=overwrite, **options

@@ -5,7 +5,8 @@ from stream.command.exit_codes import ExitCode
 from stream.command.messages import guarded, plain_console, say_loading
 from stream.command.progress import StatusLine
 from stream.command.signals import stop_signals
-from stream.offline.learning import LearnOptions, learn_files, preview_of
+from stream.offline.learning import learn_files, preview_of
+from stream.offline.learning_options import LearnOptions
 from stream.stylizer.options import option_errors
 
 

@@ -7,7 +7,7 @@ import typer
 from stream.command.shared_options import MACHINE, OUT, PAINT, number, option, whole_number
 
 if TYPE_CHECKING:
-    from stream.offline.learning import LearnOptions
+    from stream.offline.learning_options import LearnOptions
 
 LEARN = "What to learn from"
 
@@ -88,7 +88,7 @@ def from_words(words: dict[str, Any]) -> "LearnOptions":
     """The record of what was asked."""
     from dataclasses import fields
 
-    from stream.offline.learning import LearnOptions
+    from stream.offline.learning_options import LearnOptions
 
     words["frames"], words["paintings"] = words.pop("frame"), words.pop("painting")
     names = {field.name for field in fields(LearnOptions)}

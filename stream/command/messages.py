@@ -14,7 +14,7 @@ from models import FIRST_USE
 from stream.command.exit_codes import EXIT_CODES, ExitCode
 from stream.errors import SinkError
 from stream.live.options import LiveOptions
-from stream.offline.learning import LearnOptions
+from stream.offline.learning_options import LearnOptions
 from stream.offline.options import RestyleOptions
 from stream.studio.options import StudioOptions
 from stream.stylizer.options import STDOUT, OptionError
