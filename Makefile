@@ -8,7 +8,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 # Processes that share the test files.
 WORKERS ?= 2
 
-.PHONY: demo test test-all test-cuda test-devices test-cluster test-browser lint docs setup system bench clean help
+.PHONY: demo test test-all test-cuda test-devices test-cluster test-browser lint docs setup system bench gpu-report clean help
 
 help:
 	@echo "make demo    set up, restyle a clip that ships, say how fast it goes, write demo/"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-cluster  test on a Ray cluster of this machine's own"
 	@echo "make test-browser  test the studio's pages in a real Chromium"
 	@echo "make bench   set up, measure speed and memory on this machine"
+	@echo "make gpu-report  all that an NVIDIA GPU can tell, in ten minutes, without a network"
 	@echo "make system  install the system libraries of apt.txt (Debian, Ubuntu)"
 	@echo "make clean   remove everything that the others made"
 
@@ -43,6 +44,10 @@ demo: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/throughput.py
+
+# With the Python that is there: a machine with a GPU and no network cannot set one up.
+gpu-report:
+	$(PYTHON) benchmarks/gpu_report.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from models import Engine, Style
+    from models import Blend, Engine, Style
     from stream.stylizer.regions import Region
 
 Compile = Literal["off", "auto", "now"]
@@ -43,6 +43,7 @@ class RestylerOptions(StyleOptions, total=False):
 
     stability: float
     mask: "Mask | None"
+    blend: "Blend"
     output_size: OutputSize
     fps: float
     model: "str | PathLike[str] | Engine"
@@ -54,6 +55,7 @@ class FileOptions(StyleOptions, total=False):
 
     stability: float | None
     mask: str | None
+    blend: "Blend"
     output_size: str
     model: str
     device: str

@@ -16,7 +16,7 @@ from allaprima.options import Compile, Mask, OutputSize, changed, make_region, o
 from allaprima.painted_stream import PaintedStream, Picture
 
 if TYPE_CHECKING:
-    from models import Engine
+    from models import Blend, Engine
     from stream import Stylizer
     from stream.stylizer.regions import Region
 
@@ -49,6 +49,8 @@ class Restyler:
         mask: Where the painting shows, and elsewhere the frame: ``"person"``, ``"background"``, the
             path of a picture or film, or an array, uint8 (H, W), 255 for the painting; ``None``
             paints everywhere.
+        blend: Where that is blended in: ``"picture"`` (on the host), ``"latent"`` (where the model
+            runs), ``"both"``, or ``"auto"``, the better measured one.
         size: Short side in pixels at which the model paints; rounded to what the model allows.
         output_size: ``"source"`` gives frames back at the size they came in, ``"model"`` at the
             size they were painted at, (width, height) at that size.
@@ -76,6 +78,7 @@ class Restyler:
         seed: int | None = None,
         stability: float = 0.5,
         mask: Mask | None = None,
+        blend: "Blend" = "auto",
         size: int | None = None,
         output_size: OutputSize = "source",
         fps: float = DEFAULT_FPS,
@@ -88,6 +91,7 @@ class Restyler:
     ) -> None:
         from models import Style, load_engine
         from stream import Stats
+        from stream.stylizer.options import check_blend
 
         self._frame_s = 1 / _positive("fps", fps)
         asked = {
@@ -99,9 +103,14 @@ class Restyler:
         }
         changed(Style(), asked)  # refuses what is wrong before a model is loaded in vain
         _check_stability(stability)
+        check_blend(blend)
         _check_sizes(size, output_size)
         _close(make_region(mask))
-        self._options: dict[str, Any] = {"short_side_px": size, "output_size": output_size}
+        self._options: dict[str, Any] = {
+            "short_side_px": size,
+            "output_size": output_size,
+            "blend": blend,
+        }
         self._owns_engine = isinstance(model, (str, PathLike))
         self._engine: Engine = (
             load_engine(

@@ -8,13 +8,13 @@ no more flicker than the input's. The cheats (freeze, blur, average) show what t
 Prints tables, writes picture strips and plots, and ends with one line of JSON.
 
     python benchmarks/stability.py [--quick] [--model FOLDER] [--prompt TEXT] [--steps N]
-                                    [--out FOLDER]
+                                    [--ways WAY ...] [--only PART ...] [--frames N] [--out FOLDER]
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -60,8 +60,10 @@ def main() -> None:
         style = replace(style, num_inference_steps=args.steps)
     start_s = time.monotonic()
     rows = []
-    bank = FeatureBank.of(load_engine(args.model, device=args.device, acceleration="off"))
-    run = partial(run_all, engine, bank, style, quick=args.quick)
+    bank = None
+    if is_wanted(args.ways, "feature bank"):
+        bank = FeatureBank.of(load_engine(args.model, device=args.device, acceleration="off"))
+    run = partial(run_all, engine, bank, style, quick=args.quick, ways=args.ways)
     twin, twins = None, {}
     for clip in chosen_clips(args):
         outputs, painted = run(clip)
@@ -102,7 +104,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--prompt", help="the model's own default if not given")
     parser.add_argument("--strength", type=float, help="the model's own default if not given")
     parser.add_argument("--steps", type=int, help="the model's own default if not given")
-    parser.add_argument("--only", help="only the sequences whose name has this in it")
+    parser.add_argument("--ways", nargs="+", default=[], help="only ways that begin with these")
+    parser.add_argument("--frames", type=int, help="of each sequence")
+    parser.add_argument(
+        "--only", nargs="+", help="only sequences whose name has one of these in it"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/stability"), help="for pictures")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -111,7 +117,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def chosen_clips(args: argparse.Namespace) -> list[Clip]:
     a, b = canvases()
-    count = QUICK_FRAMES if args.quick else FULL_FRAMES
+    count = args.frames or (QUICK_FRAMES if args.quick else FULL_FRAMES)
     makers: list[list[Clip]] = [
         moving_clips(a, b, count),
         real_clips(count),
@@ -120,7 +126,7 @@ def chosen_clips(args: argparse.Namespace) -> list[Clip]:
         event_clips(a, b, count),
     ]
     clips = [clip for made in makers for clip in made]
-    return [clip for clip in clips if args.only is None or args.only in clip.name]
+    return [c for c in clips if args.only is None or any(part in c.name for part in args.only)]
 
 
 def run_all(
@@ -130,17 +136,26 @@ def run_all(
     clip: Clip,
     *,
     quick: bool,
+    ways: Sequence[str] = (),
 ) -> tuple[dict[str, list[Picture]], dict[str, int]]:
-    """Every way's pictures, and how many frames the model painted for ours."""
+    """Every way's pictures, and how many frames the model painted for ours.
+
+    Args:
+        ways: Only those whose name begins with one of these, and the per-frame run.
+    """
     base = methods.ours(engine, clip, style, 0)
     outputs = {PER_FRAME: base}
     painted: dict[str, int] = {}
+    wanted = partial(is_wanted, ways)
     for stability in (0.5, 1.0) if quick else STABILITIES:
         name, before = f"ours {stability:g}", engine.frames_painted
+        if not wanted(name):
+            continue
         outputs[name] = methods.ours(engine, clip, style, stability)
         painted[name] = engine.frames_painted - before
     others: dict[str, Callable[[], list[Picture]]] = {
         LOOK_AHEAD: lambda: methods.ours(engine, clip, style, 0.5, look_ahead=True),
+        **on_device(engine, clip, style),
         "latent average": lambda: methods.latent_average(engine, clip, style),
         "latent flow": lambda: methods.latent_flow(engine, clip, style),
         "statistics lock": lambda: statistics_lock(engine, clip, style),
@@ -152,8 +167,27 @@ def run_all(
     }
     if bank is not None:
         others["feature bank"] = lambda: bank.run(clip, style)
-    outputs.update({name: make() for name, make in others.items()})
+    outputs.update({name: make() for name, make in others.items() if wanted(name)})
     return outputs, painted
+
+
+def is_wanted(ways: Sequence[str], name: str) -> bool:
+    return not ways or any(name.startswith(way) for way in ways)
+
+
+def on_device(
+    engine: RememberingEngine, clip: Clip, style: Style
+) -> dict[str, Callable[[], list[Picture]]]:
+    """The ways whose history lies where the model runs."""
+
+    def way(blend: str, look_ahead: bool) -> list[Picture]:
+        return methods.ours(engine, clip, style, 0.5, blend=blend, look_ahead=look_ahead)
+
+    return {
+        f"{blend}{', look-ahead' * look_ahead}": partial(way, blend, look_ahead)
+        for blend in ("latent", "both")
+        for look_ahead in (False, True)
+    }
 
 
 def measure(

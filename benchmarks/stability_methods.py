@@ -18,7 +18,7 @@ from stability_metrics import pulled
 from stability_sequences import Clip, Picture
 from torch import Tensor
 
-from models import Engine, Style
+from models import Engine, Remembered, Style
 from stream import Frame, Stylizer
 
 EMA_WEIGHT = 0.85
@@ -41,6 +41,7 @@ class RememberingEngine:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.name, self.device = engine.name, engine.device
         self.default_style = engine.default_style
         self.native_size = engine.native_size
         self.size_multiple = engine.size_multiple
@@ -78,9 +79,20 @@ class RememberingEngine:
         return 1  # whole frames are looked up
 
     def begin(
-        self, data: Picture, noise: Tensor, conditioning: Any, schedule: Any, **_: object
+        self,
+        data: Picture,
+        noise: Tensor,
+        conditioning: Any,
+        schedule: Any,
+        *,
+        remembered: Remembered | None = None,
+        **_: object,
     ) -> Callable[[], Picture]:
         """As `Engine.begin`: what gives the picture, which is there already."""
+        if remembered is not None:  # the device's history makes each painting another
+            self.frames_painted += 1
+            given = noise, conditioning, schedule
+            return self.engine.begin(data, *given, remembered=remembered)
         painted = self.paint(data, noise, conditioning, schedule)
         return lambda: painted
 
@@ -150,7 +162,7 @@ def ours(
     """Through the stylizer; stability 0 is the per-frame run that all others start from.
 
     Args:
-        future: `look_ahead` and `every` of the stylizer.
+        future: `look_ahead`, `every`, `blend` and `temporal` of the stylizer.
     """
     stylizer = Stylizer(
         engine,  # type: ignore[arg-type]
@@ -158,7 +170,7 @@ def ours(
         short_side_px=min(clip.pictures[0].shape[:2]),
         output_size="model",
         stability=stability,
-        **future,
+        **{"blend": "picture", **future},
     )
     painted = []
     for index, (data, now) in enumerate(zip(clip.pictures, styles(clip, style), strict=True)):

@@ -4,9 +4,10 @@
 
 Engines: one that gives its input back at once, so that what remains is the layer's own; ones that
 give it back after so many ms on a device of their own, as a GPU does while the host works; and the
-real one. Each paints the same moving frames from memory in six ways, in turns: called bare; by the
-stylizer; by a session, four threads and three channels; both with stability; and the session with
-look-ahead, as files have it. A round's cost is
+real one. Each paints the same moving frames from memory in seven ways, in turns: called bare; by
+the stylizer; by a session, four threads and three channels; both with stability; the stylizer with
+the history on the device ("latent": beside an imitated one that is what is left to the host); and
+the session with look-ahead, as files have it. A round's cost is
 its time less the bare one's of the same round; the figures are medians over the rounds, with the
 95th percentile. Time on the clock is what a viewer waits; time of all the process's threads on the
 processor also holds what another core did meanwhile. Prints a table; the last line is JSON.
@@ -26,7 +27,7 @@ from machine import commit, machine, versions
 from material import CLIP
 from numpy.typing import NDArray
 
-from models import Style, load_engine
+from models import Blend, Style, load_engine
 from stream import Frame, Session, Source, Stylizer, VideoInfo, open_sink, open_source
 from stream.geometry import resize
 
@@ -47,6 +48,8 @@ class FreeEngine:
     size_multiple = 16
     cell_sizes = (8,)
     carries_noise = False
+    device = "cpu"
+    output_scale = 1
     revision = 0
 
     def __init__(self) -> None:
@@ -208,8 +211,8 @@ def make_ways(engine: Any, frames: list[Frame]) -> dict[str, Run]:
         for frame in frames:
             engine.paint(frame.data, noise, conditioning, schedule)
 
-    def by_stylizer(stability: float) -> Run:
-        stylizer = make_stylizer(engine, frames, stability)
+    def by_stylizer(stability: float, blend: Blend = "picture") -> Run:
+        stylizer = make_stylizer(engine, frames, stability, blend=blend)
 
         def run() -> None:
             for frame in frames:
@@ -233,13 +236,19 @@ def make_ways(engine: Any, frames: list[Frame]) -> dict[str, Run]:
         "stylizer": by_stylizer(0),
         "session": by_session(0),
         "stylizer, stable": by_stylizer(STABILITY),
+        "stylizer, latent": by_stylizer(STABILITY, "latent"),
         "session, stable": by_session(STABILITY),
         "session, look-ahead": by_session(STABILITY, look_ahead=True),
     }
 
 
 def make_stylizer(
-    engine: Any, frames: list[Frame], stability: float, *, look_ahead: bool = False
+    engine: Any,
+    frames: list[Frame],
+    stability: float,
+    *,
+    look_ahead: bool = False,
+    blend: Blend = "picture",
 ) -> Stylizer:
     return Stylizer(
         engine,
@@ -247,6 +256,7 @@ def make_stylizer(
         output_size="model",
         stability=stability,
         look_ahead=look_ahead,
+        blend=blend,
         overlap=engine.in_flight() > 0,
     )
 

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal to the table below
     from models.acceleration.cache.folder import cache_folder as cache_folder
+    from models.advance import Advance as Advance
+    from models.blending import BLENDS as BLENDS
+    from models.blending import Blend as Blend
+    from models.blending import better_blend as better_blend
     from models.carried_noise import moved_noise as moved_noise
     from models.conditioning import Conditioning as Conditioning
     from models.engine import Engine as Engine
@@ -35,6 +39,9 @@ if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal 
     from models.style import StyleImage as StyleImage
     from models.styles import STYLES as STYLES
     from models.styles import BundledStyle as BundledStyle
+    from models.temporal import Memory as Memory
+    from models.temporal import Remembered as Remembered
+    from models.temporal import memory_of as memory_of
     from models.weights.download import OnDownload as OnDownload
     from models.weights.lora import LoraFile as LoraFile
     from models.weights.lora import read_lora as read_lora
@@ -43,6 +50,8 @@ if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal 
 
 _NAMES = {
     "models.acceleration.cache.folder": ("cache_folder",),
+    "models.advance": ("Advance",),
+    "models.blending": ("BLENDS", "Blend", "better_blend"),
     "models.carried_noise": ("moved_noise",),
     "models.conditioning": ("Conditioning",),
     "models.notes": ("FIRST_USE", "Detail"),
@@ -58,6 +67,7 @@ _NAMES = {
     "models.segmentation": ("PersonSegmenter",),
     "models.style": ("Style", "StyleImage"),
     "models.styles": ("STYLES", "BundledStyle"),
+    "models.temporal": ("Memory", "Remembered", "memory_of"),
     "models.weights.download": ("OnDownload",),
     "models.weights.lora": ("LoraFile", "read_lora"),
     "models.weights.lora_switching": ("Loras",),

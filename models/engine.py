@@ -30,11 +30,13 @@ from models.image_encoder import ImageEncoder
 from models.networks import Networks
 from models.notes import Detail
 from models.painter import Painter, Painting
+from models.plain import painted_frames
 from models.prompt import parse_prompt, understood
 from models.recipe import Computation
 from models.schedule import Schedule, ScheduleConfig, add_noise, consistency, make_schedule
 from models.structure import Features, Structure, residuals_of, structure_weights
 from models.style import Style
+from models.temporal import Remembered
 from models.unet_conditions import UNetConditions
 
 logger = logging.getLogger(__name__)
@@ -301,27 +303,25 @@ class Engine:
         *,
         ahead: bool = False,
         cell_px: int | None = None,
+        remembered: Remembered | None = None,
     ) -> Painting:
         """Start what `paint` does, and return at once where a GPU works by itself.
 
         What comes back gives the picture, whenever it is called. `data` is free to be written to.
 
         Args:
-            ahead: Frames will be begun before the pictures of those before are asked for: return
-                at once also where that makes each take longer.
+            ahead: Frames will be begun before earlier pictures are asked for: return at once.
             cell_px: One of `cell_sizes`, for a smaller picture; ``None`` is the last.
+            remembered: The memory of the frames' stream, for stability; frames come in order.
         """
-        painter = self.painter
-        if ahead and painter is None and data.ndim == 3:
+        given, painter = (noise, conditioning, schedule), self.painter
+        if ahead and painter is None and data.ndim == 3 and remembered is None:
             painter = self.side_by_side
         with explained_memory_errors(self.device):
             if painter is not None:
-                return painter.begin(data, noise, conditioning, schedule, cell_px=cell_px)
+                return painter.begin(data, *given, cell_px=cell_px, remembered=remembered)
             frames = data if data.ndim == 4 else data[None]
-            image = torch.cat([self.to_image(frame) for frame in frames])
-            latents, features = self.encode(image), self.features(image, noise, conditioning)
-            latents = self.denoise(latents, noise, conditioning, schedule, features=features)
-            painted = [self.picture(one, cell_px) for one in torch.split(latents, 1)]
+            painted = painted_frames(self, frames, *given, remembered, cell_px)
         return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
 
     def close(self) -> None:
@@ -371,8 +371,7 @@ class Engine:
         if not self.networks.sees_frame:
             return z_t
         frame = frame if self.frame_is_scaled else self.networks.unscale(frame)
-        shown = [features] if isinstance(features, Tensor) else []
-        return torch.cat([z_t, frame, *shown], 1)
+        return torch.cat([z_t, frame, *([features] if isinstance(features, Tensor) else [])], 1)
 
     def completed(self, prediction: Tensor, frame: Tensor) -> Tensor:
         """What was predicted, with the frame's latents where the UNet only adds to them."""

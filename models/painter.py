@@ -9,6 +9,7 @@ from torch import Tensor
 
 from models.conditioning import Conditioning
 from models.schedule import Schedule
+from models.temporal import Remembered
 
 Painting = Callable[[], NDArray[np.uint8]]
 """A picture to come: uint8 RGB; the first call waits for it."""
@@ -31,6 +32,7 @@ class Painter(Protocol):
         schedule: Schedule,
         *,
         cell_px: int | None = None,
+        remembered: Remembered | None = None,
     ) -> Painting:
         """As `Engine.begin`."""
 

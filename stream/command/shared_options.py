@@ -109,6 +109,16 @@ Mask = Annotated[
         "where it does.",
     ),
 ]
+Blend = Annotated[
+    str,
+    typer.Option(
+        "--blend",
+        metavar="WHERE",
+        help="Where stability blends: picture (on the host), latent (where the model runs), both, "
+        "or auto, the better measured one.",
+        rich_help_panel=PAINT,
+    ),
+]
 ModelName = Annotated[
     str,
     typer.Option(

@@ -27,7 +27,7 @@ from stream.stylizer.regions import Region, make_region
 from stream.stylizer.stylizer import Stylizer
 
 if TYPE_CHECKING:
-    from models import Engine, Style
+    from models import Blend, Engine, Style
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class LiveStylizerOptions:
         governor: What it may give up.
         sample_aspect_ratio: Width of a source pixel over its height.
         mask: Where `Look.mask` shows the painting, as `make_region` takes it.
+        blend: As `Stylizer` takes it.
     """
 
     short_side_px: int | None = None
@@ -65,6 +66,7 @@ class LiveStylizerOptions:
     governor: GovernorMode = "latency"
     sample_aspect_ratio: Fraction = Fraction(1)
     mask: str = PERSON
+    blend: "Blend" = "auto"
 
 
 class LiveStylizer:
@@ -123,6 +125,7 @@ class LiveStylizer:
             sample_aspect_ratio=self._options.sample_aspect_ratio,
             region=self._region_of(look),
             composes=False,
+            blend=self._options.blend,
         )
         width, height = source_size
         random = np.random.default_rng(0)
@@ -224,6 +227,7 @@ class LiveStylizer:
             short_side_px=short_side_px,
             output_size=output_size,
             sample_aspect_ratio=self._options.sample_aspect_ratio,
+            blend=self._options.blend,
             stats=self._stats,
             composes=False,
         )

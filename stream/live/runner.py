@@ -47,7 +47,7 @@ from stream.video_info import VideoInfo
 from stream.workers import interruptibly, meanwhile
 
 if TYPE_CHECKING:
-    from models import OnDownload
+    from models import Blend, OnDownload
 
 
 class LiveRunner:
@@ -278,6 +278,7 @@ class LiveRunner:
                     governor=cast(GovernorMode, options.governor),
                     sample_aspect_ratio=info.sample_aspect_ratio,
                     mask=options.mask or PERSON,
+                    blend=cast("Blend", options.blend),
                 ),
                 clock=self._clock,
                 stats=self.stats,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from models import file_mark, recipe_of
 from stream.frame import Frame, Size
@@ -33,7 +33,7 @@ from stream.temporal.settings import DEFAULTS
 from stream.video_info import VideoInfo
 
 if TYPE_CHECKING:
-    from models import Engine
+    from models import Blend, Engine
 
 
 STILL_FACTOR = 3
@@ -97,6 +97,7 @@ def make_stylizer(
         by_shots=True,
         batch=1 if info.frame_count == 1 else options.batch,
         **given,
+        blend=cast("Blend", options.blend),
     )
 
 
@@ -143,7 +144,7 @@ def describe_film(
         "settings": {
             "style": options.style(engine.default_style),
             "stability": DEFAULT_STABILITY if options.stability is None else options.stability,
-            **{name: getattr(options, name) for name in ("look_ahead", "every", "batch")},
+            **{name: getattr(options, name) for name in ("look_ahead", "every", "batch", "blend")},
             "sizes": [sizes.model, sizes.painted, sizes.output],
             "mask": mask_mark(options.mask),
             "temporal": DEFAULTS,

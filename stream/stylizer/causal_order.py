@@ -11,14 +11,15 @@ here have the model's size. For files `look_ahead_buffer.py` extends this to lat
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models import Advance
 from stream.frame import Frame, Size
 from stream.stats import STILL, Stats
-from stream.temporal import Decision, Temporal, TemporalSettings, gate
+from stream.temporal import Decision, OnDevice, Temporal, TemporalSettings, gate
 from stream.temporal.noise import Places
 from stream.temporal.settings import DEFAULTS
 
@@ -27,8 +28,12 @@ Data = NDArray[np.uint8]
 Painting = Callable[[], Data]
 """A picture to come; the call waits for it."""
 
-Begin = Callable[[Data, Places | None], Painting]
-"""Begins to paint a picture of the model's size, under noise that comes from these places."""
+Begin = Callable[[Data, Places | None, Advance | None], Painting]
+"""Begins to paint a picture of the model's size, under noise that comes from these places; an
+engine that remembers is told how the stream goes on."""
+
+StreamBlend = Literal["picture", "latent", "both"]
+"""Where the history is blended in: on the host, where the model runs, or both."""
 
 Later = Callable[[], Iterable[Frame]]
 """The rest of the work on a painted picture; it returns the frames that are ready then. To be
@@ -66,6 +71,7 @@ class CausalOrder:
         in_work: How many frames may be in work while later ones are taken, and are held back.
         sees_cuts: Look for cuts; otherwise whoever calls `end_shot` does.
         carries_noise: Move the noise along with the picture.
+        blend: Where the history is.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class CausalOrder:
         in_work: int = 0,
         sees_cuts: bool = True,
         carries_noise: bool = False,
+        blend: StreamBlend = "picture",
     ) -> None:
         self._begin = begin
         self._stats = stats
@@ -85,7 +92,20 @@ class CausalOrder:
         self._in_work: deque[Work] = deque()
         self._painting = 0  # of them
         self._later: list[Later] = []
-        self._temporal = Temporal(settings, sees_cuts=sees_cuts)
+        self._temporal = self._make_temporal(settings, blend, sees_cuts=sees_cuts)
+
+    def _make_temporal(
+        self,
+        settings: TemporalSettings,
+        blend: StreamBlend,
+        *,
+        sees_cuts: bool,
+        looks: bool = False,
+    ) -> Temporal:
+        if blend == "picture":
+            return Temporal(settings, sees_cuts=sees_cuts)
+        self._carries_noise = False  # the device's business
+        return OnDevice(settings, how=blend, looks=looks, sees_cuts=sees_cuts)
 
     def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Later]:
         """Take the next frame; what is left to do for those that are painted comes back.
@@ -133,9 +153,9 @@ class CausalOrder:
         painting = None
         if self._carries_noise and not decision.is_still:
             decision = self._followed(decision)
-            painting = self._begin(data, self._temporal.noise_places(decision))
+            painting = self._begin(data, self._temporal.noise_places(decision), None)
         elif not decision.is_still:
-            painting = self._begin(data, None)
+            painting = self._begin(data, None, decision.advance)
             decision = self._followed(decision)  # a GPU paints meanwhile
         self._in_work.append(Work(decision, painting, then))
         self._painting += painting is not None

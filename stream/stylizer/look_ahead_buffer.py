@@ -17,9 +17,16 @@ from typing import NamedTuple
 
 from stream.frame import Frame, Size
 from stream.stats import Stats
-from stream.stylizer.causal_order import NO_PICTURE, Begin, CausalOrder, Data, Later
+from stream.stylizer.causal_order import (
+    NO_PICTURE,
+    Begin,
+    CausalOrder,
+    Data,
+    Later,
+    StreamBlend,
+)
 from stream.stylizer.post_processing import Group, PostProcessing, Waiting
-from stream.temporal import Decision, gate
+from stream.temporal import Decision, Temporal, gate
 from stream.temporal.interpolation import Interpolator
 from stream.temporal.lookahead import Moment
 from stream.temporal.settings import DEFAULTS, TemporalSettings
@@ -45,7 +52,7 @@ class LookAheadBuffer(CausalOrder):
         look_ahead: Smooth each picture by those after it.
         every: Paint one frame in so many; the others are made from their painted neighbours, or
             painted as well where much of them is in neither.
-        carries_noise: As `CausalOrder` takes it.
+        carries_noise, blend: As `CausalOrder` takes them.
 
     Raises:
         ValueError: `every` is below 1.
@@ -61,6 +68,7 @@ class LookAheadBuffer(CausalOrder):
         look_ahead: bool,
         every: int,
         carries_noise: bool = False,
+        blend: StreamBlend = "picture",
     ) -> None:
         super().__init__(
             begin,
@@ -69,6 +77,7 @@ class LookAheadBuffer(CausalOrder):
             in_work=in_work,
             sees_cuts=every == 1,
             carries_noise=carries_noise,
+            blend=blend,
         )
         if every < 1:
             raise ValueError(f"got every={every}, expected 1 or more")
@@ -80,6 +89,11 @@ class LookAheadBuffer(CausalOrder):
         self._waiting: list[Taken] = []
         self._painted: gate.Look | None = None  # of the newest frame whose painting has begun
         self._stability = 0.0
+
+    def _make_temporal(
+        self, settings: TemporalSettings, blend: StreamBlend, *, sees_cuts: bool, looks: bool = True
+    ) -> Temporal:
+        return super()._make_temporal(settings, blend, sees_cuts=sees_cuts, looks=looks)
 
     def add(self, frame: Frame, data: Data, grid: Size, stability: float) -> list[Later]:
         """As `CausalOrder.add`."""

@@ -46,6 +46,7 @@ class EngineOptions:
     compile: str = "auto"
     size: int | None = None
     stability: float | None = None
+    blend: str = "auto"
     style_images: Sequence[str] = ()
     ip_adapter: str | None = None
     structures: Sequence[str] = ()
@@ -71,6 +72,7 @@ class EngineOptions:
         """
         if self.stability is not None and not 0 <= self.stability <= 1:
             raise ValueError(f"got stability={self.stability:g}, expected 0 to 1")
+        check_blend(self.blend)
         if self.size is not None and self.size < 1:
             raise ValueError(f"got size={self.size}, expected a short side such as 512")
         if not DEVICE.fullmatch(self.device):
@@ -102,6 +104,17 @@ class EngineOptions:
             image_adapter=self.ip_adapter or bool(self.style_images),
             structures=self.structures,
         )
+
+
+def check_blend(blend: str) -> None:
+    """
+    Raises:
+        ValueError: There is no such way of blending.
+    """
+    from models import BLENDS
+
+    if blend not in BLENDS:
+        raise ValueError(f"got blend={blend}, expected {', '.join(BLENDS)}")
 
 
 def check_report(where: str | None, taken: Sequence[str]) -> None:

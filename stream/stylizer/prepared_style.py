@@ -8,7 +8,7 @@ networks. Called by `stylizer.py`.
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from stream.temporal.noise import Places
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models import Conditioning, Engine, Schedule, Style
+    from models import Advance, Conditioning, Engine, Memory, Schedule, Style
 
 T = TypeVar("T")
 
@@ -51,16 +51,20 @@ class PreparedStyle:
         engine: The model.
         stats: Where stage times and the engine's notes go.
         ahead: Pictures will be begun before those before them are asked for.
+        remembers: The pictures are a stream whose history lies where the model runs.
 
     Attributes:
         cell_px: Pixels a latent cell of what is painted, one of the engine's `cell_sizes`; ``None``
             is the largest.
     """
 
-    def __init__(self, engine: "Engine", stats: Stats, *, ahead: bool = False) -> None:
+    def __init__(
+        self, engine: "Engine", stats: Stats, *, ahead: bool = False, remembers: bool = False
+    ) -> None:
         self._engine = engine
         self._stats = stats
-        self._ahead = ahead
+        self._ahead = ahead and not remembers  # one after the other, each needs the one before
+        self._memory: Latest[Memory] | None = Latest() if remembers else None
         self._conditioning: Latest[Conditioning] = Latest()
         self._schedule: Latest[Schedule] = Latest()
         self._noise: Latest[Tensor] = Latest()
@@ -95,6 +99,10 @@ class PreparedStyle:
         self._noise.make(
             (style.num_inference_steps, style.seed, size), lambda: engine.noise(style, size)
         )
+        if self._memory is not None:
+            from models import memory_of
+
+            self._memory.make(size, lambda: memory_of(engine, size))
         self._held = style, size, engine.revision
         self._stats.note(*engine.notes)
 
@@ -103,22 +111,35 @@ class PreparedStyle:
         """How many pictures are worth having begun; 0 where `begin` paints them itself."""
         return self._engine.in_flight(self._ahead)
 
-    def begin(self, data: NDArray[np.uint8], places: Places | None = None) -> Painting:
+    def begin(
+        self,
+        data: NDArray[np.uint8],
+        places: Places | None = None,
+        advance: "Advance | None" = None,
+    ) -> Painting:
         """Begin to paint uint8 RGB (H, W, 3) of the size that was adopted.
 
         Args:
             places: Where its noise comes from; ``None`` leaves it in its place.
+            advance: How the stream goes on, where the engine remembers.
 
         Raises:
             ModelError: The model failed.
         """
         noise = self._noise.value if places is None else self._moved(places)
+        if advance is not None:
+            return self._begin_whole(data, noise, [advance])
         if self.in_flight:
             return self._begin_whole(data, noise)
         painted = self._paint(data, noise)
         return lambda: painted
 
-    def begin_batch(self, data: NDArray[np.uint8], places: Sequence[Places | None]) -> Painting:
+    def begin_batch(
+        self,
+        data: NDArray[np.uint8],
+        places: Sequence[Places | None],
+        advances: "Sequence[Advance | None]" = (),
+    ) -> Painting:
         """The same for several pictures, (B, H, W, 3), in one call of the engine.
 
         Raises:
@@ -132,7 +153,8 @@ class PreparedStyle:
                 [noise if each is None else self._moved(each) for each in places], dim=1
             )
         self._stats.count_event("batch")
-        return self._begin_whole(data, noise)
+        told = [each for each in advances if each is not None]
+        return self._begin_whole(data, noise, told)
 
     def _moved(self, places: Places) -> "Tensor":
         import torch
@@ -158,8 +180,15 @@ class PreparedStyle:
         with stage("decode"):
             return engine.picture(x0, self.cell_px)
 
-    def _begin_whole(self, data: NDArray[np.uint8], noise: "Tensor") -> Painting:
+    def _begin_whole(
+        self, data: NDArray[np.uint8], noise: "Tensor", advances: "Sequence[Advance]" = ()
+    ) -> Painting:
         """As `begin`, where one call of the engine does it all."""
+        more: dict[str, Any] = {}
+        if advances and self._memory is not None:
+            from models import Remembered
+
+            more["remembered"] = Remembered(self._memory.value, advances)
         with self._stats.stage("begin"):
             painting = self._engine.begin(
                 data,
@@ -168,6 +197,7 @@ class PreparedStyle:
                 self._schedule.value,
                 ahead=self._ahead,
                 cell_px=self.cell_px,
+                **more,
             )
         self._stats.note(*self._engine.notes)
         return partial(self._waited_for, painting)

@@ -12,6 +12,7 @@ Starts no thread. Torch is touched only inside `paint`, so only in the thread th
 Called by `stream.offline.session`, `stream.live.live_stylizer`, or by hand.
 """
 
+import logging
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,8 +27,9 @@ from stream.frame import Frame, Size
 from stream.geometry import OutputSize
 from stream.stats import Stats
 from stream.stylizer.batches import Batches
-from stream.stylizer.causal_order import Begin, CausalOrder
+from stream.stylizer.causal_order import Begin, CausalOrder, StreamBlend
 from stream.stylizer.look_ahead_buffer import LookAheadBuffer
+from stream.stylizer.options import check_blend
 from stream.stylizer.output_frames import OutputFrames, Painted
 from stream.stylizer.prepared_style import PreparedStyle
 from stream.stylizer.regions import Region, Shots
@@ -35,7 +37,9 @@ from stream.temporal.blend import check_stability
 from stream.temporal.settings import DEFAULTS, TemporalSettings
 
 if TYPE_CHECKING:
-    from models import Engine, Style
+    from models import Blend, Engine, Style
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_STABILITY = 0.5
 
@@ -73,6 +77,8 @@ class Stylizer:
             of it.
         composes: Give frames out with both in them; otherwise with the painting alone, and where it
             shows as their mask.
+        blend: Where the history is blended in: "picture", on the host, after the model; "latent",
+            where the model runs; "both"; or "auto", the better measured one, which the log names.
 
     Raises:
         ValueError: A value is outside its range.
@@ -96,7 +102,9 @@ class Stylizer:
         batch: int = 1,
         region: Region | None = None,
         composes: bool = True,
+        blend: "Blend" = "auto",
     ) -> None:
+        check_blend(blend)
         for name, count in (("batch", batch), ("every", every)):
             if not isinstance(count, int) or count < 1:
                 raise ValueError(f"got {name}={count}, expected 1 or more")
@@ -112,12 +120,28 @@ class Stylizer:
         self._sample_aspect_ratio = sample_aspect_ratio
         self._sizes: Sizes | None = None
         self.is_gradual = False
-        self._prepared = PreparedStyle(engine, self.stats, ahead=overlap)
+        self._blend = self._chosen(blend)
+        remembers = self._blend != "picture"
+        self._prepared = PreparedStyle(engine, self.stats, ahead=overlap, remembers=remembers)
         self._look_ahead, self._every, self._temporal = look_ahead, every, temporal
         self._overlap, self._by_shots, self._batch = overlap, by_shots, batch
         self._region, self._composes = region, composes
         self._shots = Shots()
         self._order, self._output_frames = self._make_order(), OutputFrames(self.stats)
+
+    @property
+    def blend(self) -> StreamBlend:
+        """Where the history is blended in."""
+        return self._blend
+
+    def _chosen(self, blend: "Blend") -> StreamBlend:
+        if blend != "auto":
+            return blend
+        from models import better_blend
+
+        better, told = better_blend(self._engine)
+        logger.info(told)
+        return better
 
     @property
     def style(self) -> "Style":
@@ -257,9 +281,15 @@ class Stylizer:
                 look_ahead=self._look_ahead,
                 every=self._every,
                 carries_noise=carries_noise,
+                blend=self._blend,
             )
         return CausalOrder(
-            begin, self.stats, self._temporal, in_work=in_work, carries_noise=carries_noise
+            begin,
+            self.stats,
+            self._temporal,
+            in_work=in_work,
+            carries_noise=carries_noise,
+            blend=self._blend,
         )
 
     def _configured(self, frame: Frame) -> "Sizes":

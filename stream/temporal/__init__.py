@@ -10,11 +10,13 @@
             buffers  memory used again from frame to frame
 
 All of it runs on the CPU, on uint8 pictures of the model's size, and starts no thread. Where
-nothing changed, the last picture is shown again and the model is not called. Called by
+nothing changed, the last picture is shown again and the model is not called. `on_device` is for
+histories that stay where the model runs (`models.temporal`). Called by
 `stream.stylizer`.
 """
 
+from stream.temporal.on_device import OnDevice
 from stream.temporal.settings import TemporalSettings
 from stream.temporal.state import Decision, Temporal
 
-__all__ = ["Decision", "Temporal", "TemporalSettings"]
+__all__ = ["Decision", "OnDevice", "Temporal", "TemporalSettings"]

@@ -4,9 +4,9 @@
 
 x_t is what the model made of frame t alone; W pulls the last shown picture along the flow w.
 Pictures are blended, not latents: a latent position is a block of pixels, and moving it by a part
-of a block is not what the decoder makes of a moved picture. Two guards follow: where the two
-paintings disagree by more than flicker the old one is dropped, and the mixture is sharpened until
-it is as crisp as the painting that nothing was mixed into.
+of a block is not what the decoder makes of a moved picture (figures in docs/stability.md). Two
+guards follow: where the two paintings disagree by more than flicker the old one is dropped, and the
+mixture is sharpened until it is as crisp as the painting that nothing was mixed into.
 """
 
 import cv2

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from stream.temporal.blend import AGREE_LEVELS, MOST_LOSS
 from stream.temporal.shots import CUT_DIFFERENCE
 
+DEVICE_MEMORY = 1.5
+"""Of the times in `blend.TIME_CONSTANTS_S`, what the device blends over."""
+
 
 @dataclass(frozen=True, slots=True)
 class TemporalSettings:
@@ -21,6 +24,7 @@ class TemporalSettings:
             dropped: fewer leave less of a ghost, and more flicker.
         most_contrast: Share of its contrast that a picture is given back at most in a frame; 0
             leaves it as soft as averaging makes it.
+        device_memory: A further factor on that time where the device blends ("latent", "both").
 
     Raises:
         ValueError: A value is outside its range.
@@ -32,6 +36,7 @@ class TemporalSettings:
     shots_kept: int = 3
     agree_levels: float = AGREE_LEVELS
     most_contrast: float = MOST_LOSS
+    device_memory: float = DEVICE_MEMORY
 
     def __post_init__(self) -> None:
         limits = {
@@ -41,6 +46,7 @@ class TemporalSettings:
             "shots_kept": 100,
             "agree_levels": 255,
             "most_contrast": 1,
+            "device_memory": 10,
         }
         for name, most in limits.items():
             value = getattr(self, name)

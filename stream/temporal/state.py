@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models import Advance
 from stream.frame import Size
 from stream.temporal import blend, gate, shots
 from stream.temporal import noise as carried_noise
@@ -104,6 +105,7 @@ class Decision(NamedTuple):
         resting: bool (h, w), cells that show what they showed before: copied, or painted on until
             they have settled; ``None`` where there is no history.
         canvas: Where the picture is history for the next frames; ``None`` at stability 0.
+        advance: What an engine that remembers is told (`stream.temporal.on_device`).
     """
 
     is_still: bool = False
@@ -112,6 +114,7 @@ class Decision(NamedTuple):
     history: History | None = None
     resting: NDArray[np.bool_] | None = None
     canvas: Canvas | None = None
+    advance: Advance | None = None
 
 
 PLAIN = Decision()
@@ -202,7 +205,7 @@ class Temporal:
         repaints, self._repaints = self._repaints, False
         is_gap = self._sees_cuts and not 0 < time_s - self._seen_s <= LONGEST_GAP_S
         self._seen_s, scene = time_s, self._scene
-        if scene is not None and not repaints and _is_same(data, scene.data):
+        if scene is not None and not repaints and is_same(data, scene.data):
             return Decision(is_still=True, canvas=scene.canvas)
         dt_s, self._time_s = max(time_s - self._time_s, LEAST_STEP_S), time_s
         small, look = seen or gate.see(data, grid)
@@ -316,7 +319,7 @@ class Temporal:
         self._noise_age_s = 0.0
 
 
-def _is_same(now: Data, then: Data) -> bool:
+def is_same(now: Data, then: Data) -> bool:
     """Whether two pictures are equal; a few rows mostly tell that they are not."""
     rows = slice(None, None, 64)
     return np.array_equal(now[rows], then[rows]) and np.array_equal(now, then)

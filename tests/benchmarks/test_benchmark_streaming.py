@@ -1,5 +1,6 @@
 """The benchmarks of the streaming layer and of whole files, on small pictures and fake models."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,14 +36,18 @@ class CountingEngine(FreeEngine):
         self.count += 1
         return data
 
-    def to_data(self, data: np.ndarray, *_: object) -> np.ndarray:
+    def picture(self, data: np.ndarray, *_: object) -> np.ndarray:
         return self.paint(data)
+
+    def begin(self, data: np.ndarray, *_: object, **__: object) -> Callable[[], np.ndarray]:
+        painted = self.paint(data)
+        return lambda: painted
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        *("bare engine", "stylizer", "session", "stylizer, stable"),
+        *("bare engine", "stylizer", "session", "stylizer, stable", "stylizer, latent"),
         *("session, stable", "session, look-ahead"),
     ],
 )

@@ -135,10 +135,12 @@ def test_loras_change_without_a_capture(gpu: Gpu, tmp_path: Path) -> None:
     assert runtime.captures == captures
 
 
-@pytest.mark.parametrize("stability", [0.0, 0.6])
+@pytest.mark.parametrize(
+    ("stability", "blend"), [(0.0, "picture"), (0.6, "picture"), (0.6, "latent"), (0.6, "both")]
+)
 @pytest.mark.parametrize("look_ahead", [False, True])
 def test_a_stream_is_that_of_the_plain_engine(
-    gpu: Gpu, tmp_path: Path, stability: float, look_ahead: bool
+    gpu: Gpu, tmp_path: Path, stability: float, blend: Any, look_ahead: bool
 ) -> None:
     def painted(engine: Engine) -> list[Data]:
         stylizer = Stylizer(
@@ -146,6 +148,7 @@ def test_a_stream_is_that_of_the_plain_engine(
             STYLE,
             short_side_px=64,
             stability=stability,
+            blend=blend,
             output_size="model",
             look_ahead=look_ahead,
             overlap=True,

@@ -33,6 +33,7 @@ from models.errors import in_short
 from models.fields import PLANES
 from models.painter import Painting
 from models.schedule import Schedule, add_noise, consistency
+from models.temporal import Remembered
 
 
 class Form(NamedTuple):
@@ -82,11 +83,15 @@ class SideBySide:
         schedule: Schedule,
         *,
         cell_px: int | None = None,
+        remembered: Remembered | None = None,
     ) -> Painting:
         """As `Engine.begin`, of one frame; waits if as many are on their way.
 
+        Frames with a memory are not for it: each needs the one before.
+
         Where OpenVINO refuses this size, the engine paints without from then on.
         """
+        assert remembered is None
         run = self._run(data, noise, conditioning, schedule)
         engine: Engine = self._engine
         kinds = () if conditioning.stem is None else conditioning.stem.kinds

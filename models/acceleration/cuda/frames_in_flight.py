@@ -27,22 +27,25 @@ class FramesInFlight:
     Args:
         device: Whose streams are used.
         data, output: The function's own buffers, uint8 (B, H, W, 3) on the device.
+        rows: Its numbers beside the frames, float32 (B, N) on the device.
     """
 
-    def __init__(self, device: Device, data: Tensor, output: Tensor) -> None:
+    def __init__(self, device: Device, data: Tensor, output: Tensor, rows: Tensor) -> None:
         self._device = device
         self._data = data
         self._output = output
-        self._slots = deque(_Slot(device, data, output) for _ in range(SLOTS))
+        self._rows = rows.view(torch.uint8)
+        self._slots = deque(_Slot(device, data, output, self._rows) for _ in range(SLOTS))
         # the memory that the slots were given may still be read by what was queued before
         device.wait(device.upload, device.record(device.compute))
 
-    def begin(self, data: Data, paint: Work) -> "Painting":
+    def begin(self, data: Data, paint: Work, rows: Tensor | None = None) -> "Painting":
         """Start one frame; it may be waited for any time later, also never.
 
         Args:
             data: uint8 (B, H, W, 3); free to be written to afterwards.
             paint: Queues what turns the function's `data` into its `output`.
+            rows: float32 (B, N) on the host, for the function's `rows`, which otherwise stay.
         """
         device, slot = self._device, self._slots[0]
         self._slots.rotate(-1)
@@ -51,6 +54,9 @@ class FramesInFlight:
         device.launch(device.upload, lambda: _copy(slot.above, slot.given))
         device.wait(device.compute, device.record(device.upload))
         device.launch(device.compute, lambda: _copy(self._data, slot.above))
+        if rows is not None:
+            slot.given_rows.copy_(rows.view(torch.uint8))
+            device.launch(device.compute, lambda: _copy(self._rows, slot.given_rows))
         device.launch(device.compute, paint)
         device.launch(device.compute, lambda: _copy(slot.painted, self._output))
         device.wait(device.download, device.record(device.compute))
@@ -84,7 +90,8 @@ class Painting:
 class _Slot:
     """Buffers of one frame in flight: on the host and on the device, before and after."""
 
-    def __init__(self, device: Device, data: Tensor, output: Tensor) -> None:
+    def __init__(self, device: Device, data: Tensor, output: Tensor, rows: Tensor) -> None:
+        self.given_rows = device.host(tuple(rows.shape))
         self.given, self.taken = device.host(tuple(data.shape)), device.host(tuple(output.shape))
         self.above, self.painted = torch.empty_like(data), torch.empty_like(output)
         self.painting: Painting | None = None

@@ -23,13 +23,16 @@ from torch import Tensor
 from models.acceleration.cuda.device import Device, Work
 from models.acceleration.cuda.fp16_accumulation import Shortcut, keeps_picture
 from models.acceleration.cuda.frames_in_flight import FramesInFlight, Painting
+from models.acceleration.cuda.memories import WorkingMemories
 from models.acceleration.cuda.whole_frame import Form, FrameFunction, Parts, Recipe, Shape
 from models.acceleration.rewrites import UNetBody
 from models.conditioning import Conditioning
 from models.engine import Engine
 from models.errors import in_short
 from models.painter import Painting as Picture
+from models.plain import painted_frames
 from models.schedule import Schedule
+from models.temporal import Memory, Remembered
 
 Data = NDArray[np.uint8]
 
@@ -85,7 +88,7 @@ class FrameGraph:
         self._pool = pool
         self._on_failure = on_failure
         self._shortcut = shortcut
-        self._in_flight_frames = FramesInFlight(device, frame.data, frame.output)
+        self._in_flight_frames = FramesInFlight(device, frame.data, frame.output, frame.rows)
         self._recipe: Recipe | None = None
         try:
             self._replay = self._captured()
@@ -95,12 +98,29 @@ class FrameGraph:
             on_failure(f"a frame cannot be captured: {in_short(err)}")
             self._replay = self._run
 
-    def begin(self, data: Data, recipe: Recipe) -> Painting:
-        """Start to paint frames (B, H, W, 3) of the function's shape."""
+    def begin(self, data: Data, recipe: Recipe, rows: Tensor | None = None) -> Painting:
+        """Start to paint frames (B, H, W, 3) of the function's shape.
+
+        Args:
+            rows: What a memory is told with each, on the host.
+        """
         if self._recipe is None or not recipe.is_same(self._recipe):
             self._device.launch(self._device.compute, partial(self.frame.adopt, recipe))
             self._recipe = recipe
-        return self._in_flight_frames.begin(data, self._replay)
+        return self._in_flight_frames.begin(data, self._painted, rows)
+
+    def _painted(self) -> None:
+        """The replay; where that fails, kernel by kernel from now on."""
+        try:
+            self._replay()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as err:
+            if self._replay == self._run:
+                raise
+            self._on_failure(f"a captured frame cannot be launched: {in_short(err)}")
+            self._replay = self._run
+            self._run()
 
     def take(self, parts: Parts, check: Callable[[FrameFunction], Shortcut]) -> bool:
         """Compute by other networks from the next frame on, if they can and are quicker.
@@ -113,6 +133,7 @@ class FrameGraph:
             Whether they are taken.
         """
         self.finish()  # the check paints over the frame's buffers
+        self._device.launch(self._device.compute, self.frame.remember_nothing)
         before = self.frame.parts, self._shortcut
         self.frame.parts = parts
         try:
@@ -184,7 +205,9 @@ class FrameGraphs:
         self._shortcut = shortcut
         self._pool = Pool(device)
         self._left: set[Parts] = set()  # not taken where they could have been
-        self._graphs: OrderedDict[tuple[Shape, Form], FrameGraph] = OrderedDict()
+        self._too_large: set[tuple[Shape, Form, bool]] = set()
+        self._graphs: OrderedDict[tuple[Shape, Form, bool], FrameGraph] = OrderedDict()
+        self._memories = WorkingMemories(engine, device)
 
     def begin(
         self,
@@ -194,12 +217,43 @@ class FrameGraphs:
         schedule: Schedule,
         *,
         cell_px: int | None = None,
+        remembered: Remembered | None = None,
     ) -> Picture:
         """As `Engine.begin`; pictures are always whole."""
         frames = data if data.ndim == 4 else data[None]
-        graph = self._graph(frames, Recipe(noise, conditioning, schedule))
-        painting = graph.begin(frames, Recipe(noise, conditioning, schedule))
-        return painting if data.ndim == 4 else lambda: painting()[0]
+        recipe = Recipe(noise, conditioning, schedule)
+        key = frames.shape[:3], recipe.form, remembered is not None
+        if key not in self._too_large:
+            try:
+                painting = self._begin(frames, recipe, remembered)
+                return painting if data.ndim == 4 else lambda: painting()[0]
+            except torch.OutOfMemoryError as err:
+                self._give_up(key, err)
+        painted = painted_frames(self._engine, frames, noise, conditioning, schedule, remembered)
+        return lambda: np.stack(painted) if data.ndim == 4 else painted[0]
+
+    def _begin(self, frames: Data, recipe: Recipe, remembered: Remembered | None) -> Painting:
+        if remembered is None:
+            return self._graph(frames, recipe, None).begin(frames, recipe)
+        size = frames.shape[2], frames.shape[1]
+        memory = self._memories.of(size, remembered.memory)
+        return self._graph(frames, recipe, memory).begin(frames, recipe, remembered.rows())
+
+    def _give_up(self, key: tuple[Shape, Form, bool], error: Exception) -> None:
+        """Let all graphs go, for room; frames of this kind are painted call by call from now on."""
+        self._too_large.add(key)
+        for graph in self._graphs.values():
+            graph.finish()  # who began a frame still gets its picture
+        self._graphs.clear()
+        self._memories.release()
+        self._device.record(self._device.compute).synchronize()  # what follows is at once
+        self._pool = Pool(self._device)
+        torch.cuda.empty_cache()  # nothing without a GPU
+        _, height, width = key[0]
+        self._engine.note(
+            f"frames of {width}x{height} are painted call by call: no room for a graph of them "
+            f"({in_short(error)})"
+        )
 
     def close(self) -> None:
         """Wait for the frames on their way; compile no more."""
@@ -208,14 +262,14 @@ class FrameGraphs:
         if self._compiled is not None:
             self._compiled.close()
 
-    def _graph(self, frames: Data, recipe: Recipe) -> FrameGraph:
+    def _graph(self, frames: Data, recipe: Recipe, memory: Memory | None) -> FrameGraph:
         batch, height, width, _ = frames.shape
         shape = batch, height, width
-        key = shape, recipe.form
+        key = shape, recipe.form, memory is not None
         if key not in self._graphs:
             if len(self._graphs) == GRAPHS_KEPT:
                 self._graphs.popitem(last=False)[1].finish()
-            frame = FrameFunction(self._engine, shape, recipe)
+            frame = FrameFunction(self._engine, shape, recipe, memory=memory)
             self._choose_attention(frame)
             parts = self._faster(frame)
             if parts is not None and parts not in self._left:

@@ -5,7 +5,8 @@
 All that a frame reads lies in tensors that never move: another prompt, strength, guidance or seed
 is copied into the same memory. So what was captured of the function once (`graphs.py`) holds for
 every style of as many steps. The three networks come in as `Parts`, which may be replaced by the
-same made faster. Temporal state has no place in it: it is for frames painted each for itself.
+same made faster. Where streams are remembered (`models.temporal`), the memory of the stream whose
+turn it is lies in such tensors too.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from models.engine import Engine
 from models.schedule import Schedule, add_noise, consistency
 from models.steps import Step
 from models.structure import Features
+from models.temporal import COUNT, Memory, blended, looked, noise_of, remembering_of
 
 Shape = tuple[int, int, int]
 """(batch, height, width) of frames."""
@@ -119,13 +121,19 @@ class FrameFunction:
         shape: (batch, height, width) of the frames.
         recipe: The first one; later ones (`adopt`) must be of the same form.
         parts: What computes; ``None`` takes the engine's own networks.
+        memory: Where a stream's memory lies, on the device; ``None`` paints each frame for itself.
 
     Raises:
         ValueError: The engine's UNet is whole, or the size is no multiple of its `size_multiple`.
     """
 
     def __init__(
-        self, engine: Engine, shape: Shape, recipe: Recipe, parts: Parts | None = None
+        self,
+        engine: Engine,
+        shape: Shape,
+        recipe: Recipe,
+        parts: Parts | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.parts = parts or make_parts(engine)
         self.shape = shape
@@ -138,6 +146,10 @@ class FrameFunction:
         scale = engine.output_scale
         painted = (batch, scale * height, scale * width, 3)
         self.output = torch.zeros(painted, dtype=torch.uint8, device=engine.device)
+        self.memory = memory
+        self._remembering = None if memory is None else remembering_of(engine, self._size)
+        # all zero: whatever is painted, the memory stays as it is
+        self.rows = torch.zeros(batch, COUNT, device=engine.device)
         self._schedule = recipe.schedule
         self._form = recipe.form
         self._held = [[tensor.clone() for tensor in held] for held in self._worked_out(recipe)]
@@ -181,15 +193,24 @@ class FrameFunction:
             place.copy_(tensor)
 
     @torch.inference_mode()
+    def remember_nothing(self) -> None:
+        """Let what is painted leave the memory as it is, until `rows` are given anew."""
+        self.rows.zero_()
+
+    @torch.inference_mode()
     def run(self) -> None:
         """Paint `data` into `output`; the host neither waits nor reads a number back."""
         parts = self.parts
         latents = frame = parts.opening(self.data)
-        features = self._features()
+        noise, found = self._noise, []
+        if self._remembering is not None and self.memory is not None:
+            found = looked(self._remembering, self._image(), self.memory, self.rows)
+            noise = noise_of(self._remembering, noise, found)
+        features = self._features(noise[0])
         for index, held in enumerate(self._held):
             # numbers of this step as tensors: a capture keeps where they are, not what they are
             step = Step(0, *cast(Any, self._scalars[index].unbind()))
-            z_t = add_noise(latents, self._noise[index], step)
+            z_t = add_noise(latents, noise[index], step)
             frame = self._engine.repainted(frame, latents) if index == 1 else frame
             seen = self._engine.seen(z_t, frame, features)
             is_guided = self._form[2] == 2
@@ -199,17 +220,21 @@ class FrameFunction:
                 prediction = guided(prediction, self._guidance_scale)
             prediction = self._engine.completed(prediction, frame)
             latents = consistency(prediction, z_t, step, self._schedule)
-        self.output.copy_(parts.closing(latents))
+        painted = parts.closing(latents)
+        if self._remembering is not None and self.memory is not None:
+            painted = blended(self._remembering, painted, found, self.memory, self.rows)
+        self.output.copy_(painted)
 
-    def _features(self) -> Features | None:
+    def _image(self) -> Tensor:
+        return self.data.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def _features(self, noise: Tensor) -> Features | None:
         stem, structure = self._engine.networks.stem, self._engine.structure
-        if structure is None and (stem is None or self._stem is None):
-            return None
-        image = self.data.permute(0, 3, 1, 2).float() / 127.5 - 1
         if structure is not None:
-            return structure.shown(image)
-        assert stem is not None and self._stem is not None
-        return stem(image, self._noise[0], self._stem)
+            return structure.shown(self._image())
+        if stem is None or self._stem is None:
+            return None
+        return stem(self._image(), noise, self._stem)
 
     def _residuals(self, features: Features | None, seen: Tensor, index: int) -> dict[str, Any]:
         """What structure networks add in a step, as the body takes it."""

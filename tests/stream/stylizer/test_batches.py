@@ -206,7 +206,7 @@ def test_batch_that_is_asked_for_early_is_filled_with_its_last_picture() -> None
     given: list[Picture] = []
     pictures = [frame.data for frame in moving(3)]
 
-    def begin(data: Picture, places: object) -> object:
+    def begin(data: Picture, places: object, advances: object) -> object:
         given.append(data)
         return lambda: 255 - data
 

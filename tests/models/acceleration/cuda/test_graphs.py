@@ -206,11 +206,68 @@ def test_a_failed_capture_costs_no_other_its_graph() -> None:
     assert device.captures == 1
 
 
-def test_too_little_memory_is_no_reason_to_go_on() -> None:
-    device = _Uncapturable()
-    device.error = torch.OutOfMemoryError("CUDA out of memory")
-    with pytest.raises(ModelMemoryError):
-        paint(graphed(make_engine(make_lcm()), device), STYLE)
+class _Crowded(Recorder):
+    """A device that has room for so many captures."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self._room = room
+
+    def capture(self, work: Work, pool: object) -> Work:
+        if self.captures == self._room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().capture(work, pool)
+
+
+def test_a_size_without_room_for_a_graph_is_painted_call_by_call() -> None:
+    """In the middle: a frame of another size is on its way, and still comes."""
+    plain, engine = make_engine(make_lcm()), graphed(make_engine(make_lcm()), _Crowded(1))
+    how, small, large = recipe(engine, STYLE, (32, 32)), make_data(1, (32, 32)), make_data(2)
+    under_way = engine.begin(small, how.noise, how.conditioning, how.schedule)
+    for style in (STYLE, OTHER):
+        assert_same(paint(engine, style, large), paint(plain, style, large))
+    assert_same(under_way(), paint(plain, STYLE, small))
+    width, height = SIZE
+    assert engine.notes == [
+        f"frames of {width}x{height} are painted call by call: no room for a graph of them "
+        "(CUDA out of memory)"
+    ]
+
+
+def test_without_room_for_a_frame_at_all_the_error_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = graphed(make_engine(make_lcm()), _Crowded(0))
+
+    def full(*_: object) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    how = recipe(engine, STYLE)
+    monkeypatch.setattr(engine, "encode", full)
+    with pytest.raises(ModelMemoryError, match="use a smaller size or batch"):
+        engine.paint(make_data(), how.noise, how.conditioning, how.schedule)
+
+
+class _Unlaunchable(Recorder):
+    """A device whose captures fail when they are launched."""
+
+    def capture(self, work: Work, pool: object) -> Work:
+        super().capture(work, pool)
+
+        def fails() -> None:
+            raise RuntimeError("no kernel image is available for execution on the device")
+
+        return fails
+
+
+def test_a_capture_for_another_gpu_is_left_and_said() -> None:
+    plain, engine = make_engine(make_lcm()), graphed(make_engine(make_lcm()), _Unlaunchable())
+    for style in (STYLE, OTHER):
+        assert_same(paint(engine, style), paint(plain, style))
+    assert engine.notes == [
+        "a captured frame cannot be launched: no kernel image is available for execution on the "
+        "device"
+    ]
 
 
 # frames on their way
