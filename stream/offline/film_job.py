@@ -186,8 +186,9 @@ class FilmJob:
         result.frames = sum(len(part.pts) for part in joined)
         result.damaged = any(facts.damaged for facts in parts)
         result.losses += sentences((f.damage for f in parts), film.info.time_base)
-        result.notes += result.losses
-        result.notes += _once(note for facts in parts for note in facts.notes)
+        result.losses += _once(loss for facts in parts for loss in facts.losses)
+        told = (note for facts in parts for note in facts.notes)
+        result.notes += _once([*result.losses, *told])
         if not joined:
             result.notes.append(f"No frame came, so {film.target} was not written.")
             return

@@ -48,6 +48,7 @@ class PartSource(Source):
         self._range = VideoRange(path, start, seek=seek)
         self.info = self._range.info
         self.notes = self._range.notes
+        self.losses = self._range.losses
         self.stretch = stretch
         self.starts: dict[int, Edge] = {}
         self.damage_before: dict[int, Damage] = {}

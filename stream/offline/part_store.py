@@ -57,6 +57,7 @@ class PartFacts:
         size_bytes, crc: Of its file.
         damage: Fields of `stream.sources.decoding.Damage`, of this part alone.
         damaged: Something of the input is missing in it.
+        losses: What of the film is missing, in sentences, beside `damage`; of its last part alone.
         notes: What was met on the way.
     """
 
@@ -69,6 +70,7 @@ class PartFacts:
     crc: int = 0
     damage: dict[str, Any] = field(default_factory=dict)
     damaged: bool = False
+    losses: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @classmethod

@@ -127,6 +127,7 @@ class PartedSink(Sink):
             stop=writer.stop,
             damage=damage,
             damaged=bool(damage) or (is_last and source.damaged),
+            losses=[*(source.losses if is_last else ())],
             notes=[*(source.notes if is_last else ()), *writer.notes],
         )
 

@@ -426,3 +426,14 @@ def test_a_still_is_painted_as_large_as_suits_it_and_the_model(
     engine = SimpleNamespace(native_size=256, output_scale=scale, carries_noise=carries_noise)
     info = VideoInfo(size, Fraction(1, 24), Fraction(24), frame_count=count)
     assert still_size(engine, info) == expected  # type: ignore[arg-type]
+
+
+def test_what_a_film_lacks_is_a_loss_whichever_part_it_is_in(tmp_path: Path) -> None:
+    """Cut off, and so is what its file promises; each is said once."""
+    source = write_film(tmp_path / "in.mkv", 4)
+    source.write_bytes(source.read_bytes()[: source.stat().st_size * 2 // 3])
+    result = Job(source, tmp_path / "out.mp4").run()
+    told = " ".join(result.losses)
+    assert "cut off" in told and "file promises" in told
+    assert set(result.losses) <= set(result.notes)
+    assert len(set(result.notes)) == len(result.notes)
