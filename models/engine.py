@@ -232,9 +232,8 @@ class Engine:
             for index, step in enumerate(schedule.steps):
                 z_t = add_noise(denoised, noise[index], step)
                 frame = self.repainted(frame, denoised) if index == 1 else frame
-                seen = self.seen(z_t, frame, features)
-                seen = seen if guidance_scale is None else torch.cat([seen, seen])
-                given = seen, schedule.timesteps[index : index + 1], prompt_embeds
+                seen = [self.seen(z_t, frame, features)] * (1 if guidance_scale is None else 2)
+                given = torch.cat(seen), schedule.timesteps[index : index + 1], prompt_embeds
                 held = self.structure, features, conditioning.structure_weights
                 residuals = residuals_of(*held, given, added)
                 prediction = self.networks.predict(*given, timestep_cond, added, *residuals)

@@ -207,6 +207,7 @@ _ALL = (
         most=2,
         style_field="structure_weight",
         controllers=(13,),
+        slots=(12,),
     ),
     Word(
         name="stability",

@@ -78,4 +78,4 @@ def test_a_recorded_mixture_is_read_before_its_pictures_are_known(tmp_path: Path
         {"time": 1, "image_mix": "ink"},
     ]
     path.write_text("\n".join(json.dumps(line) for line in lines))
-    assert read_automation(path)[1].words == {"image_mix": "ink"}
+    assert read_automation(path).changes[1].words == {"image_mix": "ink"}
