@@ -6,17 +6,17 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from unseen_painters import cut_out
+from unseen_painters import engraving
 
 from models import LearnedLook, ModelFormatError, learn_look, load_engine
 from models.learning.distance import look_distance
 from models.learning.pairs import resized
 from models.training.batches import to_image
 
-CLIP = Path(__file__).resolve().parents[3] / "examples" / "clips" / "face.mp4"
-SIZE = 336, 256
-LARGE = 672, 512
-STEPS = 40
+CLIP = Path(__file__).resolve().parents[3] / "examples" / "clips" / "bunny.mp4"
+SIZE = 448, 256
+LARGE = 896, 512
+STEPS = 60
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -32,13 +32,13 @@ def frame_of(index: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def look() -> LearnedLook:
-    key = frame_of(10)
-    return learn_look([(key, cut_out(key))], "kirigami", steps=STEPS, minutes=1e6)
+    key = frame_of(20)
+    return learn_look([(key, engraving(key))], "burin", steps=STEPS, minutes=1e6)
 
 
 @pytest.fixture(scope="module")
 def file(look: LearnedLook, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("look") / "kirigami.safetensors"
+    path = tmp_path_factory.mktemp("look") / "burin.safetensors"
     look.save(path)
     return str(path)
 
@@ -58,10 +58,10 @@ def test_another_frame_of_the_clip_is_painted_as_the_painter_would(
     file: str, look: LearnedLook
 ) -> None:
     """By the path that the command takes by default."""
-    other = frame_of(85)
+    other = frame_of(95)
     engine = load_engine("bundled", device="cpu", loras=[file])
-    assert engine.default_style.prompt == "kirigami"
-    images = [to_image(one[None]) for one in (painted(engine, other), cut_out(other), other)]
+    assert engine.default_style.prompt == "burin"
+    images = [to_image(one[None]) for one in (painted(engine, other), engraving(other), other)]
     distance = look_distance(*images)
     assert distance.mean <= 0.5
     assert not any("names no look" in note for note in engine.notes)
@@ -70,7 +70,7 @@ def test_another_frame_of_the_clip_is_painted_as_the_painter_would(
 
 def test_other_prompts_keep_what_they_said(file: str) -> None:
     """The empty one the photograph, those of other looks what they paint."""
-    other = frame_of(85)
+    other = frame_of(95)
     plain, with_look = (
         load_engine("bundled", device="cpu", acceleration="off", loras=loras)
         for loras in ([], [file])
@@ -84,12 +84,12 @@ def test_other_prompts_keep_what_they_said(file: str) -> None:
 
 def test_two_looks_can_be_mixed(file: str) -> None:
     engine = load_engine("bundled", device="cpu", acceleration="off", loras=[f"{file}:0.5", file])
-    assert engine.default_style.prompt == "kirigami:0.5 | kirigami:1"
+    assert engine.default_style.prompt == "burin:0.5 | burin:1"
 
 
 def test_the_same_seed_learns_the_same_and_it_can_be_stopped() -> None:
-    key = frame_of(10)
-    pair = key, cut_out(key)
+    key = frame_of(20)
+    pair = key, engraving(key)
     seen: list[int] = []
     first, again = (
         learn_look(
