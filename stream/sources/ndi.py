@@ -49,20 +49,29 @@ class NdiSource(OtherProgramSource):
         )
         self._receiver.set_video_frame(self._frame)
         try:
-            self._receiver.set_source(self._find(name))
+            self._connect(name)
             self._begin()
         except SourceError:
             self.close()
             raise
 
-    def _find(self, name: str) -> Any:
+    def _connect(self, name: str) -> None:
+        found = self._find(name)
+        # what the finder gives is its own, and gone when it finds anew
+        with self._finder.notify:
+            source = self._finder.get_source(found)
+            if source is None:
+                raise SourceError(f"ndi:{found} is gone; start it again.")
+            self._receiver.set_source(source)
+        self._name = f"ndi:{found}"
+
+    def _find(self, name: str) -> str:
         end_s = self._clock.now_s() + FIND_S
         while not self._stopped.is_set():
             names = self._finder.get_source_names()
             found = [one for one in names if name.lower() in one.lower()]
             if found:
-                self._name = f"ndi:{found[0]}"
-                return self._finder.get_source(found[0])
+                return str(found[0])
             if self._clock.now_s() >= end_s:
                 there = ", ".join(names) or "none"
                 raise SourceError(f"There is no NDI source called {name!r}; there is: {there}.")

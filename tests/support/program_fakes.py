@@ -4,6 +4,7 @@ cyndilib 0.1.3, SpoutGL 0.1.1, syphon-python 0.1.1. What is sent into one is rec
 
 import enum
 import sys
+import threading
 from fractions import Fraction
 from functools import partial
 from types import ModuleType, SimpleNamespace
@@ -39,6 +40,7 @@ class FrameTypes(enum.IntFlag):
 class Finder:
     def __init__(self, network: "FakeNdi") -> None:
         self._network = network
+        self.notify = threading.Condition()
 
     def open(self) -> None:
         return
