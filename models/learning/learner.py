@@ -61,8 +61,8 @@ class LearningProgress:
     Attributes:
         step, steps: Steps done, and how many there will be at most.
         left_s: Seconds to go, as far as can be told.
-        distance: Of the held-out corners from their painting, as a share of the photograph's, when
-            they were last looked at.
+        distance: Of what is painted from the painting, as a share of the photograph's, when it was
+            last looked at: half of the whole frames, half of the held-out corners.
         best: The least so far, which is what is kept.
         preview: uint8 RGB: the first frame, its painting, and what is painted by now, side by side;
             where the corners have just been looked at.
@@ -144,9 +144,8 @@ class Learner:
         for pair in self.pairs:
             painted = self.networks.paint(average, pair.frame, self.asked, self.seed + 1)
             first = painted if first is None else first
-            distances.append(
-                look_distance(*map(pair.held_of, (painted, pair.painting, pair.photo)))
-            )
+            images = painted, pair.painting, pair.photo
+            distances += [look_distance(*images), look_distance(*map(pair.held_of, images))]
         mean = Distance(*(sum(column) / len(column) for column in zip(*distances, strict=True)))
         is_best = not self.history or mean.mean < self.best.mean
         self.history.append((step, mean))

@@ -38,8 +38,8 @@ class LearnedLook:
         word: What a prompt says for it.
         tensors: As a LoRA file has them.
         nearest: The model's own look that it started from.
-        history: Steps done and distance of the held-out corners, each time that they were looked
-            at; what is kept is of the nearest.
+        history: Steps done and distance, half of the whole frames and half of the held-out
+            corners, each time that they were looked at; what is kept is of the nearest.
         seconds: It took.
     """
 

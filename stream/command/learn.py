@@ -51,8 +51,8 @@ class LearnRun:
         last = look.history[-1][0]
         kept = f"; what came after step {steps} was no better" if steps < last else ""
         self._say(
-            f"Learned {look.word!r} in {minutes(look.seconds)} from {look.nearest!r}: on corners "
-            f"that it did not see {distance.mean:.2f} of the photograph's distance{kept}."
+            f"Learned {look.word!r} in {minutes(look.seconds)} from {look.nearest!r}: frames and "
+            f"corners that were held out at {distance.mean:.2f} of the photograph's distance{kept}."
         )
         output = self._asked.output
         self._say(f"{preview_of(output)} shows it; use it with --lora {output}")
