@@ -207,7 +207,6 @@ def _decoded(
     size: bytes | None = None
     for packet in _packets(container, stream, damage, continuity):
         damage.read += 1
-        holes.read(packet)
         if is_mpeg:
             size, before = sequence_size(packet) or size, size
             if before not in (None, size):  # FFmpeg's decoder would drop the last picture before

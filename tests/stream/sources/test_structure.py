@@ -8,7 +8,7 @@ import av
 import imageio_ffmpeg
 import pytest
 from clips import write_clip
-from damaged import MPEG2, STEADY
+from damaged import STEADY
 from signals import carry
 
 from stream.sources import open_source
@@ -133,16 +133,6 @@ def ts_packets(path: Path, pid: int) -> list[int]:
     data = path.read_bytes()
     starts = range(0, len(data), TS_PACKET)
     return [at for at in starts if int.from_bytes(data[at + 1 : at + 3]) & 0x1FFF == pid]
-
-
-def test_pictures_of_which_nothing_came_are_missed_in_a_transport_stream(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "a.ts", replace(MPEG2, options={"g": "1"}))
-    begins = [
-        at for at in ts_packets(path, 0x100) if path.read_bytes()[at + 1] & 0x40
-    ]  # of the pictures
-    without(path, begins[9], begins[11] - begins[9])
-    (loss,) = losses(path)
-    assert "frames lost: 2" in loss
 
 
 def test_sound_that_is_gone_is_missed_in_a_transport_stream(tmp_path: Path) -> None:
