@@ -168,7 +168,7 @@ class RandomText:
             width -= TIME_ID_COUNT * config["addition_time_embed_dim"]
             self._pooled = torch.randn(1, width, generator=generator)
 
-    def encode(self, text: str) -> EncodedText:
+    def encode(self, text: str, *_: object) -> EncodedText:
         return EncodedText(self._embeds, self._pooled, ())
 
 
