@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +47,19 @@ def processor_s(pids: list[int]) -> float:
 
 def browser_pids() -> list[int]:
     """The processes of the browser that this process started."""
-    parents, found = {}, []
+    parents: dict[int, int] = {}
+    names: dict[int, bytes] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            parents[int(entry.name)] = int(fields[1])
-    for pid in parents:
+            with suppress(OSError):  # it has ended meanwhile
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                names[int(entry.name)] = (entry / "cmdline").read_bytes().split(b"\0")[0]
+                parents[int(entry.name)] = int(fields[1])
+    found = []
+    for pid, name in names.items():
         above = pid
         while above in parents and above != os.getpid():
             above = parents[above]
-        name = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
         if above == os.getpid() and b"chrom" in name:
             found.append(pid)
     return found
