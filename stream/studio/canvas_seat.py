@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 REST_S = 0.3
 """How long nothing is drawn before it counts as rest."""
 
-FPS_TARGET = 12.0
+FPS_TARGET = 20.0
 """Paintings a second while somebody draws, below which effort is given up."""
 
 SIZE_SHARE = 1.5
