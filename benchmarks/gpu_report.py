@@ -73,13 +73,11 @@ class Outcome:
     last_words: list[str] = field(default_factory=list)
 
 
-def steps(*, dry_run: bool) -> list[Step]:
-    """All of them, the most telling first."""
-    device, dry = ("cpu", ["--dry-run"]) if dry_run else ("cuda", [])
-    tests = ["tests/models/test_gpu.py", "-k", "lcm and not loras"] if dry_run else ["-m", "cuda"]
+def speed_steps(device: str, *, dry_run: bool) -> list[Step]:
+    """`engine.py` by architecture."""
     models = [("tiny", "tiny-xl")] if dry_run else [("sd-turbo",), ("sd15",), ("sdxl",)]
     size = ["64"] if dry_run else ["512"]
-    speed = [
+    return [
         Step(
             f"speed {' '.join(names)}",
             "frames a second beside the diffusers pipeline, in turns, batch 1 and 8; memory",
@@ -95,6 +93,13 @@ def steps(*, dry_run: bool) -> list[Step]:
         )
         for names in models
     ]
+
+
+def steps(*, dry_run: bool) -> list[Step]:
+    """All of them, the most telling first."""
+    device, dry = ("cpu", ["--dry-run"]) if dry_run else ("cuda", [])
+    tests = ["tests/models/test_gpu.py", "-k", "lcm and not loras"] if dry_run else ["-m", "cuda"]
+    speed = speed_steps(device, dry_run=dry_run)
     found = [
         Step(
             "paths",

@@ -103,12 +103,7 @@ def learn_look(
     began = time.perf_counter()
     engine = load_engine(model, device="cpu", acceleration="off", offline=offline)
     networks = Networks(engine)
-    pairs = []
-    for frame, painting in pictures:
-        own = working_size(
-            (frame.shape[1], frame.shape[0]), size or engine.native_size, engine.size_multiple
-        )
-        pairs.append(make_pair(frame, painting, own))
+    pairs = _pairs(pictures, size or engine.native_size, engine.size_multiple)
     nearest = nearest_look(networks, pairs[0])
     said = _teach(networks, word, nearest, seed)
     others = ["", *(style.prompt for style in STYLES if style.prompt != word)]
@@ -130,6 +125,16 @@ def learn_look(
         tuple(learner.history),
         time.perf_counter() - began,
     )
+
+
+def _pairs(
+    pictures: Sequence[tuple[Picture, Picture]], short_side: int, multiple: int
+) -> list[Pair]:
+    sizes = (
+        working_size((frame.shape[1], frame.shape[0]), short_side, multiple)
+        for frame, _ in pictures
+    )
+    return [make_pair(*pair, size) for pair, size in zip(pictures, sizes, strict=True)]
 
 
 def nearest_look(networks: Networks, pair: Pair) -> str:

@@ -223,6 +223,7 @@ def from_words(words: Mapping[str, Any]) -> LiveOptions:
         "loras": words["lora"] or (),
         "style_images": words["style_image"] or (),
         "structures": words["structure"] or (),
+        "stats": words["stats"] or words["debug"],
         "style_fields": {field: value for field, value in style.items() if value is not None},
     }
     return LiveOptions(**{field.name: named[field.name] for field in fields(LiveOptions)})

@@ -24,67 +24,14 @@ from stream.command import (
     unfinished,
 )
 from stream.command import shared_options as shared
+from stream.command.examples import epilog
 from stream.command.exit_codes import ExitCode
 from stream.command.messages import plain_console, say
-from stream.live.options import MAX_AGE_MS, TRANSITION_S
+from stream.live.options import MAX_AGE_MS, TRANSITION_S, LiveOptions
 from stream.studio.options import FOLDER, HOST, PORT
 from stream.stylizer.options import FPS_TARGET
 
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + "."
-EXAMPLES = {
-    "restyle": (
-        'allaprima restyle clip.mp4 -o painted.mp4 --prompt "oil painting"',
-        "allaprima restyle a.mp4 b.mov -o painted/ --strength 0.8",
-        'allaprima restyle "shots/*.png" -o shots.mp4 --prompt watercolor',
-    ),
-    "live": (
-        'allaprima live --prompt "oil painting"',
-        "allaprima live --from rtsp://camera/stream --to take.mp4 --to virtualcam",
-        "allaprima live --from clip.mp4 --loop --to rtmp://server/app/key --audio",
-    ),
-    "learn": (
-        "allaprima learn --frame still.png --painting painted.png -o mylook.safetensors",
-        "allaprima learn --frame stills/ --painting painted/ -o mylook.safetensors --minutes 5",
-        "allaprima restyle clip.mp4 -o painted.mp4 --lora mylook.safetensors",
-    ),
-    "models": (
-        "allaprima models",
-        "allaprima models --json",
-        "allaprima restyle clip.mp4 -o painted.mp4 --model lcm-dreamshaper-v7",
-    ),
-    "styles": (
-        "allaprima styles",
-        "allaprima restyle face.jpg -o face.png --prompt charcoal",
-        'allaprima live --prompt "oil painting:0.7 | neon:0.3"',
-    ),
-    "devices": (
-        "allaprima devices",
-        "allaprima devices --json",
-        'allaprima live --from "HD Webcam"',
-    ),
-    "studio": (
-        "allaprima studio",
-        "allaprima studio --host 0.0.0.0 --tls self --seats 3",
-    ),
-    "jobs": (
-        "allaprima jobs painted/",
-        "allaprima jobs painted/ --clear",
-        "allaprima jobs --json",
-    ),
-    "doctor": (
-        "allaprima doctor",
-        "allaprima doctor --json",
-        "allaprima restyle testsrc=duration=2 -o null --stats",
-    ),
-}
-"""Three of each command, shown at the end of its help."""
-
-
-def epilog(command: str, *more: str) -> str:
-    """The end of a command's help; typer makes a line of each paragraph."""
-    return "\n\n".join(["Examples:", *EXAMPLES[command], *more])
-
-
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
@@ -200,7 +147,6 @@ def restyle(
 
     Options that are not given take the model's own defaults.
     """
-    stats = stats or debug
     asked = restyle_options.from_words(dict(locals()))
     _set_up_logging(debug)
     from stream.command.restyle import code
@@ -265,12 +211,15 @@ def live(
     quiet: shared.Quiet = False,
 ) -> None:
     """Restyle a camera, a stream, the screen or a playing file, live."""
-    stats = stats or debug
     asked = live_options.from_words(dict(locals()))
+    raise typer.Exit(_live(asked, debug))
+
+
+def _live(asked: LiveOptions, debug: bool) -> ExitCode:
     _set_up_logging(debug)
     from stream.command.live import LiveRun
 
-    raise typer.Exit(LiveRun(asked).code())
+    return LiveRun(asked).code()
 
 
 @app.command(epilog=epilog("jobs", EPILOG))

@@ -151,6 +151,7 @@ def from_words(words: Mapping[str, Any]) -> RestyleOptions:
         "loras": words["lora"] or (),
         "style_images": words["style_image"] or (),
         "structures": words["structure"] or (),
+        "stats": words["stats"] or words["debug"],
         "encoder_preset": words["preset"],
         "performance": None,
     }

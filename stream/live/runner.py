@@ -142,9 +142,7 @@ class LiveRunner:
             return session.run()
         finally:
             self._session = None
-            self.failed_outputs += session.failed_sinks
-            if tape.source is not None and tape.source.failed:
-                self.failed_outputs.append(tape.source.output)
+            self.failed_outputs += [*session.failed_sinks, *tape.failed_outputs()]
 
     def stop(self) -> bool:
         """End the session properly; False if there is none to end, or it ends already. May be

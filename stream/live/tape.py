@@ -91,6 +91,10 @@ class Tape:
         if self.automation is not None:
             self.automation.take(frame, look)
 
+    def failed_outputs(self) -> list[str]:
+        """The recording of the source, if it failed."""
+        return [self.source.output] if self.source is not None and self.source.failed else []
+
     def end(self) -> None:
         """No more looks will come; in the thread that paints."""
         if self.automation is not None:

@@ -5,9 +5,9 @@ FOLDER/studio.lock         held by the studio that uses the folder
 FOLDER/files/RANDOM/       uploads and what became of them, for a day: a later studio removes them
 """
 
+import os
 import secrets
 import shutil
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +71,10 @@ class Folder:
             self._lock = lock
             there = [room for room in (self.root / "files").iterdir() if room.is_dir()]
             made_at_s = {room: room.stat().st_mtime for room in there}
-            now_s, wall_s = self._clock.now_s(), time.time()
+            os.utime(self.root / LOCK_NAME)  # now, by the clock that dated the rooms
+            now_s, dated_s = self._clock.now_s(), (self.root / LOCK_NAME).stat().st_mtime
             for room in sorted(there, key=lambda one: made_at_s[one]):
-                self._made[room] = now_s - max(0.0, wall_s - made_at_s[room])
+                self._made[room] = now_s - max(0.0, dated_s - made_at_s[room])
         self.remove_old()
         return list(self._made)
 

@@ -16,6 +16,7 @@ from models.recipe import Computation
 from stream.offline.film import Film, FilmPainter, describe_film
 from stream.offline.film_job import FilmJob, LocalPainter
 from stream.offline.options import RestyleOptions
+from stream.offline.part_store import is_unfinished, parts_folder
 from stream.offline.results import Result
 from stream.sources.video_range import VideoRange
 from stream.stats import Stats
@@ -24,6 +25,10 @@ SHOT_FRAMES = 15
 LEAST_S = Fraction(1)
 TICKS = 3600
 """Of 1/90000 s: 25 frames a second."""
+
+FRAMES = 120
+PART_STARTS = [index * 30 * TICKS for index in range(4)]
+"""Shots of 0.6 s make parts of two, where a part is a second or more."""
 
 
 def shots(count: int, size: tuple[int, int] = (96, 64), seed: int = 3) -> list[NDArray[np.uint8]]:
@@ -127,3 +132,16 @@ def pts_of(parts: Sequence[Path]) -> list[int]:
 def make_engine(options: RestyleOptions) -> FilmEngine:
     """What a worker loads in place of a model."""
     return FilmEngine(options.model)
+
+
+def in_folder(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def interrupted_and_resumed(job: Job, *stops: int) -> bytes:
+    for stop in stops:
+        job.again(stop_after=stop).run()
+        assert is_unfinished(job.target)
+    job.again().run()
+    assert not parts_folder(job.target).exists()
+    return job.target.read_bytes()

@@ -17,8 +17,9 @@ from clips import Clip, decoded, write_clip
 from command import COMMAND, allaprima, restyle, wait_for_bytes
 from miniature import make_lcm, save
 
+from stream.command.examples import EXAMPLES
 from stream.command.exit_codes import ExitCode
-from stream.command.main import EXAMPLES, app
+from stream.command.main import app
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
