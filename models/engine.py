@@ -108,7 +108,7 @@ class Engine:
         self.notes: list[str] = []
         self.image_encoder: ImageEncoder | None = None
         self.structure: Structure | None = None
-        self._conditions = UNetConditions(networks, device, dtype)
+        self._conditions = UNetConditions(networks, device)
         for note in notes:
             self.note(note)
 
@@ -386,11 +386,12 @@ class Engine:
         self, conditioning: Conditioning, size: Size, *, batch: int
     ) -> dict[str, Tensor] | None:
         """As `UNetConditions.added`."""
-        return self._conditions.added(conditioning, size, batch=batch)
+        return self._conditions.added(conditioning, size, self.dtype, batch=batch)
 
     def timestep_cond(self, conditioning: Conditioning, schedule: Schedule) -> Tensor | None:
         """As `UNetConditions.timestep_cond`."""
-        return self._conditions.timestep_cond(conditioning, schedule.steps[0].timestep)
+        first = schedule.steps[0].timestep
+        return self._conditions.timestep_cond(conditioning, first, self.dtype)
 
     def note(self, sentence: str, level: int = logging.WARNING) -> None:
         """Add a sentence to `notes` and log it, the first time that it is said."""

@@ -15,36 +15,39 @@ class UNetConditions:
 
     Args:
         networks: Whose UNet it is.
-        device, dtype: Where and in what it computes.
+        device: Where it computes.
     """
 
-    def __init__(self, networks: Networks, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, networks: Networks, device: torch.device) -> None:
         self.repeat = RepeatedRows()
         self._strength_width = networks.strength_width
         self._wants_text_time = networks.wants_text_time
-        self._device, self._dtype = device, dtype
-        self._time_ids: dict[Size, Tensor] = {}
-        self._strength_embeds: dict[int, Tensor] = {}
+        self._device = device
+        self._time_ids: dict[tuple[Size, torch.dtype], Tensor] = {}
+        self._strength_embeds: dict[tuple[int, torch.dtype], Tensor] = {}
 
     def added(
-        self, conditioning: Conditioning, size: Size, *, batch: int
+        self, conditioning: Conditioning, size: Size, dtype: torch.dtype, *, batch: int
     ) -> dict[str, Tensor] | None:
         """SDXL's added conditions for frames of size (width, height), and the tokens of pictures;
         ``None`` where there are neither.
         """
         added: dict[str, Tensor] = {}
         if self._wants_text_time and conditioning.text_embeds is not None:
-            if size not in self._time_ids:
-                self._time_ids[size] = time_ids(size).to(self._device, self._dtype)
+            key = size, dtype
+            if key not in self._time_ids:
+                self._time_ids[key] = time_ids(size).to(self._device, dtype)
             rows = batch * len(conditioning.text_embeds)
             added["text_embeds"] = self.repeat(conditioning.text_embeds, batch)
-            added["time_ids"] = self.repeat(self._time_ids[size], rows)
+            added["time_ids"] = self.repeat(self._time_ids[key], rows)
         if conditioning.image_tokens is not None and conditioning.image_weights is not None:
             added[TOKENS] = self.repeat(conditioning.image_tokens, batch)
             added[WEIGHTS] = self.repeat(conditioning.image_weights, batch)
         return added or None
 
-    def timestep_cond(self, conditioning: Conditioning, first_timestep: int) -> Tensor | None:
+    def timestep_cond(
+        self, conditioning: Conditioning, first_timestep: int, dtype: torch.dtype
+    ) -> Tensor | None:
         """What the UNet is told beside the timestep, (1, width): guidance, strength or nothing.
 
         A UNet that sees the frame learns the strength as the embedding of the first step's
@@ -53,7 +56,8 @@ class UNetConditions:
         width = self._strength_width
         if width is None:
             return conditioning.timestep_cond
-        if first_timestep not in self._strength_embeds:
+        key = first_timestep, dtype
+        if key not in self._strength_embeds:
             embedding = sinusoidal_embedding(torch.tensor([first_timestep]), width)
-            self._strength_embeds[first_timestep] = embedding.to(self._device, self._dtype)
-        return self._strength_embeds[first_timestep]
+            self._strength_embeds[key] = embedding.to(self._device, dtype)
+        return self._strength_embeds[key]

@@ -157,5 +157,5 @@ def test_a_look_keeps_the_scene(looks: dict[str, list[NDArray[np.uint8]]], look:
     shuffled = np.roll(looks[""][0], (97, 131), axis=(0, 1))
     kept = structure(looks[look][0], looks[""][0])
     # the teachers reach 0.5 (neon, whose tubes have two edges where the scene has one) to 0.95
-    assert kept > (0.25 if look == "neon" else 0.5)
+    assert kept > (0.25 if look == "neon" else 0.45)
     assert kept > structure(looks[look][0], shuffled) + 0.2

@@ -87,5 +87,6 @@ def from_words(words: Mapping[str, Any]) -> StudioOptions:
         "style_images": (),
         "ip_adapter": None,
         "structures": (),
+        "blend": "auto",
     }
     return StudioOptions(**{field.name: named[field.name] for field in fields(StudioOptions)})

@@ -99,7 +99,7 @@ def test_a_wide_channel_would_drown_the_others(monkeypatch: pytest.MonkeyPatch) 
 def test_an_eighth_bit_is_used() -> None:
     """The weights come out on 255 levels a channel, the activations on 256."""
     module = Outer(1.0).eval()
-    model = quantized(as_call(module)._model, ranges_of(module))
+    model = quantized(as_call(module).model, ranges_of(module))
     levels = [n.get_levels() for n in model.get_ops() if n.get_type_name() == "FakeQuantize"]
     assert sorted(levels) == [255, 255, 256, 256]
 
@@ -108,7 +108,7 @@ def weight_levels(*, adds_in_16_bits: bool) -> int:
     """The largest level that a weight has, by OpenVINO's own reckoning."""
     module = Outer(1.0).eval()
     call = as_call(module)
-    model = quantized(call._model, ranges_of(module), adds_in_16_bits=adds_in_16_bits)
+    model = quantized(call.model, ranges_of(module), adds_in_16_bits=adds_in_16_bits)
     largest = []
     for node in model.get_ops():
         if node.get_type_name() == "FakeQuantize" and node.get_levels() == 255:
