@@ -15,6 +15,9 @@ LENGTHS = {188: 0, 192: 4, 204: 0}
 
 PACKETS_AT_A_TIME = 200_000
 NO_STREAM = 0x1FFF
+TABLES = (0x0000, 0x0011)
+"""The programme association and service description tables (ISO 13818-1, 2.4.4; ETSI EN 300 468):
+where even their counters jump, another recording begins."""
 
 
 def begin_and_length(head: bytes) -> tuple[int, int] | None:
@@ -31,7 +34,8 @@ def begin_and_length(head: bytes) -> tuple[int, int] | None:
 
 
 def has_lost_packets(path: Path) -> bool:
-    """Whether a packet of any stream is missing; also true where recordings were joined.
+    """Whether a packet of any stream is missing; false where recordings were joined, for their
+    counters jump as well.
 
     Raises:
         OSError: The file cannot be read.
@@ -42,21 +46,23 @@ def has_lost_packets(path: Path) -> bool:
             return False
         begin, length = found
         step = PACKETS_AT_A_TIME * length
+        jumping: set[int] = set()
         for at in range(begin, len(data), step):
             piece = np.frombuffer(data[at : at + step], np.uint8)
-            if _has_jump(piece[: len(piece) // length * length].reshape(-1, length)):
-                return True
-    return False
+            jumping |= _jumping(piece[: len(piece) // length * length].reshape(-1, length))
+    return bool(jumping) and jumping.isdisjoint(TABLES)
 
 
-def _has_jump(packets: NDArray[np.uint8]) -> bool:
+def _jumping(packets: NDArray[np.uint8]) -> set[int]:
+    """The streams whose counters jump."""
     streams = (packets[:, 1].astype(np.uint16) & 0x1F) << 8 | packets[:, 2]
     has_payload = packets[:, 3] & 0x10 > 0
     may_jump = (packets[:, 3] & 0x20 > 0) & (packets[:, 4] > 0) & (packets[:, 5] & 0x80 > 0)
+    found = set()
     for stream in np.unique(streams):
         chosen = (streams == stream) & has_payload
         counts = packets[chosen, 3] & 0x0F
         steps = (counts[1:] - counts[:-1]) & 0x0F
         if stream != NO_STREAM and np.any((steps > 1) & ~may_jump[chosen][1:]):
-            return True
-    return False
+            found.add(int(stream))
+    return found

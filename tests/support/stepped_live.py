@@ -25,6 +25,8 @@ from stream.stats import Stats
 from stream.video_info import VideoInfo
 
 RATE = 24
+MAIN_WITHIN_S = 1.0
+"""Real seconds that a reader waits for the main thread at most."""
 
 
 class SteppedFile(PacedSource):
@@ -44,23 +46,37 @@ class SteppedFile(PacedSource):
 
 
 class ReadersClock(ManualClock):
-    """Moved by whoever reads a source: the main thread waits until that has come so far."""
+    """Moved by whoever reads a source: the main thread waits until that has come so far.
+
+    Args:
+        start_s: What it shows at first, in seconds.
+        main_ends: The main thread is to end the session in time: readers wait for it.
+    """
+
+    def __init__(self, start_s: float, *, main_ends: bool) -> None:
+        super().__init__(start_s)
+        self._main_ends = main_ends
+        self._main_waits = threading.Event()
 
     def wait(self, stop: threading.Event, delay_s: float) -> bool:
         if threading.current_thread() is not threading.main_thread():
+            if self._main_ends and not stop.is_set():
+                self._main_waits.wait(MAIN_WITHIN_S)
             return super().wait(stop, delay_s)
         end_s = self.now_s() + delay_s
+        self._main_waits.set()
         while self.now_s() < end_s and not stop.wait(0.005):
             pass
+        self._main_waits.clear()
         return stop.is_set()
 
 
-def put_in_step(patch: pytest.MonkeyPatch) -> ManualClock:
+def put_in_step(patch: pytest.MonkeyPatch, *, main_ends: bool = False) -> ManualClock:
     """Let `allaprima live` run by a clock of its own: a file's next frame is read when the one
     before has been recorded, and then it is due. To be used with one recording and
     ``--governor off``; what the recording is given does not depend on the machine then.
     """
-    clock, turn = ReadersClock(1000.0), threading.Semaphore(1)
+    clock, turn = ReadersClock(1000.0, main_ends=main_ends), threading.Semaphore(1)
     read, write, interrupt = PacedSource.read, VideoSink.write, PacedSource.interrupt
 
     def stepped_read(source: PacedSource) -> Frame | None:

