@@ -51,7 +51,7 @@ def _metavar(parameter: Any) -> str:
 def _row(option: Any) -> str:
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
     value = "" if option.is_flag else f" `{_metavar(option)}`"
-    told = (option.help or "").replace("|", r"\|")
+    told = (option.help or "").replace("|", r"\|").replace("[", r"\[")
     shown = option.show_default and option.default not in (None, False, ()) and not option.is_flag
     default = f" Default: `{option.default}`." if shown else ""
     needed = " Must be given." if option.required else ""
