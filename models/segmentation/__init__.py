@@ -1,7 +1,8 @@
 """Segmentation: where people are in a picture, by a small network of others that ships with us.
 
 The weights are MediaPipe's selfie segmentation (see ATTRIBUTION.md), 250 kB; OpenCV runs them, on
-the CPU, whatever else computes where. One picture at a time: what was there before is the caller's.
+the CPU, whatever else computes where. One picture at a time: what was there before is the caller's
+(`stream.stylizer.regions`).
 """
 
 from pathlib import Path

@@ -1,5 +1,6 @@
 """ExitCode: what the command `allaprima` says to the shell when it ends. Plain data; the table in
-docs/commands.md is held equal to this one by a test.
+docs/commands.md is held equal to this one by a test. `restyle.py`, `batch.py` and `live.py` choose
+between them.
 """
 
 from enum import IntEnum

@@ -1,4 +1,6 @@
-"""Automation: every change of a live session with its time in the source, as JSON lines.
+"""Automation: a recorded performance, every change with its time in the source, as JSON lines.
+
+Written by a live session and read back; a bad line is named by its number.
 
 {"allaprima": "automation", "version": 1}
 {"time": 0, "prompt": "oil painting", "strength": 0.6, ...}     every word: how it begins

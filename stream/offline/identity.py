@@ -1,4 +1,6 @@
-"""Identity: what decides the bytes of an output, as one id. Equal ids paint equal files.
+"""Identity: facts about a job hashed to one id. Equal ids paint equal files.
+
+Which facts count, `film.describe_film` says.
 
 Not in it: workers, cluster, the device's number, what is said and where. The input counts by its
 contents, not by its name or date.

@@ -6,7 +6,8 @@
 A part begins at the first *sure cut* ten seconds or more after the one before began: a frame whose
 content differs from the frame before by more than the threshold of `stream.temporal.shots`, or that
 comes more than a second after it. It takes nothing but the frames to find one, and at every one of
-them `stream.temporal` forgets what was before.
+them `stream.temporal` forgets what was before. No part begins where an automation is still changing
+the look (`CutRule.closed`).
 """
 
 import zlib

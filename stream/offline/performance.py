@@ -1,6 +1,7 @@
-"""Performance: what a file job asks of a schedule of changes, wherever that comes from.
+"""Performance: what a file job asks of a schedule of changes. A protocol; it reads no file.
 
-Implemented by `stream.live.performed_stylizer.RecordedPerformance`.
+Recorded ones are read by `stream.live.automation`. Implemented by
+`stream.live.performed_stylizer.RecordedPerformance`.
 """
 
 from fractions import Fraction

@@ -1,6 +1,6 @@
-"""Planner: reads a film ahead of those who paint it and says where its parts begin.
+"""Planner: reads a film ahead of those who paint it, to find where `parts.py` lets it be cut.
 
-The rule itself is `stream.offline.parts.PartFinder`'s. The planner decodes only where a part may
+The planner decodes only where a part may
 end: from a little before ten seconds after its beginning to the first sure cut. Where seeking was
 seen to land wrong, it reads all of the film instead.
 """

@@ -1,4 +1,8 @@
-"""Unfinished jobs: what interrupted commands left beside their outputs, found by its names."""
+"""Unfinished jobs: what interrupted commands left beside their outputs, found by its names.
+
+For `allaprima jobs`, which lists and clears them. What a job reuses of its own, `part_store.py`
+decides.
+"""
 
 import json
 import shutil

@@ -2,9 +2,10 @@
 
     reading ──lost──► waiting (0.1, 0.2, 0.4, then every 0.8 s: open again) ──opened──► reading
 
-While it is away `read` waits, and so it does where a device hangs; `SteadySource` repeats the last
-picture, or the card that is given here, for as long. Every frame has the size of the first;
-pictures of another size are fitted in.
+Lost is what raised `SourceError`, each source after its own limit (`STALL_S`), or ended without
+being of those that end. While it is away `read` waits, and so it does where a device hangs;
+`SteadySource` repeats the last picture, or the card that is given here, for as long. Every frame
+has the size of the first; pictures of another size are fitted in.
 """
 
 import logging

@@ -1,5 +1,7 @@
 """Noise: where each place takes its noise from, so that strokes move along with their things.
 
+Moved by `models.moved_noise`; on a device, `models.temporal.noise` does the same.
+
     D_t(x) = D_{t-1}(x + w(x)) + w(x)      noise_t(x) = noise_0(x + round(D_t(x)))
 
 w is the backward flow. What was never moved keeps its own noise, and so do things that come into

@@ -1,4 +1,6 @@
-"""Chooses the number of threads: one for each physical core, fewer where the machine is busy.
+"""Counts physical cores, and tries whether torch is quicker on one thread of a busy machine.
+
+Used by `accelerate.py` and, for models that are kept, `openvino_cache.py`; a recipe overrides both.
 
 Two threads of one core share its multipliers. And torch's threads wait for each other at the end of
 every operation: where another program holds one core, all wait for it. (Measured on two cores that
