@@ -170,7 +170,7 @@ def main() -> None:
     photo, noise = photograph(PLACE[0]), latent(0)
     rows = [*fields_row(photo, noise), pan_row(noise)]
     sheet = cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(DOCS / "carried-noise.jpg"), sheet, [cv2.IMWRITE_JPEG_QUALITY, 86])
+    cv2.imwrite(str(DOCS / "carried-noise.jpg"), sheet, [cv2.IMWRITE_JPEG_QUALITY, 80])
     mean_figures(photo)
 
 
