@@ -44,7 +44,7 @@ def wait_for(event: threading.Event, limit_s: float = threading.TIMEOUT_MAX) -> 
 
 
 class ManualClock(Clock):
-    """A clock that stands still until a test moves it. Waiting moves it too.
+    """A clock that stands still until a test moves it. Waiting moves it too. Thread-safe.
 
     Args:
         start_s: What it shows at first, in seconds.
@@ -52,6 +52,7 @@ class ManualClock(Clock):
 
     def __init__(self, start_s: float = 0.0) -> None:
         self._now_s = start_s
+        self._lock = threading.Lock()
 
     def now_s(self) -> float:
         return self._now_s
@@ -64,7 +65,8 @@ class ManualClock(Clock):
         """
         if by_s < 0:
             raise ValueError(f"got by_s={by_s}, expected 0 or more: this clock is monotonic")
-        self._now_s += by_s
+        with self._lock:
+            self._now_s += by_s
 
     def wait(self, stop: threading.Event, delay_s: float) -> bool:
         if not stop.is_set():

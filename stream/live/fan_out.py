@@ -46,6 +46,7 @@ class Outlet:
         self.channel: Channel[Frame] = Channel(sink.backlog, leaky=True)
         self.sounds: deque[Sound] = deque(maxlen=SOUND_BACKLOG)
         self.failed = False
+        self._taken = 0
         self._clock = clock
         self._stats = stats
         self._max_age_s = max_age_s
@@ -63,6 +64,7 @@ class Outlet:
             self._stats.count_missed(self.name, "too old")
             return
         self.sink.write(frame)
+        self._taken += 1
         self._stats.record(f"write {self.name}", self._clock.now_s() - start_s)
         if self.sink.took_last and not self.sink.counts_itself:
             self._stats.count_shown(self.name, frame.captured_at_s, start_s)
@@ -74,7 +76,7 @@ class Outlet:
             self.sink.hear(self.sounds.popleft())
 
     def finish(self, *, aborted: bool) -> None:
-        """Close the sink, or abort it, and count what it missed."""
+        """Close the sink, or abort it, and count what it missed; of a recording it is noted too."""
         self.channel.close(discard=True)
         self._stats.count_missed(self.name, "newer frame", self.channel.dropped)
         if aborted:
@@ -82,6 +84,11 @@ class Outlet:
         else:
             self.sink.end_early()
             self.sink.close()
+            if self.sink.backlog > 1 and self.channel.dropped:
+                missed, of = self.channel.dropped, self._taken + self.channel.dropped
+                self._stats.note(
+                    f"{self.name} lacks {missed} of {of} frames: it was not written fast enough."
+                )
         self._stats.note(*self.sink.notes)
 
 

@@ -60,7 +60,7 @@ class Sink(ABC):
     took_last: bool = True
     main_thread: ClassVar[bool] = False
     takes_preview: ClassVar[bool] = False
-    backlog: ClassVar[int] = 1
+    backlog: int = 1
     notes: list[str]
     losses: Sequence[str] = ()
 

@@ -103,7 +103,7 @@ class NetworkSink(Sink):
         SinkError: The address is of no kind that can be published to, or its folder is not there.
     """
 
-    backlog: ClassVar[int] = 1
+    backlog = 1
     counts_itself: ClassVar[bool] = True
 
     def __init__(

@@ -4,8 +4,8 @@ No incomplete file ever has the final name. What a crash leaves under the tempor
 played up to its last key frame.
 """
 
+import math
 from pathlib import Path
-from typing import ClassVar
 
 from stream.errors import SinkError
 from stream.frame import Frame, Size
@@ -17,7 +17,24 @@ from stream.sinks.muxing import Muxer
 from stream.video_info import VideoInfo
 
 LIVE_BACKLOG = 12
-"""Half a second of a live session: an encoder pauses that long at a key frame on a busy machine."""
+"""Frames of a live session that may wait at least, however large they are."""
+
+LATE_S = 2.0
+"""How late a recording may be without losing a frame: a disk, or a busy machine, pauses so long."""
+
+LIVE_BACKLOG_BYTES = 400 * 2**20
+"""What the frames that wait may take; that is a second of 1920x1080 at 60 frames a second."""
+
+USUAL_RATE = 24
+
+
+def live_backlog(info: VideoInfo) -> int:
+    """Frames that may wait for a recording of a live session: those of `LATE_S` seconds, or as many
+    as fit into `LIVE_BACKLOG_BYTES`, but `LIVE_BACKLOG` in any case.
+    """
+    width, height = info.size
+    late = math.ceil((info.rate or USUAL_RATE) * LATE_S)
+    return max(LIVE_BACKLOG, min(late, LIVE_BACKLOG_BYTES // (3 * width * height)))
 
 
 class VideoSink(Sink):
@@ -39,7 +56,7 @@ class VideoSink(Sink):
         ValueError: A quality or preset that the codec does not have.
     """
 
-    backlog: ClassVar[int] = LIVE_BACKLOG
+    backlog: int = LIVE_BACKLOG
 
     def __init__(
         self,
@@ -52,6 +69,7 @@ class VideoSink(Sink):
     ) -> None:
         self.notes: list[str] = []
         self.hears = info.sound
+        self.backlog = live_backlog(info)
         self._info = info
         encoding = encoding or VideoEncoding()
         self._sound = encoding.audio

@@ -52,9 +52,8 @@ class Output:
 class Take(Sink):
     """A recording that begins in the middle: its first frame is at zero, and its sound with it."""
 
-    backlog = VideoSink.backlog
-
     def __init__(self, sink: VideoSink) -> None:
+        self.backlog = sink.backlog
         self._sink = sink
         self.notes = sink.notes
         self.hears = sink.hears

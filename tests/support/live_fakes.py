@@ -59,12 +59,17 @@ class InStep:
     """Lets a source go on when each of its sinks has been given the frame, so that none misses one.
 
     Args:
+        step: Lets the source give one more frame.
         sinks: How many there are.
     """
 
-    def __init__(self, source: SteppedSource, sinks: int) -> None:
-        self._source, self._sinks, self._given = source, sinks, 0
+    def __init__(self, step: Callable[[], None], sinks: int = 0) -> None:
+        self._step, self._sinks, self._given = step, sinks, 0
         self._lock = threading.Lock()
+
+    def join(self) -> None:
+        """One more sink is to be waited for; before the first frame."""
+        self._sinks += 1
 
     def given(self) -> None:
         """A sink has a frame."""
@@ -81,7 +86,7 @@ class InStep:
     def _go_on(self) -> None:
         if self._given >= self._sinks:
             self._given = 0
-            self._source.step()
+            self._step()
 
 
 class FakePainter:

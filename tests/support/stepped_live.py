@@ -1,5 +1,5 @@
 """A live session into a real file by a clock that stands still until it is moved: each frame is
-read when the one before has been written, so that none is dropped and every time is known.
+read when every output has the one before, so that none is dropped and every time is known.
 """
 
 import threading
@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from fakes import LIMIT_S
 from light_live import NegativePainter
+from live_fakes import InStep
 
 from models import Style
 from stream.clock import Clock, ManualClock
 from stream.frame import Frame
 from stream.live.controls import Controls, Look
+from stream.live.fan_out import Outlet
 from stream.live.session import TIME_BASE, LiveSession
 from stream.sinks.video import VideoSink
 from stream.sources import open_source
@@ -25,8 +27,6 @@ from stream.stats import Stats
 from stream.video_info import VideoInfo
 
 RATE = 24
-MAIN_WITHIN_S = 1.0
-"""Real seconds that a reader waits for the main thread at most."""
 
 
 class SteppedFile(PacedSource):
@@ -44,48 +44,65 @@ class SteppedFile(PacedSource):
         super().interrupt()
         self.turn.release()
 
+    def step(self) -> None:
+        self.turn.release()
+
 
 class ReadersClock(ManualClock):
     """Moved by whoever reads a source: the main thread waits until that has come so far.
 
     Args:
         start_s: What it shows at first, in seconds.
-        main_ends: The main thread is to end the session in time: readers wait for it.
+        main_ends: The main thread is to end the session in time: from the second frame on, the
+            time is moved only while that thread waits for a later one.
     """
 
     def __init__(self, start_s: float, *, main_ends: bool) -> None:
         super().__init__(start_s)
         self._main_ends = main_ends
-        self._main_waits = threading.Event()
+        self._main_until_s = start_s
+        self._is_first = True
 
     def wait(self, stop: threading.Event, delay_s: float) -> bool:
         if threading.current_thread() is not threading.main_thread():
-            if self._main_ends and not stop.is_set():
-                self._main_waits.wait(MAIN_WITHIN_S)
+            if self._main_ends and not self._is_first:
+                self._wait_for_main(stop)
+            self._is_first = False
             return super().wait(stop, delay_s)
-        end_s = self.now_s() + delay_s
-        self._main_waits.set()
-        while self.now_s() < end_s and not stop.wait(0.005):
+        self._main_until_s = self.now_s() + delay_s
+        while self.now_s() < self._main_until_s and not stop.wait(0.005):
             pass
-        self._main_waits.clear()
         return stop.is_set()
+
+    def _wait_for_main(self, stop: threading.Event) -> None:
+        """Until the main thread waits for a later time, or has ended the session."""
+        for _ in range(LIMIT_S * 200):
+            if self._main_until_s > self.now_s() or stop.wait(0.005):
+                return
+        raise AssertionError("the main thread neither waits nor ends the session")
 
 
 def put_in_step(patch: pytest.MonkeyPatch, *, main_ends: bool = False) -> ManualClock:
-    """Let `allaprima live` run by a clock of its own: a file's next frame is read when the one
-    before has been recorded, and then it is due. To be used with one recording and
-    ``--governor off``; what the recording is given does not depend on the machine then.
+    """Let `allaprima live` run by a clock of its own: a file's next frame is read when every
+    output, the recording of the source too, has been given the one before, and then it is due. To
+    be used with ``--governor off``; what the outputs get does not depend on the machine then.
     """
     clock, turn = ReadersClock(1000.0, main_ends=main_ends), threading.Semaphore(1)
-    read, write, interrupt = PacedSource.read, VideoSink.write, PacedSource.interrupt
+    read, interrupt = PacedSource.read, PacedSource.interrupt
+    open_outlet, write = Outlet.__init__, Outlet.write
+    in_step = InStep(turn.release)
 
     def stepped_read(source: PacedSource) -> Frame | None:
         turn.acquire(timeout=LIMIT_S)
         return read(source)
 
-    def stepped_write(sink: VideoSink, frame: Frame) -> None:
-        write(sink, frame)
-        turn.release()
+    def counted(outlet: Outlet, *args: object, **options: object) -> None:
+        open_outlet(outlet, *args, **options)
+        in_step.join()
+
+    def stepped_write(outlet: Outlet, frame: Frame) -> None:
+        write(outlet, frame)
+        in_step.given()
 
     def stepped_interrupt(source: PacedSource) -> None:
         interrupt(source)
@@ -94,7 +111,8 @@ def put_in_step(patch: pytest.MonkeyPatch, *, main_ends: bool = False) -> Manual
     patch.setattr("stream.live.runner.Clock", lambda: clock)
     patch.setattr(PacedSource, "read", stepped_read)
     patch.setattr(PacedSource, "interrupt", stepped_interrupt)
-    patch.setattr(VideoSink, "write", stepped_write)
+    patch.setattr(Outlet, "__init__", counted)
+    patch.setattr(Outlet, "write", stepped_write)
     return clock
 
 
@@ -112,7 +130,7 @@ class SlowPainter(NegativePainter):
 
 
 class Recording(VideoSink):
-    """A file that asks for the next frame when it has one."""
+    """A file that tells how many frames it has, whenever it has one more."""
 
     on_write: Callable[[int], None]
     count = 0

@@ -14,6 +14,7 @@ from clips import Clip, decoded, write_clip
 from command import allaprima, assert_refused, restyle
 from fakes import LIMIT_S, FakeEngine, make_frames
 from films import Job, run, write_film
+from live_fakes import InStep
 from miniature import make_lcm, save
 from stepped_live import RATE, Recording, SlowPainter, SteppedFile, put_in_step
 
@@ -33,7 +34,6 @@ from stream.live.schedule import Change, Performance
 from stream.live.session import TIME_BASE, LiveSession
 from stream.live.tape import SourceRecording, Tape
 from stream.offline.parts import CutRule
-from stream.sinks.video import VideoSink
 from stream.sources import open_source
 from stream.stats import Stats
 from stream.video_info import VideoInfo
@@ -67,8 +67,11 @@ class PlayedPainter(SlowPainter):
 
 
 def perform(folder: Path) -> list[Look]:
-    """A live session of `FRAMES` frames that is played and recorded; the look of each frame."""
-    clip = write_clip(folder / "clip.mkv", Clip(pts=tuple(range(0, 60 * 512, 512))))
+    """A live session of `FRAMES` frames that is played and recorded; the look of each frame.
+
+    Each is read when both recordings have the one before.
+    """
+    clip = write_clip(folder / "clip.mkv", Clip(pts=tuple(range(0, FRAMES * 512, 512))))
     clock, stats = ManualClock(1000.0), Stats()
     controls = Controls(Look(Style("oil"), transition_s=0.0))
     source = SteppedFile(clip, clock)
@@ -84,7 +87,7 @@ def perform(folder: Path) -> list[Look]:
     )
     info = VideoInfo(source.info.size, TIME_BASE, Fraction(RATE))
     sink = Recording(folder / "take.mkv", info=info)
-    source_sink = VideoSink(folder / "take-source.mkv", info=info)
+    source_sink = Recording(folder / "take-source.mkv", info=info)
     recording = SourceRecording("source", source_sink, clock=clock, stats=stats)
     session = LiveSession(
         source,
@@ -97,9 +100,10 @@ def perform(folder: Path) -> list[Look]:
         tape=Tape(recording, AutomationWriter(folder / "take.jsonl", stats)),
         join_limit_s=LIMIT_S,
     )
-    sink.on_write = lambda count: source.turn.release() if count < FRAMES else session.stop()
+    in_step = InStep(source.step, 2)
+    sink.on_write = source_sink.on_write = lambda count: in_step.given()
     session.run()
-    assert not recording.failed
+    assert not recording.failed and not stats.notes
     return painter.looks
 
 

@@ -37,7 +37,7 @@ def _no_thread_is_left() -> Iterator[None]:
 
 def test_every_sink_is_given_every_frame_when_it_keeps_up() -> None:
     source = SteppedSource(COUNT)
-    step = InStep(source, 2)
+    step = InStep(source.step, 2)
     one, other = ListSink(on_write=step.given), ListSink(on_write=step.given)
 
     stats = make_live(source, [("one", one), ("other", other)]).run()
@@ -91,7 +91,7 @@ def test_a_stuck_sink_slows_no_other() -> None:
 
 def one_of_two_breaks(source: SteppedSource, error: Exception) -> tuple[ListSink, ListSink]:
     """Sinks that are given the same frames; the first breaks at its third."""
-    step, breaks = InStep(source, 2), Breaks("write", 3, error)
+    step, breaks = InStep(source.step, 2), Breaks("write", 3, error)
 
     def given() -> None:
         if breaks.counts.get("write", 0) == 2:
