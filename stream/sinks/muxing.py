@@ -27,6 +27,7 @@ from stream.media.sound import Sound
 from stream.media.sound_encoding import SoundTrack
 from stream.sinks.alpha import with_alpha
 from stream.sinks.encoding import EncodingPlan
+from stream.sinks.thread_scheduling import kept_scheduling
 from stream.sound_mode import SoundMode
 from stream.video_info import VideoInfo
 
@@ -162,9 +163,16 @@ class Muxer:
         picture.duration = duration
         self._key_frames.mark(picture, picture.pts * frame.time_base)
         self._end_s = max(self._end_s, (picture.pts + duration) * frame.time_base)
-        self._mux(self._video.encode(picture))
+        self._mux(self._encode(picture))
         if self._track is not None:
             self._track.advance(self._end_s)
+
+    def _encode(self, picture: VideoFrame) -> "list[Packet[VideoStream]]":
+        """The first picture opens the encoder, which starts its threads then."""
+        if self._video.codec_context.is_open:
+            return self._video.encode(picture)
+        with kept_scheduling():
+            return self._video.encode(picture)
 
     @property
     def losses(self) -> list[str]:
