@@ -1,10 +1,11 @@
 """The rate of a live session's output while its source is away, and when that is noticed.
 
-    python benchmarks/away.py [--seconds 9] [--fps 24] [udp http rtsp silent-rtsp camera]
+    python benchmarks/away.py [--seconds 9] [--fps 24] [udp http tcp rtsp silent-rtsp rtmp silent-rtmp
+                               camera]
 
-Each source sends for a while, is away for `--seconds`, and comes back: UDP and HTTP fall silent
-(the peer's cable is pulled), RTSP's server is killed and started again, or stopped, the camera is
-one of OpenCV's that hangs for a second a read and then cannot be opened. Written frames are counted
+Each source sends for a while, is away for `--seconds`, and comes back: UDP, HTTP and TCP fall
+silent (the peer's cable is pulled), the servers of RTSP and RTMP are killed and started again, or
+stopped, the camera is one of OpenCV's that hangs for a second a read and then cannot be opened. Written frames are counted
 at a sink; the row says their rate before, while and after, the longest gap between two, how long
 the silence took to be noticed, and how long after the return the first new frame came. RTSP needs
 GStreamer's server (see tests/devices/rtsp_server.py). Last line: one JSON object.
@@ -13,20 +14,15 @@ GStreamer's server (see tests/devices/rtsp_server.py). Last line: one JSON objec
 import argparse
 import json
 import logging
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import av
 import numpy as np
+from away_sources import SIZE, SOURCES
 from machine import commit, machine, versions
 from timed_painter import TimedPainter
 
@@ -36,206 +32,9 @@ from stream.clock import Clock
 from stream.live.controls import Controls, Look
 from stream.live.inputs import LiveInput, open_live_source
 from stream.live.session import LiveSession
-from stream.sources import camera as camera_source
 from stream.stats import Stats
 
-SIZE = (320, 180)
 BEFORE_S, AFTER_S = 4.0, 4.0
-STARTING_S = 20.0
-PACKET_BYTES = 1316
-RTSP_SERVER = Path(__file__).parent.parent / "tests" / "devices" / "rtsp_server.py"
-SYSTEM_PYTHON = "/usr/bin/python3"
-
-
-class Sender:
-    """Sends MPEG-TS at its own speed, again and again; silent while `is_away`."""
-
-    def __init__(self, folder: Path, fps: float) -> None:
-        self.is_away = False
-        self._stopped = threading.Event()
-        self._data = pattern(folder / "pattern.ts", fps).read_bytes()
-        self._pause_s = PACKET_BYTES / (len(self._data) / 10)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def _run(self) -> None:
-        due_s = time.monotonic()
-        while not self._stopped.is_set():
-            for at in range(0, len(self._data), PACKET_BYTES):
-                due_s += self._pause_s
-                self._stopped.wait(max(0.0, due_s - time.monotonic()))
-                if not self.is_away:
-                    self.send(self._data[at : at + PACKET_BYTES])
-
-    def send(self, packet: bytes) -> None:
-        raise NotImplementedError
-
-    def leave(self) -> None:
-        self.is_away = True
-
-    def come_back(self) -> None:
-        self.is_away = False
-
-    def close(self) -> None:
-        self._stopped.set()
-        self._thread.join(5)
-
-
-class Udp(Sender):
-    def __init__(self, folder: Path, fps: float) -> None:
-        super().__init__(folder, fps)
-        self._to = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.spec = f"udp://127.0.0.1:{self._to[1]}"
-
-    def send(self, packet: bytes) -> None:
-        self._socket.sendto(packet, self._to)
-
-
-class Http(Sender):
-    """A server of an endless stream, which answers nobody while it is away."""
-
-    def __init__(self, folder: Path, fps: float) -> None:
-        super().__init__(folder, fps)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._clients: list[socket.socket] = []
-        self.spec = f"http://127.0.0.1:{self._listener.getsockname()[1]}/live.ts"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            client.recv(4096)
-            while self.is_away:
-                time.sleep(0.05)
-            client.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")
-            client.setblocking(False)
-            self._clients.append(client)
-
-    def send(self, packet: bytes) -> None:
-        for client in list(self._clients):
-            try:
-                client.sendall(packet)
-            except OSError:
-                self._clients.remove(client)
-
-    def close(self) -> None:
-        super().close()
-        self._listener.close()
-
-
-class Rtsp:
-    """GStreamer's server, killed and started again."""
-
-    def __init__(self, folder: Path, fps: float) -> None:
-        self._folder, self._port = folder, free_port(socket.SOCK_STREAM)
-        self.spec = f"rtsp://127.0.0.1:{self._port}/live"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [SYSTEM_PYTHON, str(RTSP_SERVER), str(self._port), str(self._folder)]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        until_s = time.monotonic() + STARTING_S
-        while time.monotonic() < until_s:
-            if self._process.poll() is not None:
-                reason = self._process.communicate()[1].decode().strip().splitlines()[-1]
-                raise OSError(f"no RTSP server here ({reason})")
-            with socket.socket() as one:
-                if one.connect_ex(("127.0.0.1", self._port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise OSError("the RTSP server does not start")
-
-    def leave(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.communicate()
-
-    def come_back(self) -> None:
-        self.start()
-
-    def close(self) -> None:
-        self.leave()
-
-
-class SilentRtsp(Rtsp):
-    """The same, but it is only stopped: its connections stay, and nothing comes."""
-
-    def leave(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def come_back(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def close(self) -> None:
-        super().leave()
-
-
-class Camera:
-    """OpenCV's capture of a camera that can be pulled out."""
-
-    is_away: ClassVar[bool] = False
-    fps: ClassVar[float] = 24.0
-
-    def __init__(self, folder: Path, fps: float) -> None:
-        self.spec = "0"
-        Camera.fps, Camera.is_away = fps, False
-
-    def start(self) -> None:
-        camera_source.refuse_unusable = lambda device: None  # type: ignore[assignment]
-        camera_source._open_capture = lambda device: Capture()
-
-    def leave(self) -> None:
-        Camera.is_away = True
-
-    def come_back(self) -> None:
-        Camera.is_away = False
-
-    def close(self) -> None:
-        return
-
-
-class Capture:
-    """What `cv2.VideoCapture` is; a read of what is away hangs as V4L2's select does."""
-
-    def __init__(self) -> None:
-        self._due_s = time.monotonic()
-
-    def isOpened(self) -> bool:
-        return not Camera.is_away
-
-    def read(self) -> tuple[bool, Any]:
-        if Camera.is_away:
-            time.sleep(camera_source.SELECT_TIMEOUT_S)
-            return False, None
-        self._due_s = max(self._due_s + 1 / Camera.fps, time.monotonic() - 1)
-        time.sleep(max(0.0, self._due_s - time.monotonic()))
-        return True, np.full((SIZE[1], SIZE[0], 3), int(time.monotonic() * 50) % 256, np.uint8)
-
-    def get(self, propId: int, /) -> float:
-        return Camera.fps
-
-    def set(self, propId: int, value: float, /) -> bool:
-        return True
-
-    def release(self) -> None:
-        return
-
-
-SOURCES: dict[str, Callable[[Path, float], Any]] = {
-    "udp": Udp,
-    "http": Http,
-    "rtsp": Rtsp,
-    "silent-rtsp": SilentRtsp,
-    "camera": Camera,
-}
 
 
 class CountingSink(Sink):
@@ -262,30 +61,6 @@ class Noticed(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if "Trying again" in record.getMessage() and self.lost_at_s is None:
             self.lost_at_s = time.monotonic()
-
-
-def pattern(path: Path, fps: float) -> Path:
-    """Ten seconds of MPEG-TS, in which a picture fills more than one packet."""
-    noise = np.random.default_rng(0)
-    with av.open(str(path), "w") as output:
-        options = {"preset": "ultrafast", "tune": "zerolatency", "g": "12"}
-        video = output.add_stream("libx264", rate=round(fps), options=options)
-        video.width, video.height = SIZE
-        video.pix_fmt = "yuv420p"
-        for index in range(round(10 * fps)):
-            data = np.full((SIZE[1], SIZE[0], 3), index % 256, np.uint8)
-            data[:64, :64] = noise.integers(0, 256, (64, 64, 3), np.uint8)
-            frame = av.VideoFrame.from_ndarray(data)
-            frame.pts, frame.time_base = index, Fraction(1, round(fps))
-            output.mux(video.encode(frame))
-        output.mux(video.encode(None))
-    return path
-
-
-def free_port(kind: int) -> int:
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def measure(name: str, seconds: float, fps: float) -> dict[str, Any]:

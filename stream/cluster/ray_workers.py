@@ -94,7 +94,7 @@ class RayWorkers:
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         gpus = sum(int(node.get("GPU", 0)) for node in nodes)
         if gpus and self._options.device != "cpu":
-            return {"num_gpus": 1}, self._options.workers or gpus
+            return {"num_gpus": 1, "num_cpus": 0}, self._options.workers or gpus
         cores = min(CORES_AN_ACTOR, *(max(1, int(node.get("CPU", 1))) for node in nodes))
         fits = sum(int(node.get("CPU", 0)) // cores for node in nodes)
         return {"num_cpus": cores}, self._options.workers or max(1, fits)

@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from stream.media.continuity import Continuity
 from stream.media.demuxing import packets
 from stream.media.holes import Holes
+from stream.sources.lost_packets import LostPackets
 
 READ_ATTEMPTS = 16
 """Failed reads in a row after which a damaged file is taken to end."""
@@ -134,9 +135,9 @@ class Damage:
     first_s: float | None = None
     last_s: float | None = None
 
-    def arrived(self, frame: VideoFrame) -> None:
-        """A picture came out."""
-        if frame.is_corrupt:
+    def arrived(self, frame: VideoFrame, *, is_torn: bool = False) -> None:
+        """A picture came out; whether a piece of it is known to be missing."""
+        if frame.is_corrupt or is_torn:
             self.concealed += 1
             self._at(frame.pts)
 
@@ -188,7 +189,8 @@ def decoded_frames(
     stamps = Stamps()
     always = container.format.name in CONSTANT_RATE_FORMATS
     holes = Holes(always, damage.time_base, continuity.joints_s)
-    for frame in _decoded(container, stream, damage, continuity, stamps, holes):
+    lost = LostPackets(container, stream, continuity)
+    for frame in _decoded(container, stream, damage, continuity, stamps, lost):
         damage.absent(holes.before(frame.pts))
         yield frame
     damage.missed(stamps.rest())
@@ -200,22 +202,23 @@ def _decoded(
     damage: Damage,
     continuity: Continuity,
     stamps: Stamps,
-    holes: Holes,
+    lost: LostPackets,
 ) -> Iterator[VideoFrame]:
     decoder = decoder_of(stream)
     is_mpeg = stream.codec_context.name in MPEG_CODECS
     size: bytes | None = None
     for packet in _packets(container, stream, damage, continuity):
         damage.read += 1
+        damage.absent(lost.before(packet))
         if is_mpeg:
             size, before = sequence_size(packet) or size, size
             if before not in (None, size):  # FFmpeg's decoder would drop the last picture before
-                yield from _decode(decoder, None, stamps, damage)
+                yield from _decode(decoder, None, stamps, damage, lost)
                 decoder.flush_buffers()
         if damage.counts_packets and not packet.is_discard:
             stamps.expect(packet)
-        yield from _decode(decoder, packet, stamps, damage)
-    yield from _decode(decoder, None, stamps, damage)
+        yield from _decode(decoder, packet, stamps, damage, lost)
+    yield from _decode(decoder, None, stamps, damage, lost)
 
 
 def sequence_size(packet: "Packet[VideoStream]") -> bytes | None:
@@ -239,6 +242,7 @@ def _decode(
     packet: "Packet[VideoStream] | None",
     stamps: Stamps,
     damage: Damage,
+    lost: LostPackets,
 ) -> Iterator[VideoFrame]:
     try:
         frames = decoder.decode(packet)
@@ -249,7 +253,7 @@ def _decode(
         return
     for frame in frames:
         damage.missed(stamps.place(frame))
-        damage.arrived(frame)
+        damage.arrived(frame, is_torn=frame.pts in lost.torn)
         yield frame
 
 

@@ -114,7 +114,8 @@ class NetworkSource(Source):
         self._clock = clock or Clock()
         self._stopped = threading.Event()
         self._pacer = Pacer() if comes_in_bursts(container) else None
-        self.ends = bool(container.duration) and urlsplit(url).scheme.lower() in FINITE
+        self.ends = urlsplit(url).scheme.lower() in FINITE and _has_an_end(container)
+        self.can_wait = self.ends
         self._container: InputContainer | None = container
         self._decoder = SoundDecoder()
         self._sounds: deque[Sound] = deque(maxlen=SOUND_BACKLOG)
@@ -134,6 +135,7 @@ class NetworkSource(Source):
             raise
         self.has_sound = self._audio is not None
         self._first: VideoFrame | None = first
+        self._begin_s: float | None = None
         matrix = colour.usual_matrix((first.width, first.height))
         self._converter = RgbConverter(first, Orientation(), matrix)
         self.info = VideoInfo(
@@ -164,12 +166,19 @@ class NetworkSource(Source):
     def read(self) -> Frame | None:
         if self._container is None:
             return None
+        is_first = self._first is not None
         picture, self._first = self._first or self._next_picture(), None
         if picture is None:
             return None
         data = self._converter.convert(picture)
         frame = Frame(data, picture.pts or 0, self.info.time_base)
         if self._pacer is not None:
+            if is_first:
+                self._begin_s = frame.time_s
+            elif self._begin_s is not None:  # until now a model may have been loading
+                self._pacer.reset()
+                self._pacer.delay_s(self._begin_s, self._clock.now_s())
+                self._begin_s = None
             delay_s = self._pacer.delay_s(frame.time_s, self._clock.now_s())
             if self._clock.wait(self._stopped, delay_s):
                 return None
@@ -192,6 +201,12 @@ class NetworkSource(Source):
 def comes_in_bursts(container: InputContainer) -> bool:
     """Whether the server sends ahead of time, whole segments or a file, so that we must wait."""
     return container.format.name in SEGMENTED or bool(container.duration) or container.size > 0
+
+
+def _has_an_end(container: InputContainer) -> bool:
+    """Whether it says how long it is; of a playlist its size says nothing."""
+    is_sized = container.format.name not in SEGMENTED and container.size > 0
+    return is_sized or bool(container.duration)
 
 
 def open_url(

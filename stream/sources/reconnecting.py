@@ -81,6 +81,7 @@ class ReconnectingSource(Source):
         self._shows_card = False
         self.info = inner.info
         self.has_sound = inner.has_sound
+        self.can_wait = inner.can_wait
         self._tell(inner)
 
     def read(self) -> Frame | None:

@@ -53,11 +53,19 @@ class Feed:
         self.arrived = threading.Event()
         self.stopped = False
         self.ended = threading.Event()
+        self.wanted = threading.Event()
 
     def run(self) -> None:
-        """Read to the end, or until `stop`, and close the source."""
-        while not self.stopped and self.step():
-            pass
+        """Read to the end, or until `stop`, and close the source.
+
+        What can wait is read on from its second frame when that is `wanted`: until then a model may
+        be loading.
+        """
+        goes_on = not self.stopped and self.step()
+        if goes_on and self._inner.can_wait:
+            wait_for(self.wanted)
+        while goes_on and not self.stopped:
+            goes_on = self.step()
         self.close()
 
     def step(self) -> bool:
@@ -94,6 +102,7 @@ class Feed:
         """End `run` as soon as the source lets go; from any thread."""
         self.stopped = True
         self.arrived.set()
+        self.wanted.set()
         self._inner.interrupt()
 
     def close(self) -> None:
@@ -124,6 +133,7 @@ class SteadySource(Source):
     ) -> None:
         self.info = inner.info
         self.has_sound = inner.has_sound
+        self.can_wait = inner.can_wait
         self.notes = inner.notes
         self.feed = Feed(inner)
         self._clock = clock
@@ -140,6 +150,9 @@ class SteadySource(Source):
         if not self._is_started:
             self._is_started = True
             self._aside(self.feed.run)
+        elif not self.feed.wanted.is_set():
+            self.feed.wanted.set()
+            self._due_s = self._clock.now_s() + self._patience_s
         while not self.feed.stopped:
             frame, sounds = self.feed.take()
             self._heard += sounds

@@ -289,6 +289,16 @@ def test_a_file_that_is_sent_ahead_of_its_time_is_shown_when_it_is_due(served: s
     assert 20 <= len(frames) <= 25
 
 
+def test_a_file_on_a_server_waits_for_the_model(served: str) -> None:
+    clock = ManualClock()
+    with open_url(served, clock=clock, timeout_s=LIMIT_S) as source:
+        assert source.can_wait
+        first = source.read()
+        clock.advance(30.0)
+        times = [(clock.now_s(), frame.time_s - first.time_s) for frame in source]
+    assert [at_s - 30.0 for at_s, _ in times] == pytest.approx([time_s for _, time_s in times])
+
+
 def test_a_stream_whose_pictures_come_after_its_sound_is_waited_for(tmp_path: Path) -> None:
     """As RTMP servers send it to who joins: no picture in the first seconds of the stream."""
     late = Clip(pts=tuple(range(3 * 90_000, 4 * 90_000, 3600)), audio="aac")

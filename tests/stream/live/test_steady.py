@@ -105,3 +105,25 @@ def test_what_was_never_read_is_closed() -> None:
     inner = ListSource(make_frames(1))
     SteadySource(inner, clock=ManualClock()).close()
     assert inner.closed == 1
+
+
+def test_what_can_wait_is_read_on_when_it_is_wanted() -> None:
+    """A file on a server, while the model is loaded."""
+    inner = ListSource(make_frames(4))
+    inner.can_wait = True
+    source = SteadySource(inner, clock=Clock())
+    first = source.read()
+    assert not source.feed.ended.wait(0.05)
+    given = [first, *source]
+    assert [frame.pts for frame in given if not frame.is_repeat] == [0, 1, 2, 3]
+    source.close()
+
+
+def test_what_can_wait_is_closed_though_nothing_more_was_wanted() -> None:
+    inner = ListSource(make_frames(4))
+    inner.can_wait = True
+    source = SteadySource(inner, clock=Clock())
+    source.read()
+    source.close()
+    assert source.feed.ended.wait(LIMIT_S)
+    assert inner.closed == 1

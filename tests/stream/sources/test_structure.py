@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import imageio_ffmpeg
 import pytest
-from clips import write_clip
-from damaged import STEADY
+from clips import Clip, write_clip
+from damaged import FRAMES, MPEG2, STEADY
 from signals import carry
 
 from stream.sources import open_source
@@ -133,6 +133,41 @@ def ts_packets(path: Path, pid: int) -> list[int]:
     data = path.read_bytes()
     starts = range(0, len(data), TS_PACKET)
     return [at for at in starts if int.from_bytes(data[at + 1 : at + 3]) & 0x1FFF == pid]
+
+
+@pytest.mark.parametrize("clip", [replace(MPEG2, options={"g": "1"}), MPEG2, STEADY])
+def test_pictures_that_are_gone_are_missed_in_a_transport_stream(
+    tmp_path: Path, clip: Clip
+) -> None:
+    path = write_clip(tmp_path / "a.ts", clip)
+    data = path.read_bytes()
+    begins = [at for at in ts_packets(path, 0x100) if data[at + 1] & 0x40]  # of the pictures
+    without(path, begins[9], begins[11] - begins[9])
+    (loss,) = losses(path)
+    assert "frames lost: 2" in loss
+    path.write_bytes(data[: begins[9]] + data[begins[9] + TS_PACKET :])
+    assert losses(path)  # of the piece of a picture, or of a whole one
+
+
+def test_uneven_pictures_of_a_transport_stream_are_not_missed(tmp_path: Path) -> None:
+    uneven = [index for index in range(75) if index < 20 or index % 7 == 0]
+    path = write_clip(tmp_path / "a.ts", replace(STEADY, pts=uneven, audio="aac"))
+    assert losses(path) == []
+
+
+@pytest.mark.parametrize("gap", [0, 25])
+def test_segments_that_count_anew_are_not_missed(tmp_path: Path, gap: int) -> None:
+    """As packagers of HLS write them: one clock, but each segment's counters are its own."""
+    parts = []
+    for number in range(8):
+        begin = number * (FRAMES + gap)
+        clip = replace(STEADY, pts=range(begin, begin + FRAMES), audio="aac")
+        muxing = {"mpegts_copyts": "1"}
+        path = write_clip(tmp_path / "part.ts", replace(clip, muxer_options=muxing))
+        parts.append(path.read_bytes())
+    path = tmp_path / "a.ts"
+    path.write_bytes(b"".join(parts))
+    assert losses(path) == []
 
 
 def test_sound_that_is_gone_is_missed_in_a_transport_stream(tmp_path: Path) -> None:
