@@ -1,14 +1,15 @@
 """The rate of a live session's output while its source is away, and when that is noticed.
 
-    python benchmarks/away.py [--seconds 9] [--fps 24] [udp http tcp rtsp silent-rtsp rtmp silent-rtmp
-                               camera]
+    python benchmarks/away.py [--seconds 9] [--fps 24] [udp http tcp rtsp silent-rtsp
+                               rtmp silent-rtmp camera]
 
 Each source sends for a while, is away for `--seconds`, and comes back: UDP, HTTP and TCP fall
 silent (the peer's cable is pulled), the servers of RTSP and RTMP are killed and started again, or
-stopped, the camera is one of OpenCV's that hangs for a second a read and then cannot be opened. Written frames are counted
-at a sink; the row says their rate before, while and after, the longest gap between two, how long
-the silence took to be noticed, and how long after the return the first new frame came. RTSP needs
-GStreamer's server (see tests/devices/rtsp_server.py). Last line: one JSON object.
+stopped, the camera is one of OpenCV's that hangs for a second a read and then cannot be opened.
+Written frames are counted at a sink; the row says their rate before, while and after, the longest
+gap between two, how long the silence took to be noticed, and how long after the return the first
+new frame came. RTSP needs GStreamer's server (see tests/devices/rtsp_server.py). Last line: one
+JSON object.
 """
 
 import argparse
