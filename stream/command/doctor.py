@@ -7,18 +7,20 @@ Each check looks at one thing and answers with one `Finding`; what it looks at c
 import importlib.metadata
 import importlib.util
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from stream.command.gpu import Gpu, look_at_gpu
 from stream.devices import VideoDevice, video_devices
 from stream.errors import SinkError
+
+if TYPE_CHECKING:
+    from stream.command.painting_speed import PaintingSpeed
 
 State = Literal["ok", "note", "problem"]
 """``note``: something is missing that only some need."""
@@ -29,6 +31,9 @@ LEAST_CACHE_BYTES = 6 * 1024**3
 """An SD 1.5 pipeline in half precision and the room to fetch it."""
 
 GIB = 1024**3
+
+LIVE_FPS = 24
+"""What a live session aims at."""
 
 PROBE_SIDE_PX = 256
 """Hardware encoders refuse smaller pictures."""
@@ -71,55 +76,6 @@ def _display_problem() -> str:
     except SinkError as err:
         return str(err)
     return ""
-
-
-UNKNOWN_VERSION = "of unknown version"
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """The accelerator as PyTorch reports it.
-
-    Attributes:
-        cuda_build: The CUDA version that PyTorch was built for; "" for a build without.
-        name: The device's name; "" where PyTorch sees none.
-        architecture: Such as ``sm_90``; `built_for` is what the build has code for.
-        free_bytes: Free memory.
-        driver: Version of the NVIDIA driver, or "of unknown version"; "" where there is none.
-    """
-
-    cuda_build: str = ""
-    name: str = ""
-    architecture: str = ""
-    built_for: tuple[str, ...] = ()
-    free_bytes: int = 0
-    driver: str = ""
-
-
-def look_at_gpu() -> Gpu:
-    """Ask PyTorch; takes the second that its import takes."""
-    import torch
-
-    driver, build = nvidia_driver(), torch.version.cuda or ""
-    if not torch.cuda.is_available():
-        return Gpu(build, driver=driver)
-    major, minor = torch.cuda.get_device_capability()
-    return Gpu(
-        build,
-        torch.cuda.get_device_name(),
-        f"sm_{major}{minor}",
-        tuple(torch.cuda.get_arch_list()),
-        torch.cuda.mem_get_info()[0],
-        driver,
-    )
-
-
-def nvidia_driver(proc: Path = Path("/proc/driver/nvidia")) -> str:
-    """The version that the kernel module reports, "of unknown version", or "" without a driver."""
-    with suppress(OSError):
-        found = re.search(r"Kernel Module\D*([\d.]+)", (proc / "version").read_text())
-        return found[1] if found else UNKNOWN_VERSION
-    return UNKNOWN_VERSION if proc.exists() or shutil.which("nvidia-smi") else ""
 
 
 def look_for_encoder(name: str) -> bool:
@@ -186,6 +142,13 @@ def _can_write(folder: Path) -> bool:
     return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
 
 
+def paint_a_second() -> "PaintingSpeed":
+    """Measure how fast the bundled model paints, at its own size."""
+    from stream.command.painting_speed import measure
+
+    return measure()
+
+
 def _pipewire_problem() -> str:
     from stream.sinks.pipewire import refuse_without_pipewire
 
@@ -213,6 +176,7 @@ class Machine:
     has_obs: Callable[[], bool] = lambda: shutil.which("obs") is not None
     has_vcam: Callable[[], bool] = lambda: importlib.util.find_spec("pyvirtualcam") is not None
     pipewire_problem: Callable[[], str] = _pipewire_problem
+    paints: "Callable[[], PaintingSpeed]" = paint_a_second
     environment: Callable[[str], str | None] = os.environ.get
 
 
@@ -220,7 +184,8 @@ def examine(machine: Machine | None = None) -> list[Finding]:
     """All checks, in an order to read them in."""
     machine = machine or Machine()
     checks = (
-        *(check_python, check_opencv, check_pyav, check_gpu, check_model, check_cache, check_disk),
+        *(check_python, check_opencv, check_pyav, check_gpu, check_model, check_speed),
+        *(check_cache, check_disk),
         *(check_codecs, check_cameras, check_display, check_virtual_camera),
         *([check_pipewire] if machine.platform == "linux" else []),
     )
@@ -293,6 +258,26 @@ def check_model(machine: Machine) -> Finding:
     mend = "reinstall the package, or give --model"
     missing = "the bundled model's files are missing"
     return Finding("models", "problem", f"{missing}; {told}" if told else missing, mend)
+
+
+def check_speed(machine: Machine) -> Finding:
+    """A second of painting, against what a live session aims at."""
+    from models import ModelError
+
+    try:
+        speed = machine.paints()
+    except (ModelError, ValueError) as err:
+        return Finding("speed", "note", f"not measured: {err}", "see what is said of the model")
+    width, height = speed.size
+    told = f"the bundled model paints {speed.fps:.1f} frames a second at {width}x{height}"
+    if speed.fps >= LIVE_FPS:
+        return Finding("speed", "ok", told)
+    told += f"; live aims at {LIVE_FPS}, and carries the painting along between"
+    if machine.gpu().name or machine.version("openvino") is not None:
+        mend = "end what else computes here, or give a smaller --size"
+    else:
+        mend = "pip install 'allaprima[cpu]', which adds OpenVINO; or give a smaller --size"
+    return Finding("speed", "note", told, mend)
 
 
 def check_cache(machine: Machine) -> Finding:

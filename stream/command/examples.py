@@ -42,8 +42,8 @@ EXAMPLES = {
     ),
     "doctor": (
         "allaprima doctor",
+        "allaprima doctor --size 192",
         "allaprima doctor --json",
-        "allaprima restyle testsrc=duration=2 -o null --stats",
     ),
 }
 """Three of each command, shown at the end of its help."""

@@ -322,12 +322,17 @@ def devices(json: shared.AsJson = False) -> None:
 
 
 @app.command(epilog=epilog("doctor", EPILOG))
-def doctor(json: shared.AsJson = False) -> None:
-    """Check this machine, and say how to mend what is not well; exit code 7 if anything is not."""
-    from stream.command.doctor import examine
+def doctor(size: shared.DoctorSize = None, json: shared.AsJson = False) -> None:
+    """Check this machine, paint for a second, and say how to mend what is not well; exit code 7 if
+    anything is not.
+    """
+    from stream.command.doctor import Machine, examine
     from stream.command.listing import as_json, print_findings
+    from stream.command.messages import first_use_said
+    from stream.command.painting_speed import measure
 
-    findings = examine()
+    with first_use_said(plain_console(stderr=True), quiet=json):
+        findings = examine(Machine(paints=lambda: measure(size)))
     if json:
         typer.echo(as_json(findings), nl=False)
     else:

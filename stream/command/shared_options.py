@@ -237,3 +237,7 @@ Statistics = Annotated[
 Debug = Annotated[bool, flag(TALK, "--debug", "Log more, and show where an error came from.")]
 Quiet = Annotated[bool, flag(TALK, "--quiet", "Say nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Say it as JSON.")]
+DoctorSize = Annotated[
+    int | None,
+    typer.Option("--size", metavar="PX", help="Short side at which painting is measured, in px."),
+]

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 from command import allaprima
+from miniature import make_lcm, save
 
-from models import PRESETS
+from models import PRESETS, ModelError
 from stream.command import doctor as d
+from stream.command import painting_speed
 from stream.command.exit_codes import ExitCode
+from stream.command.gpu import UNKNOWN_VERSION, nvidia_driver
+from stream.command.painting_speed import PaintingSpeed
 from stream.devices import VideoDevice, video_devices
 
 CAMERA = VideoDevice("/dev/video0", "HD Webcam", "uvcvideo", captures=True)
@@ -36,6 +40,7 @@ WELL = d.Machine(
     has_vcam=lambda: True,
     pipewire_problem=lambda: "",
     environment=lambda name: ":0",
+    paints=lambda: PaintingSpeed(31.0, (448, 256)),
 )
 
 CACHES = d.Caches(Path("/far/hub"), 100 * d.GIB)
@@ -43,6 +48,26 @@ STUCK = replace(LOOPBACK, takes=False)
 BARRED = replace(CAMERA, captures=False, problem="not yours to use: join the group video")
 TWO_WHEELS = WHEELS | {"opencv-python-headless": "5.0"}
 HEADLESS = {"opencv-python-headless": "5.0", "av": "18.1"}
+
+
+SLOW = PaintingSpeed(3.2, (448, 256))
+
+
+def no_model() -> PaintingSpeed:
+    raise ModelError("The model is not there; fetch it.")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """No model is loaded for the other checks."""
+    if "measure" not in request.node.name:
+        monkeypatch.setattr(painting_speed, "measure", lambda size=None: SLOW)
+
+
+def test_a_second_of_painting_is_measured(tmp_path: Path) -> None:
+    speed = painting_speed.measure(64, save(make_lcm(), tmp_path / "model"))
+    assert speed.fps > 0
+    assert min(speed.size) == 64
 
 
 def test_a_well_machine_needs_nothing() -> None:
@@ -56,9 +81,9 @@ def test_driver_is_told_by_its_version(tmp_path: Path) -> None:
         "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024"
     )
     (tmp_path / "version").write_text(version)
-    assert d.nvidia_driver(tmp_path) == "550.54.14"
+    assert nvidia_driver(tmp_path) == "550.54.14"
     (tmp_path / "version").write_text("another")
-    assert d.nvidia_driver(tmp_path) == d.UNKNOWN_VERSION
+    assert nvidia_driver(tmp_path) == UNKNOWN_VERSION
 
 
 @pytest.mark.parametrize(
@@ -83,6 +108,12 @@ def test_driver_is_told_by_its_version(tmp_path: Path) -> None:
             {"gpu": lambda: replace(GPU, architecture="sm_120")},
             *("GPU", "problem", "a newer PyTorch"),
         ),
+        ({"paints": lambda: SLOW}, "speed", "note", "a smaller --size"),
+        (
+            {"paints": lambda: SLOW, "gpu": lambda: d.Gpu()},
+            *("speed", "note", "allaprima[cpu]"),
+        ),
+        ({"paints": no_model}, "speed", "note", "the model"),
         ({"models": dict}, "models", "problem", "--model"),
         ({"caches": lambda: replace(CACHES, free_bytes=d.GIB)}, "model cache", "note", "HF_HOME"),
         (
