@@ -121,7 +121,7 @@ def broad(handler: ast.ExceptHandler) -> bool:
 def test_broad_except_lives_only_where_the_error_is_carried_on() -> None:
     """By the worker to its caller; by the live session, once the output that failed is closed; by
     frames side by side to the picture; by the reader of a source to whoever takes its frames; by an
-    output into another program, whose library raises what it likes, to the session."""
+    output into another program, and a store's library, which raise what they like."""
     found = [
         name(path)
         for path in LIBRARY
@@ -131,6 +131,7 @@ def test_broad_except_lives_only_where_the_error_is_carried_on() -> None:
     assert set(found) <= {
         "models/acceleration/cpu/side_by_side.py",
         "stream/live/session.py",
+        "stream/offline/remote.py",
         "stream/sinks/other_program.py",
         "stream/sources/steady.py",
         "stream/workers.py",

@@ -6,7 +6,7 @@ one paints, the other asks how far it is and tells it to stop.
 
 import platform
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,21 +69,29 @@ class PainterActor:
         self._options = options
         self._load_engine = load
         self._recipe: dict[str, Any] | None = None
+        self._source: Path | None = None
         self._painted = 0
         self._told = 0
 
-    def introduce(self, source: str) -> Introduction:
+    def introduce(self, source: str, address: str = "") -> Introduction:
         """Who this is, and whether it reads the input; loads the model at first.
+
+        Args:
+            source: The input's path.
+            address: Where it is fetched from, once a node; "" if nodes share it.
 
         Raises:
             ModelError: It cannot be loaded.
         """
         from models import file_mark
+        from stream.errors import SourceError
+        from stream.offline.remote import fetch
 
         recipe = self._load()
         try:
-            mark = file_mark(Path(source))
-        except OSError:
+            self._source = fetch(address) if address else Path(source)
+            mark = file_mark(self._source)
+        except (OSError, SourceError):
             mark = ""
         versions = {"allaprima": version("allaprima"), "python": platform.python_version()}
         return Introduction(platform.node(), {**recipe, **versions}, mark)
@@ -107,7 +115,9 @@ class PainterActor:
         """The film that an input becomes."""
         from stream.offline.film import describe_film
 
-        return describe_film(Path(source), Path(target), info, self._engine, self._options)
+        path = self._source or Path(source)
+        film = describe_film(path, Path(target), info, self._engine, self._options)
+        return replace(film, source=Path(source))
 
     def paint(self, film: "Film", part: "Part", seek: bool) -> Delivery:
         """Paint one part, in a file that nobody else sees."""
@@ -122,7 +132,7 @@ class PainterActor:
         with tempfile.TemporaryDirectory(prefix="allaprima-") as folder:
             try:
                 tail = self._painter.paint(
-                    film,
+                    film if self._source is None else replace(film, source=self._source),
                     part,
                     new_file=lambda start: Path(folder, f"{start}.nut"),
                     hand_over=lambda path, facts: done.append((path.read_bytes(), facts)),

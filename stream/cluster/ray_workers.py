@@ -18,6 +18,7 @@ from stream.cluster.actor import Delivery, Introduction, PainterActor
 from stream.errors import ClusterError
 from stream.offline.film import Film
 from stream.offline.options import RestyleOptions
+from stream.offline.remote import address_of
 from stream.offline.worker import (
     Done,
     Failed,
@@ -77,6 +78,7 @@ class RayWorkers:
         self._failed: Exception | None = None
         self._mark = ""
         self._source = ""
+        self._address = ""
         try:
             ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
             needs, count = self._resources()
@@ -108,6 +110,7 @@ class RayWorkers:
             ClusterError: None becomes ready, or none reads the input.
         """
         self._source, self._mark = str(source.absolute()), file_mark(source)
+        self._address = address_of(source)
         for link in self._all:
             link.recipe = None
             self._introduce(link)
@@ -159,7 +162,8 @@ class RayWorkers:
     # Inside
 
     def _introduce(self, link: "_Link") -> None:
-        link.waits["introduce"] = link.actor.introduce.remote(self._source)
+        asked = self._source, self._address
+        link.waits["introduce"] = link.actor.introduce.remote(*asked)
 
     def _ask(self) -> None:
         """How far everybody is, now and then; and whether the dead are back."""

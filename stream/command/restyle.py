@@ -26,6 +26,7 @@ from stream.errors import SinkError, SourceError
 from stream.offline.batch import is_disk_full
 from stream.offline.jobs import Job, plan_jobs
 from stream.offline.options import RestyleOptions
+from stream.offline.remote_files import RemoteFiles
 from stream.sinks.stdout import claim_stdout
 from stream.stylizer.options import STDOUT, OptionError, option_errors
 
@@ -87,6 +88,7 @@ class RestyleRun:
         self._outcomes: list[Outcome] = []
         self._failures: list[tuple[Job, str]] = []
         self._codes: list[ExitCode] = []
+        self._remote = RemoteFiles()
 
     def code(self) -> ExitCode:
         """Restyle everything that was asked for; how it ended."""
@@ -101,10 +103,9 @@ class RestyleRun:
 
         with option_errors():
             self._asked.check()
-            jobs = plan_jobs(
-                self._asked.inputs, self._asked.output, overwrite=self._asked.overwrite
-            )
-        asked, console = self._asked, plain_console(stderr=True)
+            asked = self._remote.as_local(self._asked)
+            jobs = plan_jobs(asked.inputs, asked.output, overwrite=asked.overwrite)
+        console = plain_console(stderr=True)
         downloads = DownloadProgress(console, quiet=asked.quiet)
         on_load = partial(say_loading, console, asked.model, quiet=asked.quiet)
         restyler = Restyler(
@@ -125,7 +126,7 @@ class RestyleRun:
     def _restyle(self, restyler: "Restyler", job: Job, *, alone: bool) -> None:
         """One job; an input that cannot be read does not keep the others from being restyled."""
         try:
-            outcome = restyler.restyle(job)
+            outcome = self._remote.delivered(restyler.restyle(job))
         except (SourceError, SinkError) as err:
             if alone or is_disk_full(err):
                 raise

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 from fake_ray import FakeRay
 from films import FilmEngine, Job, make_engine, options_of, run, write_film
@@ -11,6 +12,7 @@ from films import FilmEngine, Job, make_engine, options_of, run, write_film
 from models import ModelError
 from stream.cluster.ray_workers import RayWorkers
 from stream.errors import ClusterError
+from stream.offline import remote
 from stream.offline.crew import Crew
 from stream.offline.film_job import FilmJob
 from stream.offline.part_store import parts_folder
@@ -136,3 +138,22 @@ def test_without_gpus_an_actor_has_eight_cores(monkeypatch: pytest.MonkeyPatch) 
     small = FakeRay(gpus=(0,), cores=2)
     workers_of(small, monkeypatch, workers=3)
     assert (small.needs["num_cpus"], small.actors) == (2, 3)
+
+
+def test_each_node_fetches_an_input_that_is_in_a_store(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec.filesystem("memory").pipe("/films/film.mp4", film.read_bytes())
+    copy = remote.fetch("memory://films/film.mp4")
+    fetched: list[str] = []
+
+    def fetch(address: str) -> Path:
+        fetched.append(address)
+        return film  # where this node keeps it
+
+    monkeypatch.setattr(remote, "fetch", fetch)
+    paint(workers_of(FakeRay(), monkeypatch), copy, tmp_path / "out.mp4")
+    assert fetched == ["memory://films/film.mp4"] * 2
+    assert (tmp_path / "out.mp4").read_bytes() == run(film, tmp_path / "whole.mp4")
+    remote.forget("memory://films/film.mp4")
+    fsspec.filesystem("memory").rm("/films", recursive=True)
