@@ -41,18 +41,36 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["ALLAPRIMA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A fast path sets torch's threads for the process; every test begins with one.
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread_for_fixtures() -> None:
+    """What a module or a session shares is made before a test begins: with one thread too.
 
     Torch's threads wait for each other after every operation: where other programs hold the
     cores, miniature models take a hundred times as long on two threads as on one.
     """
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # of processes that are started
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """A fast path sets torch's threads for the process; every test begins with one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of processes that a test starts
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def plain_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paint with plain torch: converting a miniature for OpenVINO takes longer than all else that
+    a test of a session or a command does, and the tests in tests/models see to that path.
+    """
+
+    def refused(*args: object, **kwargs: object) -> None:
+        raise ImportError("not in this test")
+
+    monkeypatch.setattr("models.acceleration.cpu.accelerate.use_openvino", refused)
 
 
 @pytest.fixture(autouse=True)

@@ -243,6 +243,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return save(make_lcm(vae="tiny"), tmp_path_factory.mktemp("model"))
 
 
+@pytest.mark.usefixtures("plain_torch")
 def test_a_file_keeps_its_frames_and_sound(tmp_path: Path, model: str) -> None:
     clip = write_clip(tmp_path / "in.mp4", Clip(pts=tuple(range(0, 14400, 3600)), audio="aac"))
     out, seen = tmp_path / "out.mp4", []

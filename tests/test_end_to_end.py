@@ -27,9 +27,15 @@ needs_bundled = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A miniature pipeline's folder."""
     return save(make_lcm(vae="tiny"), tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def model(miniature: str, plain_torch: None) -> str:
+    """The same, painted with by plain torch."""
+    return miniature
 
 
 @pytest.mark.parametrize("name", ["bunny.mp4", "face.mp4"])

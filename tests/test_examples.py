@@ -12,6 +12,8 @@ from PIL import Image
 
 from models import STYLES
 
+pytestmark = pytest.mark.usefixtures("plain_torch")
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 SOURCE = "testsrc=size=96x64:rate=120:duration=1"
 """Five times the rate of a camera: ten seconds of it are a minute's work."""
 
-FRAMES = 600
+FRAMES = 1200
+"""Kept, they would take 21 MiB; three quarters of it between the first quarter and the last."""
 
 
 def test_growth_is_between_the_first_quarter_and_the_last() -> None:
@@ -49,6 +50,7 @@ def test_nothing_grows_in_a_short_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("soak.FarSide", make_far_side)
     monkeypatch.setattr("soak.PERIOD_S", 0.2)
+    monkeypatch.setattr("stream.sinks.video.LATE_S", 0.1)  # what waits for a busy machine is little
     told = soak(None, SOURCE, make_painter)
     grew, sinks = told["grew"], told["failed"]
     assert isinstance(grew, dict)
@@ -56,7 +58,7 @@ def test_nothing_grows_in_a_short_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert grew["threads"] <= 0
     assert grew["handles"] <= 2  # a scrape may be under way
     assert grew["rss_mib"] < 40
-    assert grew["in_use_mib"] < 4
+    assert grew["in_use_mib"] < 10
     assert told["far_side_bytes"]
     assert told["frames"]
     assert told["seconds"]

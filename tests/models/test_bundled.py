@@ -104,12 +104,25 @@ def judge() -> Judge:
     return Judge.load(PROBE / "judge.safetensors")
 
 
+class Taught(dict[str, Image]):
+    """A look of every picture by its teacher, under the noise of seed 0: (3, 3, H, W).
+
+    Painted where it is asked for: one look of one picture takes a teacher most of a second.
+    """
+
+    def __init__(self, engine: Engine, photos: list[Picture]) -> None:
+        super().__init__()
+        noise = engine.noise(Style(), (SIDE, SIDE))[:1, :16]
+        self._sketches = [Sketch(photo, noise) for photo in photos]
+
+    def __missing__(self, look: str) -> Image:
+        self[look] = images([teach(look, sketch) for sketch in self._sketches])
+        return self[look]
+
+
 @pytest.fixture(scope="module")
 def taught(engine: Engine, photos: list[Picture]) -> dict[str, Image]:
-    """Every look of every picture by its teacher, under the noise of seed 0: (3, 3, H, W)."""
-    noise = engine.noise(Style(), (SIDE, SIDE))[:1, :16]
-    sketches = [Sketch(photo, noise) for photo in photos]
-    return {look: images([teach(look, sketch) for sketch in sketches]) for look in LOOKS}
+    return Taught(engine, photos)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +169,7 @@ def test_every_look_has_a_floor() -> None:
 # Beside the teachers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FLOORS)
 def test_strokes_lie_where_the_teacher_has_them(
     paintings: dict[str, Image], taught: dict[str, Image], kind: str
@@ -165,6 +179,7 @@ def test_strokes_lie_where_the_teacher_has_them(
     assert np.mean(list(found.values())) >= FLOORS[kind].correlation, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FLOORS)
 def test_strokes_are_as_strong_as_the_teachers(
     paintings: dict[str, Image], taught: dict[str, Image], kind: str
@@ -175,6 +190,7 @@ def test_strokes_are_as_strong_as_the_teachers(
     assert least <= np.mean(list(found.values())) <= most, found
 
 
+@pytest.mark.slow
 def test_painting_is_nearer_to_the_teacher_than_the_photograph(
     paintings: dict[str, Image], taught: dict[str, Image], photos: list[Picture]
 ) -> None:
@@ -191,6 +207,7 @@ def test_judge_names_the_look_that_was_asked_for(paintings: dict[str, Image], ju
     assert torch.stack(right).float().mean() >= JUDGED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [2, 4])
 def test_more_steps_stay_with_the_painting(
     engine: Engine,
@@ -250,6 +267,7 @@ def test_half_and_half_of_two_looks_latents_is_their_mixture(
     assert np.mean(found) >= MIXTURE_PSNR
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CARRIED)
 def test_without_fields_the_unet_has_no_strokes(
     painter: Painter,

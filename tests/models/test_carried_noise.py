@@ -36,7 +36,9 @@ def psnr_db(a: np.ndarray, b: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
-@pytest.mark.parametrize("acceleration", ["openvino", "eager"])
+@pytest.mark.parametrize(
+    "acceleration", [pytest.param("openvino", marks=pytest.mark.slow), "eager"]
+)
 def test_fast_paths_paint_the_same(engine: Engine, folder: str, acceleration: str) -> None:
     fast = load_engine(folder, acceleration=acceleration, dtype=torch.float32)  # type: ignore[arg-type]
     for prompt, steps in ((PROMPTS[0], 1), (PROMPTS[1], 3)):

@@ -13,6 +13,12 @@ from stream.command.main import app
 COMMAND = str(Path(sys.executable).with_name("allaprima"))
 """The installed command, for tests that need a process of their own."""
 
+PLAIN_COMMAND = (
+    f"{sys.executable} -c \"import sys; sys.modules['openvino'] = None; "
+    'from stream.command.main import main; main()"'
+)
+"""The same for a shell, and painting with plain torch: OpenVINO converts nothing."""
+
 
 def allaprima(*args: object) -> Result:
     """Run the command in this process, without catching what it should not raise."""

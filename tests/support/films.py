@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -45,9 +47,25 @@ def shots(count: int, size: tuple[int, int] = (96, 64), seed: int = 3) -> list[N
 
 def write_film(path: Path, count: int = 8, **traits: Any) -> Path:
     """A film of so many shots, with sound unless `traits` say otherwise."""
+    if not traits:
+        path.write_bytes(_film_of(count, path.suffix))
+        return path
     pictures = shots(count)
     pts = tuple(range(0, len(pictures) * TICKS, TICKS))
     return write_clip(path, Clip(**{"pts": pts, "pictures": pictures, "audio": "aac", **traits}))
+
+
+@cache
+def _film_of(count: int, suffix: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        return write_film(Path(folder, f"film{suffix}"), count, audio="aac").read_bytes()
+
+
+@cache
+def whole_film() -> bytes:
+    """The film of eight shots, painted in one go with nothing asked, as an .mp4: its bytes."""
+    with TemporaryDirectory() as folder:
+        return run(write_film(Path(folder, "film.mp4")), Path(folder, "whole.mp4"))
 
 
 class FilmEngine(FakeEngine):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import typer
 from clips import Clip, decoded, write_clip
-from command import COMMAND, allaprima, restyle, wait_for_bytes
+from command import COMMAND, PLAIN_COMMAND, allaprima, restyle, wait_for_bytes
 from miniature import make_lcm, save
 
 from stream.command.examples import EXAMPLES
@@ -234,7 +234,8 @@ def start_endless(folder: Path, model: str) -> "subprocess.Popen[str]":
     folder.mkdir()
     source = "testsrc=size=96x64:rate=25:duration=3600"
     options = ["--model", model, "--size", "64", "--codec", "ffv1"]
-    command = [COMMAND, "restyle", source, "-o", str(folder / "out.mkv"), *options]
+    command = [*shlex.split(PLAIN_COMMAND), "restyle", source, "-o", str(folder / "out.mkv")]
+    command += options
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

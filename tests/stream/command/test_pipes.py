@@ -15,7 +15,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from clips import Clip, write_clip
-from command import allaprima, assert_refused
+from command import PLAIN_COMMAND, allaprima, assert_refused
 from miniature import make_lcm, save
 
 from stream.command.exit_codes import ExitCode
@@ -25,7 +25,6 @@ FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 FRAMES = 12
 SIZE = 98, 66
 LIMIT_S = 280
-RUN = "from stream.command.main import main; main()"
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +100,7 @@ def test_what_ffmpeg_pipes_in_comes_out_painted(
 def test_a_pipeline_of_a_shell_runs_from_end_to_end(tmp_path: Path, clip: Path, model: str) -> None:
     line = (
         f"{FFMPEG} -v error -i {clip} -f yuv4mpegpipe -pix_fmt yuv420p - | "
-        f"{sys.executable} -c '{RUN}' restyle - -o - --model {model} --size 64 --quiet | "
+        f"{PLAIN_COMMAND} restyle - -o - --model {model} --size 64 --quiet | "
         f"{FFMPEG} -v error -i - {tmp_path}/out.mp4"
     )
     done = subprocess.run(
@@ -153,7 +152,7 @@ def test_a_piped_film_is_written_to_a_file(tmp_path: Path, model: str, clip: Pat
 
 def test_a_reader_that_leaves_ends_it_with_one_sentence(model: str, clip: Path) -> None:
     words = f"restyle {clip} -o - --model {model} --size 64"
-    line = f"{sys.executable} -c '{RUN}' {words} | head -c 100 >/dev/null; exit ${{PIPESTATUS[0]}}"
+    line = f"{PLAIN_COMMAND} {words} | head -c 100 >/dev/null; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, timeout=LIMIT_S, check=False)
     assert done.returncode == ExitCode.OUTPUT
     (told,) = done.stderr.decode().splitlines()

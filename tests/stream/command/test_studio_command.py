@@ -1,16 +1,17 @@
 """`allaprima studio` as a program: bad options, a taken port, and Ctrl-C."""
 
+import shlex
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command import PLAIN_COMMAND
 
 from stream.command.exit_codes import ExitCode
 
-COMMAND = [sys.executable, "-c", "from stream.command.main import main; main()", "studio"]
+COMMAND = [*shlex.split(PLAIN_COMMAND), "studio"]
 LIMIT_S = 200
 
 

@@ -1,5 +1,6 @@
 """Metrics: what Prometheus is told, as its own parser reads it; who is answered; taken ports."""
 
+import shlex
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from command import COMMAND
+from command import PLAIN_COMMAND
 from miniature import make_lcm, save
 from ports import free_port
 
@@ -83,7 +84,9 @@ def test_a_live_session_tells_its_figures_while_it_runs(tmp_path: Path) -> None:
     port = free_port()
     source = ["--from", "testsrc=size=96x64:rate=24:duration=600", "--to", "null"]
     options = ["--model", model, "--size", "64", "--metrics-port", str(port), "--quiet"]
-    process = subprocess.Popen([COMMAND, "live", *source, *options], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*shlex.split(PLAIN_COMMAND), "live", *source, *options], stderr=subprocess.DEVNULL
+    )
     try:
         told = scraped_when_it_paints(port, process)
     finally:

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 from crews import FakeLink, FakeWorkers
-from films import LEAST_S, TICKS, FilmEngine, Job, make_engine, options_of, run, write_film
+from films import (
+    LEAST_S,
+    TICKS,
+    FilmEngine,
+    Job,
+    make_engine,
+    options_of,
+    whole_film,
+    write_film,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +42,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(film: Path) -> bytes:
-    return run(film, film.with_name("whole.mp4"))
+    return whole_film()
 
 
 def painted_by(workers: FakeWorkers) -> tuple[bytes, Stats]:

@@ -15,6 +15,7 @@ from films import (
     in_folder,
     interrupted_and_resumed,
     run,
+    whole_film,
     write_film,
 )
 
@@ -49,7 +50,7 @@ def test_a_seek_that_lands_wrong_is_seen_and_the_film_read_from_its_start(
     job.again().run()
     assert jumps[0] in PART_STARTS[2:]
     assert len(jumps) == 1
-    assert job.target.read_bytes() == run(film, tmp_path / "whole.mp4")
+    assert job.target.read_bytes() == whole_film()
 
 
 def test_a_container_that_refuses_to_seek_is_read_from_its_start(tmp_path: Path) -> None:

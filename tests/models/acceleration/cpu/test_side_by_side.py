@@ -16,7 +16,13 @@ STYLE = Style("ink drawing", strength=0.6, seed=3)
 WAYS = 2
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["floats", "integers"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(False, id="floats"),
+        pytest.param(True, id="integers", marks=pytest.mark.slow),
+    ],
+)
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
