@@ -26,7 +26,7 @@ from stream.sources.network import open_url
 from stream.sources.segments import is_playlist, request
 from stream.stats import Stats
 
-LIMIT_S = 120
+LIMIT_S = 600
 SAMPLES = SOUND_RATE // 25
 HLS = "application/vnd.apple.mpegurl"
 BAD = [("self", "self-signed"), ("other", "Hostname mismatch"), ("old", "expired")]

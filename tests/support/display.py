@@ -35,7 +35,7 @@ def virtual_display() -> Iterator[str]:
         yield name
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
 
 
 def press(display: str, window: str, *keys: str) -> None:

@@ -25,7 +25,7 @@ CELL_PX = 8
 COUNT = 12
 """More frames than both channels and all three threads can hold."""
 
-LIMIT_S = 120
+LIMIT_S = 600
 """A session that has not ended after this hangs, however busy the machine is."""
 
 

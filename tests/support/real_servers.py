@@ -17,7 +17,7 @@ NGINX = ROOT / "usr/sbin/nginx"
 RTMP_MODULE = ROOT / "usr/lib/nginx/modules/ngx_rtmp_module.so"
 SYSTEM_PYTHON = "/usr/bin/python3"
 RTSP_SERVER = Path(__file__).parents[1] / "devices" / "rtsp_server.py"
-END_S = 60
+END_S = 600
 
 CONFIG = """
 load_module {module};

@@ -26,7 +26,7 @@ KEY = "a-key-for-tests-0123456789"
 SIZE = (128, 64)
 UNKNOWN = 0
 MOST_HEARD = 100
-READY_S = 300.0
+READY_S = 600.0
 
 
 def make_options(folder: Path, **changes: Any) -> StudioOptions:

@@ -189,7 +189,7 @@ def test_the_documentation_has_the_options_of_live() -> None:
 def test_the_documentation_has_the_table_of_words_as_it_stands() -> None:
     script = str(ROOT / "docs" / "control_words.py")
     run = [sys.executable, script]
-    table = subprocess.run(run, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300)
+    table = subprocess.run(run, cwd=ROOT, check=True, capture_output=True, text=True, timeout=600)
     assert table.stdout in (ROOT / "docs" / "instrument.md").read_text("utf-8")
 
 

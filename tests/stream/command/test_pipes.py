@@ -24,7 +24,7 @@ from stream.sources.pipe_ends import MatroskaEnd, RawEnd, Y4mEnd, end_of, pictur
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 FRAMES = 12
 SIZE = 98, 66
-LIMIT_S = 280
+LIMIT_S = 600
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from command import PLAIN_COMMAND
 from stream.command.exit_codes import ExitCode
 
 COMMAND = [*shlex.split(PLAIN_COMMAND), "studio"]
-LIMIT_S = 200
+LIMIT_S = 600
 
 
 def run(*arguments: str) -> tuple[int, str]:

@@ -19,7 +19,7 @@ from stream.live.controls import Controls, Look, NamedStyle
 from stream.live.styles_file import read_styles
 from stream.stats import Stats
 
-LIMIT_S = 120
+LIMIT_S = 600
 
 
 def make_controls() -> Controls:

@@ -276,7 +276,7 @@ def served(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/clip.ts"
     finally:
         server.terminate()
-        server.communicate(timeout=60)
+        server.communicate(timeout=600)
 
 
 def test_a_file_that_is_sent_ahead_of_its_time_is_shown_when_it_is_due(served: str) -> None:

@@ -55,7 +55,7 @@ def test_a_signal_ends_what_hangs(tmp_path: Path, place: str, number: signal.Sig
         assert process.stdout is not None
         assert process.stdout.readline() == "hangs\n"
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=120)
+        _, stderr = process.communicate(timeout=600)
     assert process.returncode == ExitCode.INTERRUPTED, stderr
     assert "Traceback" not in stderr
     assert list(tmp_path.iterdir()) == []
@@ -96,7 +96,7 @@ def test_a_recording_whose_process_is_killed_can_be_played(tmp_path: Path, suffi
         wait_for_bytes(tmp_path, 8_000, process)
     finally:
         process.kill()
-        process.communicate(timeout=120)
+        process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL
     (part,) = tmp_path.iterdir()
     assert part.suffix == suffix

@@ -102,7 +102,7 @@ def served(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/clip.ts"
     finally:
         server.terminate()
-        server.communicate(timeout=60)
+        server.communicate(timeout=600)
 
 
 def test_a_stream_gives_its_sound_where_it_is_asked_for(served: str) -> None:

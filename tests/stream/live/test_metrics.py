@@ -24,8 +24,8 @@ from stream.stats import Stats
 
 parser = pytest.importorskip("prometheus_client.parser")
 
-LIMIT_S = 120
-SESSION_S = 120
+LIMIT_S = 600
+SESSION_S = 600
 
 
 @pytest.fixture

@@ -230,7 +230,7 @@ def test_a_real_port_plays() -> None:
         env=os.environ | names,
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=600,
         check=False,
     )
     assert run.stdout == "strength 1 split True\n", run.stderr

@@ -19,7 +19,7 @@ osc_bundle_builder = pytest.importorskip("pythonosc.osc_bundle_builder")
 from pythonosc.osc_message import OscMessage  # noqa: E402
 from pythonosc.osc_message_builder import build_msg  # noqa: E402
 
-LIMIT_S = 120
+LIMIT_S = 600
 
 
 class Peer:

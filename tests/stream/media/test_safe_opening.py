@@ -369,7 +369,7 @@ def test_a_size_is_looked_at_before_memory_is_taken(
     small.write_bytes(make(16, 8))
     run = subprocess.run(
         [sys.executable, "-c", MEASURED, str(small), str(path)],
-        capture_output=True, text=True, check=True, timeout=280,
+        capture_output=True, text=True, check=True, timeout=600,
     )  # fmt: skip
     sentence, grown_mb = run.stdout.strip().splitlines()[-2:]
     assert sentence != "taken"

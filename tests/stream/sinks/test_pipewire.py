@@ -23,7 +23,7 @@ from stream.sinks.pipewire import NAME, PipeWireSink
 from stream.stats import Stats
 
 HERE = Path(__file__).parents[2]
-LIMIT_S = 90
+LIMIT_S = 600
 
 TAKES = "import sys; open({path!r}, 'wb').write(sys.stdin.buffer.read())"
 ENDS = "import sys; sys.stdin.buffer.read(1); sys.exit('ERROR: from element x: no daemon')"

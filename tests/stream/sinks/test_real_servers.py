@@ -20,7 +20,7 @@ from stream.sinks import network
 from stream.sources.network import open_url
 
 SOURCE = "testsrc=size=320x180:rate=24:duration=600"
-LIMIT_S = 60.0
+LIMIT_S = 600
 
 needs_rtsp = pytest.mark.skipif(
     not has_rtsp_server(), reason="needs GStreamer's RTSP server: `make test-devices` installs it"

@@ -33,7 +33,7 @@ from stream.sources import open_source
 from stream.sources.paced import PacedSource
 from stream.stats import Stats
 
-LIMIT_S = 120
+LIMIT_S = 600
 COUNT = 25
 
 

@@ -263,7 +263,7 @@ def test_real_ndi_peers_see_each_other(network_of_its_own: list[str]) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

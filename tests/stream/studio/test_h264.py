@@ -91,7 +91,7 @@ def test_a_page_on_a_slow_link_is_sent_h264_that_begins_with_a_key_picture(tmp_p
             viewer._sink.ladder.observe(1.0, now_s)
         page.send_picture(1, plain(ORANGE))
         while True:
-            message = page.socket.recv(timeout=60)
+            message = page.socket.recv(timeout=600)
             if isinstance(message, bytes):
                 kind, flags, extra, id_, _ = HEADER.unpack_from(message)
                 break

@@ -29,7 +29,7 @@ MACHINE: dict[str, Any] = {
     "compile": "off",
     "size": 64,
 }
-WAIT_S = 300.0
+WAIT_S = 600.0
 
 
 def play(lines: list[dict[str, Any]]) -> "subprocess.Popen[str]":

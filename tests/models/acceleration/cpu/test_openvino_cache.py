@@ -299,7 +299,7 @@ def test_a_later_start_of_the_bundled_model_imports_neither_diffusers_nor_transf
             cwd=Path(__file__).parents[4],
             capture_output=True,
             text=True,
-            timeout=140,
+            timeout=600,
             check=True,
         )
     assert done.stdout.strip() == ""

@@ -151,7 +151,7 @@ def test_auto_paints_on_and_swaps_between_frames(
         assert_same(paint(engine, STYLE, make_data(index)), paint(plain, STYLE, make_data(index)))
     assert not load.calls and len(jobs(engine)) == 1
     build._cue.set()
-    assert jobs(engine)[0].done.wait(120)
+    assert jobs(engine)[0].done.wait(600)
     load.calls.clear()  # of the trial
     for index in range(5):
         assert_same(paint(engine, STYLE, make_data(index)), paint(plain, STYLE, make_data(index)))
@@ -172,7 +172,7 @@ def test_what_is_on_disk_is_taken_at_once(make_compiled: Callable[..., Engine]) 
     build, load = _Build(), _Load()
     engine = make_compiled(build, load, "auto")
     paint(engine, STYLE)
-    assert jobs(engine)[0].done.wait(120)
+    assert jobs(engine)[0].done.wait(600)
     paint(engine, STYLE)
     assert load.calls and not build.folders
 
@@ -251,7 +251,7 @@ def test_networks_that_cannot_be_captured_are_tried_once(
     device = Full()
     engine = make_compiled(_Build(), _Load(), "auto", device)
     paint(engine, STYLE)
-    assert jobs(engine)[0].done.wait(120)
+    assert jobs(engine)[0].done.wait(600)
     for index in range(5):
         assert_same(
             paint(engine, STYLE, make_data(index)),
