@@ -17,6 +17,19 @@ SLICE_S = 0.2
 """How long a Ctrl-C may have to wait where a wait does not hear it."""
 
 
+class ReentrantEvent(threading.Event):
+    """An event that a signal handler may set while the main thread waits for it, or sets it.
+
+    The handler runs in the main thread, which may hold the event's lock at that moment: with the
+    lock of `threading.Event` it would wait for itself for ever. To be waited for by `wait_for`,
+    which looks again: a wait that has just begun may miss what the handler says.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cond = threading.Condition(threading.RLock())
+
+
 class Clock:
     """Monotonic seconds from an arbitrary zero. Thread-safe; nothing in it changes."""
 

@@ -1,7 +1,6 @@
 """`allaprima restyle FOLDER -o OUT`: the films of a folder, and one table at the end."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from stream.clock import ReentrantEvent
 from stream.command.cluster import cluster_workers
 from stream.command.exit_codes import EXIT_CODES, ExitCode
 from stream.command.messages import failed, plain_console, say, tell_programs
@@ -36,7 +36,7 @@ class BatchRun:
         self._folder = Path(asked.inputs[0])
         self._batch: Batch | None = None
         self._codes: set[ExitCode] = set()
-        self._stop = threading.Event()
+        self._stop = ReentrantEvent()
         self._label = ""
         self._began_s = monotonic()
 

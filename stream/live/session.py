@@ -18,14 +18,13 @@ All threads are workers of `stream.workers`, the only file that starts any.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import partial
 
 from stream.channel import Channel
-from stream.clock import Clock, wait_for
+from stream.clock import Clock, ReentrantEvent, wait_for
 from stream.errors import Closed, StreamError
 from stream.frame import Frame
 from stream.live.controls import Controls
@@ -140,7 +139,7 @@ class LiveSession:
             self._turns = Turns(host, self._painting, float(rate))
         self._motion: Channel[Frame] = Channel(1, leaky=True)
         self._sound_clock, self._microphone_clock = SoundClock(), SoundClock()
-        self._over, self._ready, self._begun = (threading.Event() for _ in range(3))
+        self._over, self._ready, self._begun = (ReentrantEvent() for _ in range(3))
         self._failures = Failures()
         self._first_s: float | None = None
         self._previewed = False

@@ -14,13 +14,12 @@ main thread has neither finisher nor writer: the loop does their work. What is l
 `stream.live.session`.
 """
 
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 
 from stream.channel import Channel
-from stream.clock import Clock
+from stream.clock import Clock, ReentrantEvent
 from stream.errors import Closed
 from stream.frame import Frame
 from stream.sinks.base import Sink
@@ -83,7 +82,7 @@ class Session:
         self._outbox: Channel[Frame] = Channel(capacity)
         self._painted: Channel[Painted] = Channel(PAINTED)
         self._finishes_aside = not sink.main_thread
-        self._stopped = threading.Event()
+        self._stopped = ReentrantEvent()
         self._failures = Failures()
         self._has_run = False
 

@@ -11,7 +11,6 @@ the caller's waits                                      at a stop, or when somet
 import asyncio
 import secrets
 import socket
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
@@ -23,7 +22,7 @@ import numpy as np
 
 from models import STYLES
 from stream import geometry
-from stream.clock import Clock, wait_for
+from stream.clock import Clock, ReentrantEvent, wait_for
 from stream.errors import ControlError
 from stream.frame import Frame, Size
 from stream.live.host import LiveHost
@@ -82,7 +81,7 @@ class StudioRunner:
         self._on_open = on_open
         self._load = load or (lambda: options.load_engine(on_download))
         self._clock = clock or Clock()
-        self._over = threading.Event()
+        self._over = ReentrantEvent()
         self._server: uvicorn.Server | None = None
         self._studio: Studio | None = None
         self._engine_thread: LiveHost | None = None

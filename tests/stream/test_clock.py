@@ -1,10 +1,13 @@
 """Clock and Pacer: when a frame is due. Nothing in here sleeps."""
 
+import signal
+import sys
 import threading
 
 import pytest
+from fakes import LIMIT_S
 
-from stream.clock import SLICE_S, Clock, ManualClock, Pacer, wait_for
+from stream.clock import SLICE_S, Clock, ManualClock, Pacer, ReentrantEvent, wait_for
 
 FRAME_S = 1 / 25
 
@@ -133,3 +136,31 @@ def test_an_event_is_waited_for_in_slices(monkeypatch: pytest.MonkeyPatch) -> No
     assert wait_for(event)
     assert waits == [SLICE_S] * 3
     assert not wait_for(threading.Event(), 0)
+
+
+def test_an_event_is_set_where_the_same_thread_holds_its_lock() -> None:
+    """As a signal handler does that comes in the middle of a wait."""
+    event = ReentrantEvent()
+
+    def wait() -> None:
+        with event._cond:  # what `wait` does first
+            event.set()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join(LIMIT_S)
+    assert not thread.is_alive()
+    assert wait_for(event, 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such timer")
+def test_a_signal_ends_a_wait_whenever_it_comes() -> None:
+    for index in range(200):
+        event = ReentrantEvent()
+        before = signal.signal(signal.SIGALRM, lambda number, frame, event=event: event.set())
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 1e-5 * (1 + index % 20))
+            assert wait_for(event, LIMIT_S)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
