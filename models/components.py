@@ -33,7 +33,7 @@ from models.weights.hub import Hub, HubName, file_names
 from models.weights.image_adapter import known_adapter, load_image_adapter
 from models.weights.lora import fuse_lora, read_lora
 from models.weights.single_file import Checkpoint, open_checkpoint, open_vae
-from models.weights.structures import known_structures, load_structure, parse_structure
+from models.weights.structures import known_depth, known_structures, load_structure, parse_structure
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Loader:
         hub: Hub,
         image_adapter: str | bool = False,
         structures: Sequence[str] = (),
+        depth_model: str | None = None,
     ) -> None:
         self.preset = preset
         self.device = device
@@ -70,8 +71,9 @@ class Loader:
         self.hub = hub
         self.notes: list[str] = []
         self.checkpoint: Checkpoint | None = None  # where all is in one file
-        # what cannot be is said first; then all is fetched; only then is anything large loaded
+        # what cannot be is said first; then all is fetched; only then is it loaded
         asked = [parse_structure(spec) for spec in structures]
+        self.depth_model = known_depth(asked, depth_model)
         named = [parse_lora(spec) for spec in preset.loras]
         for source in (*(source for source, _ in named), preset.vae, preset.unet):
             if source:
@@ -84,7 +86,7 @@ class Loader:
         if image_adapter:
             self.preset = replace(preset, image_adapter=self._image_adapter(image_adapter))
         self.structures = known_structures(asked, self._text_width, preset.name)
-        sources = tuple(each.source for each in self.structures)
+        sources = *(each.source for each in self.structures), *filter(None, [self.depth_model])
         self.preset = replace(self.preset, structures=sources)
 
     def engine(self) -> Engine:
@@ -126,7 +128,8 @@ class Loader:
         engine.activation_ranges = self._load_ranges()
         engine.image_encoder = image_encoder
         engine.looks = tuple(word.lower() for word, _ in words)
-        engine.structure = load_structure(self.structures, unet, self.hub, self.device, self.dtype)
+        held = self.structures, self.depth_model
+        engine.structure = load_structure(*held, unet, self.hub, self.device, self.dtype)
         return engine
 
     def _image_adapter(self, asked: str | bool) -> ImageAdapter:

@@ -57,6 +57,7 @@ def load_engine(
     recipe: Recipe | None = None,
     image_adapter: str | bool = False,
     structures: Sequence[str] = (),
+    depth_model: str | None = None,
 ) -> Engine:
     """Load a model, ready to run (call `Engine.warm_up` before the first frame counts).
 
@@ -78,7 +79,10 @@ def load_engine(
         image_adapter: An IP-Adapter, so that styles may have pictures: True is the one that is
             known for the UNet, else a .safetensors file with ``image_encoder/`` beside it.
         structures: Networks that hold paintings to their frames, ``KIND[=SOURCE][:WEIGHT]``, KIND
-            canny, lineart or tile, SOURCE the folder or hub id of a ControlNet or T2I-Adapter.
+            canny, lineart, tile or depth, SOURCE the folder or hub id of a ControlNet or
+            T2I-Adapter.
+        depth_model: What finds depth for that: the folder or hub id of one of transformers'
+            networks for depth; ``None`` is the known one.
 
     Raises:
         ModelNotFoundError: No such preset, folder or hub id, or the hub is out of reach.
@@ -89,13 +93,14 @@ def load_engine(
         ImportError: "openvino" was asked for and is not installed.
     """
     preset, target = find_preset(name), choose_device(device)
-    _check_bundled(preset, image_adapter, structures)
+    _check_bundled(preset, image_adapter, (*structures, *filter(None, [depth_model])))
     check_acceleration(acceleration, target, dtype, compile)
     preset = replace(preset, vae=vae or preset.vae, loras=(*preset.loras, *loras))
     fast = target.type == "cpu" and acceleration in ("auto", "openvino")
     is_kept = fast and name == "bundled" and not any((vae, *loras, dtype))
     rest = loading_dtype(acceleration, target, dtype), (offline, on_download)
-    plain = cache(lambda: _plain_engine(preset, target, *rest, image_adapter, structures))
+    held = image_adapter, structures, depth_model
+    plain = cache(lambda: _plain_engine(preset, target, *rest, held))
     with explained_memory_errors(target):
         engine = _kept_engine(preset, plain, recipe) if is_kept else None
         if engine is None:
@@ -131,14 +136,13 @@ def _plain_engine(
     device: torch.device,
     dtype: torch.dtype,
     fetching: "tuple[bool, OnDownload | None]",
-    image_adapter: str | bool,
-    structures: Sequence[str],
+    held: tuple[str | bool, Sequence[str], str | None],
 ) -> Engine:
     from models.components import Loader
     from models.weights.hub import Hub  # a kept model needs no hub, whose library is slow to import
 
     hub = Hub(offline=fetching[0], on_download=fetching[1])
-    loader = Loader(preset, device, dtype, hub, image_adapter, structures)
+    loader = Loader(preset, device, dtype, hub, *held)
     engine = loader.engine()
     engine.computation.digest_weights = cache(partial(weights_digest, loader.preset))
     return engine

@@ -81,7 +81,8 @@ class Preset:
         vae: A VAE that replaces the pipeline's own.
         loras: LoRAs to fuse, each "PART[:weight]".
         image_adapter: What reads style pictures, where one is loaded; no row has it.
-        structures: Where structure networks are, where some are loaded; no row has them.
+        structures: Where structure networks are, and what finds depth for them, where some are
+            loaded; no row has them.
         schedule: What is other than in the pipeline's scheduler config: fields of
             `models.schedule.ScheduleConfig`, ``rule`` above all.
         licence: As the model cards say, all parts.
@@ -329,11 +330,18 @@ _T2I = "TencentARC/t2i-adapter"
 STRUCTURES = {
     (768, "canny"): StructureRow("lllyasviel/control_v11p_sd15_canny", "OpenRAIL", 0.7),
     (768, "lineart"): StructureRow("lllyasviel/control_v11p_sd15_lineart", "OpenRAIL", 0.7),
+    (768, "depth"): StructureRow("lllyasviel/control_v11f1p_sd15_depth", "OpenRAIL", 0.7),
     (768, "tile"): StructureRow("lllyasviel/control_v11u_sd15_tile", SEE_CARD, 0.7),
     (2048, "canny"): StructureRow(f"{_T2I}-canny-sdxl-1.0", "Apache-2.0", 0.2, is_adapter=True),
     (2048, "lineart"): StructureRow(f"{_T2I}-lineart-sdxl-1.0", "Apache-2.0", 0.2, is_adapter=True),
+    (2048, "depth"): StructureRow(
+        f"{_T2I}-depth-midas-sdxl-1.0", "Apache-2.0", 0.2, is_adapter=True
+    ),
 }
 """Width of the text embeddings that a UNet takes (SD 1.5, SDXL) and kind -> what is known."""
+
+DEPTH_MODEL = StructureRow("depth-anything/Depth-Anything-V2-Small-hf", "Apache-2.0", 0.05)
+"""What finds the depth of a frame, unless another is named."""
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ROWS}
 

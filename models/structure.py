@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from models.structure_hints import HINTS
+from models.depth import DepthEstimator
+from models.structure_hints import DEPTH, HINTS
 from models.style import Style
 
 Shown = tuple[tuple[Tensor, ...], ...]
@@ -43,7 +44,7 @@ class StructurePart:
     """One network.
 
     Attributes:
-        kind: Of its hint, a key of `HINTS`.
+        kind: Of its hint, one of `KINDS`.
         network: diffusers' ControlNetModel or T2IAdapter.
         weight: How much it counts; 1 is as trained.
     """
@@ -63,10 +64,12 @@ class Structure:
 
     Args:
         parts: One or more, on the engine's device.
+        depth: Makes hints of the kind "depth", where a part wants such.
     """
 
-    def __init__(self, parts: Sequence[StructurePart]) -> None:
+    def __init__(self, parts: Sequence[StructurePart], depth: DepthEstimator | None = None) -> None:
         self.parts = tuple(parts)
+        self._depth = depth
         self._dtypes = [part.network.dtype for part in self.parts]
 
     def to(self, dtype: torch.dtype) -> None:
@@ -74,6 +77,8 @@ class Structure:
         convert: Any = torch.nn.Module.to  # diffusers' own warns of layers where there are none
         for part in self.parts:
             convert(part.network, dtype=dtype)
+        if self._depth is not None:
+            self._depth.to(dtype)
         self._dtypes = [dtype] * len(self.parts)
 
     def weights(self, factor: float, device: torch.device) -> Tensor:
@@ -82,8 +87,9 @@ class Structure:
 
     def shown(self, image: Tensor) -> Shown:
         """What is worked out once a frame, of an image (B, 3, H, W) in [-1, 1]."""
+        hints = {kind: self._hint(kind, image.float()) for kind in {p.kind for p in self.parts}}
         return tuple(
-            self._seen(part, HINTS[part.kind](image.float()).to(dtype))
+            self._seen(part, hints[part.kind].to(dtype))
             for part, dtype in zip(self.parts, self._dtypes, strict=True)
         )
 
@@ -123,6 +129,12 @@ class Structure:
             weighted = tuple(skip * weight for skip in skips)
             total = _summed(total, Residuals((), weighted, middle * weight))
         return total
+
+    def _hint(self, kind: str, image: Tensor) -> Tensor:
+        if kind == DEPTH:
+            assert self._depth is not None
+            return self._depth(image)
+        return HINTS[kind](image)
 
     def _seen(self, part: StructurePart, hint: Tensor) -> tuple[Tensor, ...]:
         if not part.is_adapter:

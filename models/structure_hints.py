@@ -7,6 +7,7 @@ kind     what it shows
 canny    thin white edges on black (Canny, PAMI 1986), with OpenCV's thresholds 100 and 200
 lineart  soft white lines where it is darker than around, by a difference of Gaussians
 tile     the frame itself
+depth    near is white, far is black: by a network, `models.depth`
 """
 
 from collections.abc import Callable, Mapping
@@ -63,7 +64,11 @@ HINTS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "lineart": lineart,
     "tile": tile,
 }
-"""Kind -> what makes its hint."""
+"""Kind -> what makes its hint, by arithmetic."""
+
+DEPTH = "depth"
+
+KINDS = (*HINTS, DEPTH)
 
 
 def _luma(image: Tensor) -> Tensor:

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from models.depth import DepthEstimator
 from models.errors import ModelFormatError
-from models.presets import STRUCTURES
+from models.presets import DEPTH_MODEL, STRUCTURES
 from models.structure import Structure, StructurePart
-from models.structure_hints import HINTS
+from models.structure_hints import DEPTH, KINDS
 from models.weights.file_selection import structure_choice
 from models.weights.folders import Component, load_module, loading, locate
 from models.weights.hub import Hub, HubName
@@ -35,8 +37,8 @@ def parse_structure(spec: str) -> AskedStructure:
     except ValueError:
         head, weight = spec, 1.0  # a colon of the path's own
     kind, _, source = (head if colon else spec).partition("=")
-    if kind not in HINTS:
-        raise ValueError(f"got structure={spec}, expected {', '.join(HINTS)}")
+    if kind not in KINDS:
+        raise ValueError(f"got structure={spec}, expected {', '.join(KINDS)}")
     if not (math.isfinite(weight) and weight >= 0):
         raise ValueError(f"got structure={spec}, expected a weight of 0 or more")
     return AskedStructure(kind, source, weight)
@@ -60,32 +62,69 @@ def known_structures(
     )
 
 
+def known_depth(asked: Sequence[AskedStructure], source: str | None) -> str | None:
+    """Where the network is that finds depth; ``None`` where nothing asks for depth.
+
+    Args:
+        source: The one that is named, if any.
+
+    Raises:
+        ValueError: It is named and nothing asks for depth.
+    """
+    if any(each.kind == DEPTH for each in asked):
+        return source or DEPTH_MODEL.source
+    if source is not None:
+        raise ValueError(f"got depth_model={source}, expected it with a structure of depth")
+    return None
+
+
 def load_structure(
-    asked: Sequence[AskedStructure], unet: Any, hub: Hub, device: torch.device, dtype: torch.dtype
+    asked: Sequence[AskedStructure],
+    depth: str | None,
+    unet: Any,
+    hub: Hub,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> Structure | None:
     """Load the networks; ``None`` where none is asked for.
+
+    Args:
+        asked: Each with its source.
+        depth: Where the network is that finds depth, as `known_depth` has it.
 
     Raises:
         ModelNotFoundError: One is neither here nor on the hub.
         ModelFormatError: One is pickled, damaged, or made for another UNet.
     """
-    places = [locate(each.source) for each in asked]  # what cannot be is said before any is fetched
+    sources = [*(each.source for each in asked), *filter(None, [depth])]
+    places = [locate(source) for source in sources]  # what cannot be is said before any is fetched
     folders = [
-        hub.folder(place, structure_choice(each.source)) if isinstance(place, HubName) else place
-        for each, place in zip(asked, places, strict=True)
+        hub.folder(place, structure_choice(source)) if isinstance(place, HubName) else place
+        for source, place in zip(sources, places, strict=True)
     ]
     networks = [
         _load(Component(folder, "", each.source), unet, device, dtype)
-        for each, folder in zip(asked, folders, strict=True)
+        for each, folder in zip(asked, folders, strict=False)
     ]
     if not networks:
         return None
+    estimator = None if depth is None else _load_depth(folders[-1], depth, device, dtype)
     return Structure(
         [
             StructurePart(each.kind, network, each.weight)
             for each, network in zip(asked, networks, strict=True)
-        ]
+        ],
+        estimator,
     )
+
+
+def _load_depth(
+    folder: Path, source: str, device: torch.device, dtype: torch.dtype
+) -> DepthEstimator:
+    from transformers import AutoModelForDepthEstimation
+
+    part = Component(folder, "", source)
+    return DepthEstimator(load_module(AutoModelForDepthEstimation, part, device, dtype), source)
 
 
 def _known(kind: str, cross_attention_dim: object, name: str) -> str:

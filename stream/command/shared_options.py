@@ -148,8 +148,8 @@ Structures = Annotated[
         PAINT,
         "--structure",
         metavar="KIND[:W]",
-        help="Hold to the frame's canny, lineart or tile, with a weight (SD 1.5, SDXL); may be "
-        "repeated; KIND=SOURCE names another network.",
+        help="Hold to the frame's canny, lineart, depth or tile, with a weight (SD 1.5, SDXL); may "
+        "be repeated; KIND=SOURCE names another network.",
     ),
 ]
 IpAdapter = Annotated[
@@ -159,6 +159,15 @@ IpAdapter = Annotated[
         "--ip-adapter",
         metavar="FILE",
         help="What reads style pictures: an IP-Adapter's file, here or on the hub.",
+    ),
+]
+DepthModel = Annotated[
+    str | None,
+    option(
+        MACHINE,
+        "--depth-model",
+        metavar="MODEL",
+        help="What finds depth for --structure depth: a folder or hub id.",
     ),
 ]
 Vae = Annotated[

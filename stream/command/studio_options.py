@@ -87,6 +87,7 @@ def from_words(words: Mapping[str, Any]) -> StudioOptions:
         "style_images": (),
         "ip_adapter": None,
         "structures": (),
+        "depth_model": None,
         "blend": "auto",
     }
     return StudioOptions(**{field.name: named[field.name] for field in fields(StudioOptions)})

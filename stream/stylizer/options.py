@@ -24,6 +24,7 @@ STYLE_OPTIONS = {
 """Field of `Style` -> the option's name."""
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+DEPTH = re.compile(r"depth(?=[:=]|$)")
 COMPILE = ("off", "auto", "now")
 
 
@@ -50,6 +51,7 @@ class EngineOptions:
     style_images: Sequence[str] = ()
     ip_adapter: str | None = None
     structures: Sequence[str] = ()
+    depth_model: str | None = None
 
     def with_images(self, style: "Style") -> "Style":
         """The style with the pictures that were named.
@@ -77,6 +79,10 @@ class EngineOptions:
             raise ValueError(f"got size={self.size}, expected a short side such as 512")
         if not DEVICE.fullmatch(self.device):
             raise ValueError(f"got device={self.device}, expected auto, cpu, mps, cuda or cuda:N")
+        if self.depth_model is not None and not any(map(DEPTH.match, self.structures)):
+            raise ValueError(
+                f"got depth_model={self.depth_model}, expected it with a structure of depth"
+            )
         if self.compile not in COMPILE:
             raise ValueError(f"got compile={self.compile}, expected {', '.join(COMPILE)}")
 
@@ -103,6 +109,7 @@ class EngineOptions:
             recipe=recipe,
             image_adapter=self.ip_adapter or bool(self.style_images),
             structures=self.structures,
+            depth_model=self.depth_model,
         )
 
 
