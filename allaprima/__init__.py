@@ -79,7 +79,8 @@ def restyle_file(
         on_frame: Called after each frame that was written, in another thread, with how many were
             written and how many there will be (``None`` where the source cannot say).
         options: As the options of the command: strength, steps, guidance, seed, stability, mask,
-            size, output_size (``"source"``, ``"model"`` or such as ``"1280x720"``), look_ahead
+            style_images and ip_adapter, structures and depth_model (as the command's), size,
+            output_size (``"source"``, ``"model"`` or such as ``"1280x720"``), look_ahead
             (true unless given), every, batch, model, loras, vae, device, compile, offline, codec,
             crf, encoder_preset.
 

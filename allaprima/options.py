@@ -1,17 +1,18 @@
 """What the public API can be asked: its options as typed dictionaries, and those of a style."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from models import Blend, Engine, Style
+    from models import Blend, Engine, Style, StyleImage
     from stream.stylizer.regions import Region
 
 Compile = Literal["off", "auto", "now"]
@@ -20,7 +21,24 @@ OutputSize = Literal["source", "model"] | tuple[int, int]
 Mask = str | PathLike[str] | NDArray[np.uint8]
 """``"person"``, ``"background"``, the path of a picture or film, or uint8 (H, W)."""
 
-KINDS = {"prompt": str, "strength": Real, "steps": Integral, "guidance": Real, "seed": Integral}
+StylePicture: TypeAlias = "str | PathLike[str] | NDArray[np.uint8] | StyleImage"
+"""The path of a picture, with ``:weight`` behind it if need be; uint8 RGB (H, W, 3); or a
+`models.StyleImage`, which has a name and a weight.
+"""
+
+STEERING = {name: name for name in ("image_mix", "image_weight", "structure_weight")}
+"""Fields of `Style` that are called the same here."""
+
+KINDS = {
+    "prompt": str,
+    "strength": Real,
+    "steps": Integral,
+    "guidance": Real,
+    "seed": Integral,
+    "image_mix": str,
+    "image_weight": Real,
+    "structure_weight": Real,
+}
 WORDS = {str: "text", Real: "a number", Integral: "a whole number"}
 
 
@@ -34,6 +52,8 @@ class StyleOptions(TypedDict, total=False):
     size: int | None
     loras: Sequence[str]
     vae: str | None
+    structures: Sequence[str]
+    depth_model: str | None
     compile: Compile
     offline: bool
 
@@ -43,6 +63,11 @@ class RestylerOptions(StyleOptions, total=False):
 
     stability: float
     mask: "Mask | None"
+    style_images: "Sequence[StylePicture]"
+    image_mix: str | None
+    image_weight: float | None
+    structure_weight: float | None
+    ip_adapter: str | bool
     blend: "Blend"
     output_size: OutputSize
     fps: float
@@ -55,6 +80,8 @@ class FileOptions(StyleOptions, total=False):
 
     stability: float | None
     mask: str | None
+    style_images: Sequence[str]
+    ip_adapter: str | None
     blend: "Blend"
     output_size: str
     model: str
@@ -82,7 +109,8 @@ def changed(style: "Style", asked: Mapping[str, Any]) -> "Style":
     """The style with everything put in its place that is asked for and not ``None``.
 
     Args:
-        asked: Values by their names in this API: prompt, strength, steps, guidance, seed.
+        asked: Values by their names in this API: prompt, strength, steps, guidance, seed,
+            image_mix, image_weight, structure_weight; and `images` as `Style` has them.
 
     Raises:
         TypeError: A value is of another kind than it should be.
@@ -92,7 +120,9 @@ def changed(style: "Style", asked: Mapping[str, Any]) -> "Style":
     from stream.stylizer.options import STYLE_OPTIONS
 
     given: dict[str, Any] = {}
-    for field, name in STYLE_OPTIONS.items():
+    if asked.get("images") is not None:
+        given["images"] = asked["images"]
+    for field, name in (STYLE_OPTIONS | STEERING).items():
         value, kind = asked.get(name), KINDS[name]
         if value is not None and not isinstance(value, kind):
             raise TypeError(f"got {name}={value!r}, expected {WORDS[kind]}")
@@ -112,6 +142,36 @@ def own_words() -> Iterator[None]:
         from stream.stylizer.options import option_words
 
         raise ValueError(option_words(str(err))) from err
+
+
+def make_images(pictures: "Sequence[StylePicture]") -> "tuple[StyleImage, ...]":
+    """Pictures of a style; arrays are called ``picture1`` and so on.
+
+    Raises:
+        TypeError: One is none of what a picture can be.
+        ValueError: An array is not uint8 RGB (H, W, 3), or a weight is outside its range.
+        SourceError: A file cannot be read (`stream.SourceError`).
+    """
+    from models import StyleImage
+    from stream.stylizer.style_images import load_style_images
+
+    if isinstance(pictures, str | PathLike | np.ndarray):
+        raise TypeError("got one picture as style_images, expected a list of them")
+    images: list[StyleImage] = []
+    for number, picture in enumerate(pictures, 1):
+        if isinstance(picture, StyleImage):
+            images.append(picture)
+        elif isinstance(picture, str | PathLike):
+            images += load_style_images((fspath(picture),))
+        elif not isinstance(picture, np.ndarray):
+            raise TypeError(f"got the picture {picture!r}, expected a path, array or StyleImage")
+        elif picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise ValueError(
+                f"got a picture of {picture.dtype} {picture.shape}, expected uint8 RGB (H, W, 3)"
+            )
+        else:
+            images.append(StyleImage(picture.copy(), f"picture{number}"))
+    return tuple(images)
 
 
 def make_region(mask: Mask | None) -> "Region | None":
@@ -135,3 +195,44 @@ def make_region(mask: Mask | None) -> "Region | None":
         raise TypeError(f"got mask={mask!r}, expected a name, a path or an array")
     check_mask(fspath(mask))
     return regions.make_region(fspath(mask))
+
+
+def check_stability(stability: float) -> None:
+    """
+    Raises:
+        ValueError: It is outside its range.
+    """
+    if not isinstance(stability, Real) or not 0 <= stability <= 1:
+        raise ValueError(f"got stability={stability!r}, expected 0 to 1")
+
+
+def check_sizes(size: int | None, output_size: Any) -> None:
+    """
+    Raises:
+        ValueError: One cannot be.
+    """
+    from stream.geometry import check_output_size
+
+    if size is not None and (not isinstance(size, Integral) or size < 1):
+        raise ValueError(f"got size={size!r}, expected a short side such as 512")
+    check_output_size(output_size)
+
+
+def positive(name: str, value: float) -> float:
+    """
+    Raises:
+        ValueError: It is no number above 0.
+    """
+    if not isinstance(value, Real) or not 0 < value < math.inf:
+        raise ValueError(f"got {name}={value}, expected more than 0")
+    return float(value)
+
+
+def next_time(times_s: Iterator[float]) -> float:
+    """
+    Raises:
+        ValueError: There is none.
+    """
+    for time_s in times_s:
+        return time_s
+    raise ValueError("got fewer times_s than frames, expected one for each frame")

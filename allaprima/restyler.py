@@ -1,28 +1,34 @@
 """Restyler: frames as NumPy arrays through one model, singly or as a stream. Starts no thread."""
 
-import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from fractions import Fraction
-from numbers import Integral, Real
+from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
-from allaprima.options import Compile, Mask, OutputSize, changed, make_region, own_words
+from allaprima.frame_stream import FrameStream
+from allaprima.options import (
+    Compile,
+    Mask,
+    OutputSize,
+    StylePicture,
+    changed,
+    check_sizes,
+    check_stability,
+    make_images,
+    make_region,
+    next_time,
+    positive,
+)
 from allaprima.painted_stream import PaintedStream, Picture
 
 if TYPE_CHECKING:
-    from models import Blend, Engine
+    from models import Blend, Engine, StyleImage
     from stream import Stylizer
     from stream.stylizer.regions import Region
 
 DEFAULT_FPS = 24.0
-TIME_BASE = Fraction(1, 90_000)
-"""Seconds per unit of the time stamps that frames are given."""
 
 
 class Restyler:
@@ -33,8 +39,9 @@ class Restyler:
     depends on those before it. Frames that have nothing to do with each other want stability 0.
 
     Frames are painted in one thread, the one that made the object: the model is not thread-safe.
-    The properties (`prompt`, `strength`, `steps`, `guidance`, `seed`, `stability`, `mask`) may be
-    set from any thread at any time, and hold from the next frame on.
+    The properties (`prompt`, `strength`, `steps`, `guidance`, `seed`, `stability`, `mask`,
+    `style_images`, `image_mix`, `image_weight`, `structure_weight`) may be set from any thread at
+    any time, and hold from the next frame on.
 
     The first frame of each size takes longer, while buffers are made and kernels are chosen.
 
@@ -49,8 +56,19 @@ class Restyler:
         mask: Where the painting shows, and elsewhere the frame: ``"person"``, ``"background"``, the
             path of a picture or film, or an array, uint8 (H, W), 255 for the painting; ``None``
             paints everywhere.
-        blend: Where that is blended in: ``"picture"`` (on the host), ``"latent"`` (where the model
-            runs), ``"both"``, or ``"auto"``, the better measured one.
+        style_images: Pictures to paint in the manner of, by an IP-Adapter (SD 1.5, SDXL): paths,
+            each with ``:weight`` behind it if need be, arrays, uint8 RGB (H, W, 3), or
+            `models.StyleImage`.
+        image_mix: Which of them count, by name, as in ``"sea:0.7 | ink:0.3"``; ``""`` all.
+        image_weight: How much they count, 0 to 2.
+        structures: What to hold to, ``"canny"``, ``"lineart"``, ``"depth"`` or ``"tile"``, as
+            ``--structure`` takes it (SD 1.5, SDXL).
+        structure_weight: How closely, 0 to 2.
+        ip_adapter: What reads the pictures: a file; ``True`` is the known one, for pictures that
+            are set later.
+        depth_model: What finds depth; ``None`` is the known one.
+        blend: Where stability is blended in: ``"picture"`` (on the host), ``"latent"`` (where the
+            model runs), ``"both"``, or ``"auto"``, the better measured one.
         size: Short side in pixels at which the model paints; rounded to what the model allows.
         output_size: ``"source"`` gives frames back at the size they came in, ``"model"`` at the
             size they were painted at, (width, height) at that size.
@@ -78,6 +96,13 @@ class Restyler:
         seed: int | None = None,
         stability: float = 0.5,
         mask: Mask | None = None,
+        style_images: Sequence[StylePicture] = (),
+        image_mix: str | None = None,
+        image_weight: float | None = None,
+        structures: Sequence[str] = (),
+        structure_weight: float | None = None,
+        ip_adapter: str | bool = False,
+        depth_model: str | None = None,
         blend: "Blend" = "auto",
         size: int | None = None,
         output_size: OutputSize = "source",
@@ -93,18 +118,22 @@ class Restyler:
         from stream import Stats
         from stream.stylizer.options import check_blend
 
-        self._frame_s = 1 / _positive("fps", fps)
+        self._frame_s = 1 / positive("fps", fps)
         asked = {
             "prompt": prompt,
             "strength": strength,
             "steps": steps,
             "guidance": guidance,
             "seed": seed,
+            "images": make_images(style_images),
+            "image_mix": image_mix,
+            "image_weight": image_weight,
+            "structure_weight": structure_weight,
         }
         changed(Style(), asked)  # refuses what is wrong before a model is loaded in vain
-        _check_stability(stability)
+        check_stability(stability)
         check_blend(blend)
-        _check_sizes(size, output_size)
+        check_sizes(size, output_size)
         _close(make_region(mask))
         self._options: dict[str, Any] = {
             "short_side_px": size,
@@ -114,7 +143,15 @@ class Restyler:
         self._owns_engine = isinstance(model, (str, PathLike))
         self._engine: Engine = (
             load_engine(
-                fspath(model), loras=loras, vae=vae, device=device, compile=compile, offline=offline
+                fspath(model),
+                loras=loras,
+                vae=vae,
+                device=device,
+                compile=compile,
+                offline=offline,
+                image_adapter=ip_adapter or bool(style_images),
+                structures=structures,
+                depth_model=depth_model,
             )
             if isinstance(model, (str, PathLike))
             else model
@@ -126,7 +163,7 @@ class Restyler:
         self._regions = WeakKeyDictionary()
         self._stats = Stats()
         self._changing = threading.Lock()
-        self._stream: _Stream | None = None
+        self._stream: FrameStream | None = None
         self._closed = False
 
     def __call__(self, frame: Picture, *, time_s: float | None = None) -> Picture:
@@ -184,7 +221,7 @@ class Restyler:
         times = None if times_s is None else iter(times_s)
 
         def push(frame: Picture) -> list[Picture]:
-            return stream.push(frame, None if times is None else _next_time(times))
+            return stream.push(frame, None if times is None else next_time(times))
 
         return PaintedStream(push, stream.finish, frames)
 
@@ -240,7 +277,7 @@ class Restyler:
 
     @stability.setter
     def stability(self, stability: float) -> None:
-        _check_stability(stability)
+        check_stability(stability)
         self._stability = stability
 
     @property
@@ -252,6 +289,45 @@ class Restyler:
     def mask(self, mask: Mask | None) -> None:
         _close(make_region(mask))  # refuses what is wrong
         self._mask = mask
+
+    @property
+    def style_images(self) -> "tuple[StyleImage, ...]":
+        """Pictures to paint in the manner of; set to a list of paths, arrays or `StyleImage`."""
+        return self._style.images
+
+    @style_images.setter
+    def style_images(self, pictures: Sequence[StylePicture]) -> None:
+        images = make_images(pictures)
+        if images and self._engine.image_encoder is None:
+            raise ValueError("got style_images, expected a restyler that was made with ip_adapter")
+        self._change("images", images)
+
+    @property
+    def image_mix(self) -> str:
+        """Which of the pictures count, by name; ``""`` for all."""
+        return self._style.image_mix
+
+    @image_mix.setter
+    def image_mix(self, image_mix: str) -> None:
+        self._change("image_mix", image_mix)
+
+    @property
+    def image_weight(self) -> float:
+        """How much the pictures count, 0 to 2."""
+        return self._style.image_weight
+
+    @image_weight.setter
+    def image_weight(self, weight: float) -> None:
+        self._change("image_weight", weight)
+
+    @property
+    def structure_weight(self) -> float:
+        """How closely structure networks hold to the frame, 0 to 2."""
+        return self._style.structure_weight
+
+    @structure_weight.setter
+    def structure_weight(self, weight: float) -> None:
+        self._change("structure_weight", weight)
 
     @property
     def notes(self) -> list[str]:
@@ -282,18 +358,18 @@ class Restyler:
     ) -> None:
         self.close()
 
-    def _change(self, name: str, value: str | float) -> None:
+    def _change(self, name: str, value: Any) -> None:
         with self._changing:
             self._style = changed(self._style, {name: value})
 
-    def _opened(self, **options: Any) -> "_Stream":
+    def _opened(self, **options: Any) -> FrameStream:
         from stream import Stylizer
 
         self._check_open()
         stylizer = Stylizer(
             self._engine, self._style, stats=self._stats, **self._options, **options
         )
-        return _Stream(stylizer, self._frame_s, self._take_over)
+        return FrameStream(stylizer, self._frame_s, self._take_over)
 
     def _take_over(self, stylizer: "Stylizer") -> None:
         """Give a stream the style of now; before each of its frames."""
@@ -310,90 +386,6 @@ class Restyler:
             raise RuntimeError("this restyler is closed: make a new one")
 
 
-class _Stream:
-    """Frames of one size, in order of time, through one stylizer."""
-
-    def __init__(
-        self, stylizer: "Stylizer", frame_s: float, prepare: "Callable[[Stylizer], None]"
-    ) -> None:
-        self._stylizer = stylizer
-        self._frame_s = frame_s
-        self._prepare = prepare
-        self._shape: tuple[int, ...] | None = None
-        self._next_s = 0.0
-
-    def push(self, frame: Picture, time_s: float | None) -> list[Picture]:
-        """Take a frame; the painted ones that are ready come back."""
-        from stream import Frame
-
-        self._prepare(self._stylizer)
-        self._check(frame)
-        time_s = self._next_s if time_s is None else time_s
-        if not math.isfinite(time_s):
-            raise ValueError(f"got time_s={time_s}, expected seconds")
-        self._next_s = time_s + self._frame_s
-        data = self._own(frame)
-        with own_words():
-            ready = self._stylizer.process(Frame(data, round(time_s / TIME_BASE), TIME_BASE))
-        self._shape = frame.shape
-        return [one.data.copy() for one in ready]
-
-    def finish(self) -> Iterator[Picture]:
-        """The stream has ended: the frames that were held back."""
-        for one in self._stylizer.process(None):
-            yield one.data.copy()
-
-    def _check(self, frame: Picture) -> None:
-        if not isinstance(frame, np.ndarray):
-            kind = type(frame).__name__
-            raise TypeError(f"got a frame of type {kind}, expected a NumPy array (uint8, RGB)")
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-            raise ValueError(
-                f"got a frame of {frame.dtype} {frame.shape}, expected uint8 RGB (height, width, 3)"
-            )
-        if not frame.size:
-            raise ValueError(f"got a frame of shape {frame.shape}, expected one pixel or more")
-        if self._shape not in (None, frame.shape):
-            assert self._shape is not None
-            raise ValueError(
-                f"got a frame of {frame.shape[1]}x{frame.shape[0]} after frames of "
-                f"{self._shape[1]}x{self._shape[0]}, expected one size; call reset() before "
-                "another, or begin a new stream"
-            )
-
-    def _own(self, frame: Picture) -> Picture:
-        """The frame in memory that nobody else writes to: it is compared with the next one."""
-        size = frame.shape[1], frame.shape[0]
-        if self._stylizer.sizes(size).model == size:
-            return np.array(frame, order="C")
-        return np.ascontiguousarray(frame)  # a resized copy is made of it at once
-
-
 def _close(region: "Region | None") -> None:
     if region is not None:
         region.close()
-
-
-def _check_stability(stability: float) -> None:
-    if not isinstance(stability, Real) or not 0 <= stability <= 1:
-        raise ValueError(f"got stability={stability!r}, expected 0 to 1")
-
-
-def _check_sizes(size: int | None, output_size: Any) -> None:
-    from stream.geometry import check_output_size
-
-    if size is not None and (not isinstance(size, Integral) or size < 1):
-        raise ValueError(f"got size={size!r}, expected a short side such as 512")
-    check_output_size(output_size)
-
-
-def _positive(name: str, value: float) -> float:
-    if not isinstance(value, Real) or not 0 < value < math.inf:
-        raise ValueError(f"got {name}={value}, expected more than 0")
-    return float(value)
-
-
-def _next_time(times_s: Iterator[float]) -> float:
-    for time_s in times_s:
-        return time_s
-    raise ValueError("got fewer times_s than frames, expected one for each frame")

@@ -51,6 +51,7 @@ class FreeEngine:
     device = "cpu"
     output_scale = 1
     revision = 0
+    loras = None
 
     def __init__(self) -> None:
         self.notes: list[str] = []

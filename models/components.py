@@ -21,6 +21,7 @@ from models.image_encoder import ImageEncoder
 from models.networks import TIME_ID_COUNT, Networks, make_networks
 from models.presets import BUNDLED_FOLDER, PRESETS, ImageAdapter, Preset
 from models.schedule import ScheduleConfig
+from models.weights.classes import text_encoder_class, vae_class
 from models.weights.file_selection import (
     INDEX_NAME,
     parse_lora,
@@ -32,6 +33,7 @@ from models.weights.folders import Component, load_module, loading, locate
 from models.weights.hub import Hub, HubName, file_names
 from models.weights.image_adapter import known_adapter, load_image_adapter
 from models.weights.lora import fuse_lora, read_lora
+from models.weights.lora_choice import LoraChoice, named_loras
 from models.weights.single_file import Checkpoint, open_checkpoint, open_vae
 from models.weights.structures import known_depth, known_structures, load_structure, parse_structure
 
@@ -64,6 +66,7 @@ class Loader:
         image_adapter: str | bool = False,
         structures: Sequence[str] = (),
         depth_model: str | None = None,
+        switchable: int = 0,
     ) -> None:
         self.preset = preset
         self.device = device
@@ -81,7 +84,10 @@ class Loader:
         self.folder = self._find_folder()
         self.vae_component = self._find_vae(preset.vae) if preset.vae else None
         self.unet_weights = self._find_unet_weights()
-        self.loras = [(read_lora(source, hub), weight) for source, weight in named]
+        loras = [(read_lora(source, hub), weight) for source, weight in named]
+        fixed = len(loras) - switchable  # the last ones are the user's
+        self.loras, self.switchable = loras, named_loras(loras[fixed:])
+        self.fused = loras[:fixed]
         self.index = self._load_index()
         if image_adapter:
             self.preset = replace(preset, image_adapter=self._image_adapter(image_adapter))
@@ -127,7 +133,13 @@ class Loader:
         )
         engine.activation_ranges = self._load_ranges()
         engine.image_encoder = image_encoder
-        engine.looks = tuple(word.lower() for word, _ in words)
+        kept = [word for word, _ in words]
+        kept += [one.file.word for one in self.switchable if one.file.word]
+        engine.looks = tuple(dict.fromkeys(word.lower() for word in kept))
+        if self.switchable:
+            engine.loras = LoraChoice(self.switchable)
+            names = tuple(one.name for one in self.switchable)
+            engine.default_style = replace(engine.default_style, lora_names=names)
         held = self.structures, self.depth_model
         engine.structure = load_structure(*held, unet, self.hub, self.device, self.dtype)
         return engine
@@ -241,7 +253,7 @@ class Loader:
         component = (
             self.vae_component if isinstance(self.vae_component, Component) else self._own("vae")
         )
-        vae_class, config = _vae_class(component)
+        cls, config = vae_class(component)
         if file is not None and config["_class_name"] != "AutoencoderKL":
             raise ModelFormatError(
                 f"The VAE of {self.preset.name} is an {config['_class_name']}, and {file.name} has "
@@ -256,7 +268,7 @@ class Loader:
             )
         if file is not None:
             return open_vae(file, component, self.device, dtype)
-        return self._network(vae_class, component, dtype)
+        return self._network(cls, component, dtype)
 
     def _find_vae(self, source: str) -> Component | Path:
         """Another VAE: a repository or folder of its own, a whole pipeline's, or a file."""
@@ -296,7 +308,7 @@ class Loader:
                     component.folder, subfolder=component.subfolder, local_files_only=True
                 )
             text_encoder = self._network(
-                _text_encoder_class(class_name), self._own(f"text_encoder{suffix}"), self.dtype
+                text_encoder_class(class_name), self._own(f"text_encoder{suffix}"), self.dtype
             )
             _check_vocabulary(tokenizer, text_encoder, component)
             stages.append(TextStage(tokenizer, text_encoder))
@@ -309,7 +321,7 @@ class Loader:
         encoders = zip(roles, (stage.text_encoder for stage in stages), strict=False)
         there = {role: network for role, network in networks.items() if network is not None}
         modules = {**there, **dict(encoders)}
-        for lora, weight in self.loras:
+        for lora, weight in self.fused:
             count = fuse_lora(lora, modules, weight)
             logger.info("fused %d layers of %s with weight %g", count, lora.name, weight)
 
@@ -333,43 +345,6 @@ class Loader:
         if self.index.get("is_cosxl_edit"):
             return True
         return self.index.get("_class_name") not in UNSCALED_FRAME_PIPELINES
-
-
-def _vae_class(component: Component) -> tuple[Any, dict[str, Any]]:
-    from diffusers import AutoencoderKL, AutoencoderTiny
-
-    with loading(str(component)):
-        config: dict[str, Any] = AutoencoderKL.load_config(
-            component.folder, subfolder=component.subfolder, local_files_only=True
-        )
-    match config.get("_class_name"):
-        case "AutoencoderKL":
-            return AutoencoderKL, config
-        case "AutoencoderTiny":
-            return AutoencoderTiny, config
-        case "AutoencoderPatch":
-            from models.autoencoder import AutoencoderPatch
-
-            return AutoencoderPatch, config
-        case other:
-            raise ModelFormatError(
-                f"{component} is a VAE of class {other}; "
-                "use an AutoencoderKL, AutoencoderTiny or AutoencoderPatch."
-            )
-
-
-def _text_encoder_class(class_name: str) -> Any:
-    import transformers
-
-    match class_name:
-        case "CLIPTextModel":
-            return transformers.CLIPTextModel
-        case "CLIPTextModelWithProjection":
-            return transformers.CLIPTextModelWithProjection
-        case _:
-            raise ModelFormatError(
-                f"The text encoder is a {class_name}; use a model with CLIP text encoders."
-            )
 
 
 def _check_vocabulary(tokenizer: Any, text_encoder: Any, component: Component) -> None:

@@ -8,6 +8,7 @@ number (tests/models/test_parity.py) without its per-call host syncs. It knows n
 
 import logging
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from models.conditioning import (
     mix_pooled,
 )
 from models.errors import explained_memory_errors
-from models.image_encoder import ImageEncoder
+from models.image_encoder import ImageEncoder, encode_images
 from models.networks import Networks
 from models.notes import Detail
 from models.painter import Painter, Painting
@@ -38,6 +39,9 @@ from models.structure import Features, Structure, residuals_of, structure_weight
 from models.style import Style
 from models.temporal import Remembered
 from models.unet_conditions import UNetConditions
+
+if TYPE_CHECKING:
+    from models.weights.lora_choice import LoraChoice
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +77,7 @@ class Engine:
         computation: How frames are computed; part of the recipe (`models.recipe`).
         image_encoder: Reads the pictures of a style; ``None`` without an IP-Adapter.
         structure: Holds paintings to their frames' edges and the like, if anything.
+        loras: Those that a style may switch, if any.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Engine:
         self.notes: list[str] = []
         self.image_encoder: ImageEncoder | None = None
         self.structure: Structure | None = None
+        self.loras: LoraChoice | None = None
         self._conditions = UNetConditions(networks, device)
         for note in notes:
             self.note(note)
@@ -171,7 +177,7 @@ class Engine:
                 text_embeds = below(empty.text_embeds, text_embeds, zeros)
         elif style.guidance_scale != 1:
             notes += (f"guidance_scale {style.guidance_scale:g} is ignored: this model takes none",)
-        images = self._encode_images(style, states)
+        images = encode_images(self.image_encoder, style, states, self.name)
         for note in notes:
             self.note(note)
         return Conditioning(
@@ -185,13 +191,6 @@ class Engine:
             image_weights=None if images is None else images[1],
             structure_weights=structure_weights(self.structure, style, self.device),
         )
-
-    def _encode_images(self, style: Style, states: Tensor) -> tuple[Tensor, Tensor] | None:
-        if self.image_encoder is not None:
-            return self.image_encoder.encode(style, len(states), states)
-        if style.images:
-            raise ValueError(f"got images for {self.name}, expected none: it has no image encoder")
-        return None
 
     @torch.inference_mode()
     def encode(self, image: Tensor) -> Tensor:

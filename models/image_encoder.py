@@ -199,3 +199,21 @@ def _projection(weights: Mapping[str, Tensor], name: str) -> PooledProjection | 
             "(none for faces)."
         ) from err
     return projection
+
+
+def encode_images(
+    encoder: ImageEncoder | None, style: Style, states: Tensor, name: str
+) -> tuple[Tensor, Tensor] | None:
+    """Tokens and weights of a style's pictures beside the text's `states`; ``None`` without any.
+
+    Args:
+        name: The engine's, for messages.
+
+    Raises:
+        ValueError: There are pictures, and nothing that reads them.
+    """
+    if encoder is not None:
+        return encoder.encode(style, len(states), states)
+    if style.images:
+        raise ValueError(f"got images for {name}, expected none: it has no image encoder")
+    return None

@@ -58,6 +58,7 @@ def load_engine(
     image_adapter: str | bool = False,
     structures: Sequence[str] = (),
     depth_model: str | None = None,
+    switchable_loras: bool = False,
 ) -> Engine:
     """Load a model, ready to run (call `Engine.warm_up` before the first frame counts).
 
@@ -83,6 +84,8 @@ def load_engine(
             T2I-Adapter.
         depth_model: What finds depth for that: the folder or hub id of one of transformers'
             networks for depth; ``None`` is the known one.
+        switchable_loras: Let `Style.loras` switch those of `loras` while frames are painted. On a
+            CPU it is then torch that paints, not OpenVINO, which has copies of the weights.
 
     Raises:
         ModelNotFoundError: No such preset, folder or hub id, or the hub is out of reach.
@@ -99,13 +102,15 @@ def load_engine(
     fast = target.type == "cpu" and acceleration in ("auto", "openvino")
     is_kept = fast and name == "bundled" and not any((vae, *loras, dtype))
     rest = loading_dtype(acceleration, target, dtype), (offline, on_download)
-    held = image_adapter, structures, depth_model
+    held = image_adapter, structures, depth_model, len(loras) if switchable_loras else 0
     plain = cache(lambda: _plain_engine(preset, target, *rest, held))
     with explained_memory_errors(target):
         engine = _kept_engine(preset, plain, recipe) if is_kept else None
         if engine is None:
             engine = plain()
             accelerate(engine, acceleration, dtype, compile, recipe)
+        if engine.loras is not None:
+            engine.loras.attach(engine)
     _name_looks(engine)
     return engine
 
@@ -136,7 +141,7 @@ def _plain_engine(
     device: torch.device,
     dtype: torch.dtype,
     fetching: "tuple[bool, OnDownload | None]",
-    held: tuple[str | bool, Sequence[str], str | None],
+    held: tuple[str | bool, Sequence[str], str | None, int],
 ) -> Engine:
     from models.components import Loader
     from models.weights.hub import Hub  # a kept model needs no hub, whose library is slow to import

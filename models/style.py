@@ -1,6 +1,7 @@
 """Style: what the user asks of the picture. Plain data; imports nothing heavy."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 MOST_IMAGE_WEIGHT = 2.0
 MOST_STRUCTURE_WEIGHT = 2.0
+MOST_LORA_WEIGHT = 4.0
+NO_LORAS = "none"
+"""What `Style.loras` says for none of them."""
 
 
 class StyleImage:
@@ -70,6 +74,10 @@ class Style:
             weights are scaled to sum 1. ``""`` takes each with its own weight. Without pictures it
             says nothing.
         structure_weight: Factor on the weights of all structure networks, 0 to 2.
+        loras: Which of the engine's switchable LoRAs are on, by name, as in ``"ink:0.7 | sea"``,
+            without one at its own weight; ``""`` all as they were loaded, ``"none"`` none. Where
+            none can be switched it says nothing.
+        lora_names: Those that can be switched.
 
     Raises:
         ValueError: A value is outside its range (the message has got and expected).
@@ -84,6 +92,8 @@ class Style:
     image_weight: float = 1.0
     image_mix: str = ""
     structure_weight: float = 1.0
+    loras: str = ""
+    lora_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.strength <= 1:
@@ -102,6 +112,10 @@ class Style:
             most = f"{MOST_STRUCTURE_WEIGHT:g}"
             raise ValueError(f"got structure_weight={self.structure_weight}, expected 0 to {most}")
         self._check_images()
+        unknown = {name for name, _ in parse_loras(self.loras)} - set(self.lora_names)
+        if self.lora_names and unknown:
+            known = ", ".join(self.lora_names)
+            raise ValueError(f"got loras={self.loras!r}, expected names of {known}, or {NO_LORAS}")
 
     @property
     def image_weights(self) -> tuple[float, ...]:
@@ -119,3 +133,30 @@ class Style:
         if names and not set(asked) <= set(names):
             known = ", ".join(names)
             raise ValueError(f"got image_mix={self.image_mix!r}, expected names of {known}")
+
+
+def parse_loras(text: str) -> tuple[tuple[str, float | None], ...]:
+    """Split ``"ink:0.7 | sea"`` into names and weights, ``None`` where there is no weight.
+
+    Weights are not scaled; a weight may be negative. ``""`` and ``"none"`` are none.
+
+    Raises:
+        ValueError: A weight is not between -4 and 4.
+    """
+    found: list[tuple[str, float | None]] = []
+    for part in text.split("|"):
+        name, colon, number = part.rpartition(":")
+        weight: float | None = None
+        try:
+            weight = float(number) if colon else None
+        except ValueError:
+            name, colon = part, ""
+        if weight is not None and not (math.isfinite(weight) and abs(weight) <= MOST_LORA_WEIGHT):
+            raise ValueError(
+                f"got loras={text!r}, expected weights of -{MOST_LORA_WEIGHT:g} to "
+                f"{MOST_LORA_WEIGHT:g}"
+            )
+        found.append(((name if colon else part).strip(), weight))
+    if text.strip() == NO_LORAS:
+        return ()
+    return tuple((name, weight) for name, weight in found if name)

@@ -65,6 +65,8 @@ class Loras:
         changes = [
             (each, weight) for lora, weight in loras for each in lora_changes(lora, self._modules)
         ]
+        if self._engine.device.type == "cuda":
+            torch.cuda.synchronize(self._engine.device)  # frames on their way keep the old ones
         self._restore()
         self._engine.revision += 1
         for change, weight in changes:

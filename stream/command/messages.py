@@ -25,7 +25,13 @@ OPTIONS = {
     field.name: f"--{field.name.replace('_', '-')}"
     for record in (RestyleOptions, LiveOptions, StudioOptions, LearnOptions)
     for field in fields(record)
-} | {"loras": "--lora", "encoder_preset": "--preset"}
+} | {
+    "loras": "--lora",
+    "encoder_preset": "--preset",
+    "structures": "--structure",
+    "structure": "--structure",
+    "style_images": "--style-image",
+}
 """Names of the library -> options of the command, where they differ by more than hyphens too."""
 
 ARGUMENT = re.compile(r"\b([a-z_]+)=(?:True|\.\.\.)")

@@ -132,6 +132,14 @@ Loras = Annotated[
     list[str] | None,
     option(MACHINE, "--lora", metavar="LORA[:W]", help="A LoRA and its weight; may be repeated."),
 ]
+SwitchLoras = Annotated[
+    bool,
+    flag(
+        MACHINE,
+        "--switch-loras",
+        "Let the word loras switch them while frames are painted; on a CPU that is slower.",
+    ),
+]
 StyleImages = Annotated[
     list[str] | None,
     option(

@@ -184,7 +184,7 @@ class AutomationReader:
         """
         before = self.changes[-1].time_s if self.changes else 0.0
         change = read_change(told, before, in_beats=self.tempo is not None)
-        # which pictures there will be is not known here
+        # which pictures and LoRAs there will be is not known here
         self._trial.change({k: v for k, v in change.words.items() if k != "image_mix"})
         self.changes.append(change)
 

@@ -156,7 +156,12 @@ class Controls:
             self._styles = tuple(
                 replace(named, style=replace(style, **named.given)) for named in self._styles
             )
-            self._look = replace(self._look, style=replace(style, **self._changed))
+            try:
+                style = replace(style, **self._changed)
+            except ValueError:  # a LoRA that there is not, named while nobody could know
+                self._changed.pop("loras", None)
+                style = replace(style, **self._changed)
+            self._look = replace(self._look, style=style)
             if "prompt" not in self._changed:
                 self._position = self._find(style)
 
@@ -385,5 +390,6 @@ def checked(word: str, value: Any) -> Any:
 def _checked_text(word: str, value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"got {word}={value!r}, expected text")
-    parse_prompt(value)
+    if word != "loras":  # which Style itself looks at
+        parse_prompt(value)
     return value

@@ -200,6 +200,12 @@ _ALL = (
         slots=(11,),
     ),
     Word(
+        name="loras",
+        kind="text",
+        does="which of the LoRAs are on, by name: `a:0.7 \\| b`; `none`; empty: as at the start",
+        style_field="loras",
+    ),
+    Word(
         name="structure_weight",
         kind="number",
         does="how closely the structure networks hold to the frame",

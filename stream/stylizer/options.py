@@ -52,6 +52,7 @@ class EngineOptions:
     ip_adapter: str | None = None
     structures: Sequence[str] = ()
     depth_model: str | None = None
+    switch_loras: bool = False
 
     def with_images(self, style: "Style") -> "Style":
         """The style with the pictures that were named.
@@ -83,6 +84,8 @@ class EngineOptions:
             raise ValueError(
                 f"got depth_model={self.depth_model}, expected it with a structure of depth"
             )
+        if self.switch_loras and not self.loras:
+            raise ValueError("got switch_loras=True, expected a lora or more to switch")
         if self.compile not in COMPILE:
             raise ValueError(f"got compile={self.compile}, expected {', '.join(COMPILE)}")
 
@@ -110,6 +113,7 @@ class EngineOptions:
             image_adapter=self.ip_adapter or bool(self.style_images),
             structures=self.structures,
             depth_model=self.depth_model,
+            switchable_loras=self.switch_loras,
         )
 
 

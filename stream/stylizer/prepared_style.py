@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FIXED_LORAS = (
+    "The word loras says nothing here: LoRAs are switched in sessions that were started with "
+    "--switch-loras."
+)
+
 
 class Latest(Generic[T]):
     """A value that is made again only when what it depends on has changed."""
@@ -82,6 +87,10 @@ class PreparedStyle:
             ModelError: The model failed.
         """
         engine, self._held = self._engine, None
+        if engine.loras is not None:
+            engine.loras.choose(style.loras)  # another revision, which what follows depends on
+        elif style.loras:
+            self._stats.note(FIXED_LORAS)
         self._conditioning.make(
             (
                 style.prompt,

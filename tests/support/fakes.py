@@ -68,6 +68,8 @@ class FakeEngine:
     cell_sizes: tuple[int, ...] = (CELL_PX,)
     carries_noise = False
     revision = 0
+    image_encoder = None
+    loras = None
 
     def __init__(self, breaks: Breaks | None = None) -> None:
         self.calls = breaks or Breaks()

@@ -93,6 +93,8 @@ def use_openvino(
     """
     if engine.image_encoder is not None or engine.structure is not None:
         raise UnsupportedUNetError("style pictures and structure networks are torch's")
+    if engine.loras is not None:
+        raise UnsupportedUNetError("LoRAs that can be switched are torch's")
     threads = threads or physical_cores()
     may_quantize = precision is None and bool(engine.activation_ranges) and quantize is not False
     precision = precision or best_precision()
