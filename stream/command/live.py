@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import nullcontext
 from functools import partial
 
 from stream.addresses import shown
@@ -22,6 +23,7 @@ from stream.command.signals import stop_signals
 from stream.live.midi import ANY
 from stream.live.options import WINDOW, LiveOptions
 from stream.live.runner import LiveRunner
+from stream.sinks.stdout import claim_stdout
 from stream.stylizer.options import STDOUT, option_errors
 
 
@@ -46,7 +48,8 @@ class LiveRun:
         """Run to the end; how it ended."""
         level = logging.ERROR if self._asked.quiet else logging.WARNING
         first_use = first_use_said(self._console, quiet=self._asked.quiet)
-        with log_said(self._console, "stream", level), first_use:
+        pictures = claim_stdout() if STDOUT in self._asked.outputs else nullcontext()
+        with pictures, log_said(self._console, "stream", level), first_use:
             code = guarded(self._run)
             failure = guarded(self._report) if self._runner.stats.frames_out else None
         return failure or code or ExitCode.DONE
@@ -70,7 +73,8 @@ class LiveRun:
             told = live_as_dict(source, outputs, stats)
             tell_programs(asked.json, json.dumps(told, indent=2) + "\n")
         if not asked.quiet:
-            console = self._console if asked.json == STDOUT else plain_console()
+            is_taken = STDOUT in (asked.json, *asked.outputs)
+            console = self._console if is_taken else plain_console()
             print_live_report(console, source, outputs, stats, full=asked.stats)
 
     def _how_to_end(self) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stream.command.shared_options import OUT, PAINT, TALK, flag, number, option, whole_number
+from stream.command.shared_options import OUT, PAINT, TALK, flag, number, option, rate, whole_number
 from stream.live.options import LiveOptions
 from stream.stylizer.options import STYLE_OPTIONS
 
@@ -20,7 +20,7 @@ From = Annotated[
         "--camera",
         metavar="IN",
         help="Camera number, name or /dev/videoN; rtsp://, rtmp://, http://, udp://, tcp://; "
-        "screen[:WxH+X+Y]; ndi:NAME, spout:NAME, syphon:NAME; a file; testsrc.",
+        "screen[:WxH+X+Y]; ndi:NAME, spout:NAME, syphon:NAME; a file; testsrc; - (standard input).",
         rich_help_panel=IN,
     ),
 ]
@@ -31,7 +31,40 @@ To = Annotated[
         "--to",
         metavar="OUT",
         help="window (the default), virtualcam, pipewire, a video file, rtmp://, rtsp://, udp://, "
-        "tcp://, live.m3u8, ndi:NAME, spout:NAME, syphon:NAME or null; may be repeated.",
+        "tcp://, live.m3u8, ndi:NAME, spout:NAME, syphon:NAME, - (standard output) or null; may be "
+        "repeated.",
+    ),
+]
+Framerate = Annotated[
+    float | None,
+    option(
+        IN,
+        "--framerate",
+        metavar="FPS",
+        parser=rate,
+        help="Frames a second of rawvideo on standard input; 25 if not given.",
+    ),
+]
+PixelFormat = Annotated[
+    str | None,
+    option(
+        IN,
+        "--pixel-format",
+        metavar="FORMAT",
+        help="Of rawvideo in a pipe, by FFmpeg's name: rgb24; yuv420p if not given.",
+    ),
+]
+InputSize = Annotated[
+    str | None,
+    option(IN, "--input-size", metavar="WxH", help="Take standard input as rawvideo of this size."),
+]
+OutputFormat = Annotated[
+    str | None,
+    option(
+        OUT,
+        "--output-format",
+        metavar="FORMAT",
+        help="Of --to -: nut (if not given), matroska, yuv4mpegpipe or rawvideo.",
     ),
 ]
 CameraSize = Annotated[

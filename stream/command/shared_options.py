@@ -146,8 +146,8 @@ StyleImages = Annotated[
         PAINT,
         "--style-image",
         metavar="PICTURE[:W]",
-        help="Paint in the manner of a picture, with a weight of 0 to 2 (SD 1.5, SDXL); may be "
-        "repeated.",
+        help="Paint in the manner of a picture, with a weight of 0 to 2 (SD 1.5, SDXL); live, of a "
+        "camera, stream or film too; may be repeated.",
     ),
 ]
 Structures = Annotated[

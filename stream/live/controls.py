@@ -7,13 +7,13 @@ What can be changed is in the table of `words.py`.
 Every change replaces the whole `Look`. A frame is painted and shown with one `Look`, read once.
 """
 
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from models import Style, parse_prompt
+from models import Style, StyleImage
+from stream.live.checked_words import checked, style_fields
 from stream.live.words import (
     ACTIONS,
     LOOK_FIELDS,
@@ -191,6 +191,14 @@ class Controls:
             return getattr(self._look.style, STYLE_FIELDS[word])
         return getattr(self._look, LOOK_FIELDS[word])
 
+    def show_image(self, image: StyleImage) -> None:
+        """Have another picture in place of the style's one of that name, without a cross-fade."""
+        with self._lock:
+            style = self._look.style
+            images = tuple(image if one.name == image.name else one for one in style.images)
+            self._look = replace(self._look, style=replace(style, images=images))
+            self._changed = self._changed | {"images": images}
+
     def nudge(self, word: str, by: float) -> None:
         """A little more or less of a number, kept within the word's range."""
         with self._lock:
@@ -346,50 +354,13 @@ class Controls:
     def _choose(self, position: int) -> None:
         named = self._styles[position]
         self._position = position
-        self._changed = named.given
+        self._changed = named.given | {"images": self._look.style.images}
+        style = replace(named.style, images=self._look.style.images)
         stability = self._look.stability if named.stability is None else named.stability
-        self._look = replace(self._look, style=named.style, stability=stability, gliding=False)
+        self._look = replace(self._look, style=style, stability=stability, gliding=False)
         self._glides = {}
         self._is_sudden = True
 
     def _find(self, style: Style) -> int:
         prompts = [named.style.prompt for named in self._styles]
         return prompts.index(style.prompt) if style.prompt in prompts else -1
-
-
-def style_fields(asked: dict[str, Any]) -> dict[str, Any]:
-    """The fields of `Style` that are asked for, each in its kind; other words are left out.
-
-    Raises:
-        ValueError: As `checked`.
-    """
-    return {
-        field: checked(word, asked[word]) for word, field in STYLE_FIELDS.items() if word in asked
-    }
-
-
-def checked(word: str, value: Any) -> Any:
-    """A value in the kind that its word needs, 2 for the steps 2.0; its range is not looked at.
-
-    Raises:
-        ValueError: It is no text, whole number or number where one is needed, or no prompt.
-    """
-    if WORDS[word].kind == "text":
-        return _checked_text(word, value)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    number = number and abs(value) <= sys.float_info.max  # JSON knows Infinity, NaN and 1e999
-    if WORDS[word].kind == "whole":
-        if not number or value != int(value):
-            raise ValueError(f"got {word}={value!r}, expected a whole number")
-        return int(value)
-    if not number:
-        raise ValueError(f"got {word}={value!r}, expected a number")
-    return value
-
-
-def _checked_text(word: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"got {word}={value!r}, expected text")
-    if word != "loras":  # which Style itself looks at
-        parse_prompt(value)
-    return value

@@ -8,6 +8,7 @@ screen[:640x360+10+20]                stream.sources.screen.ScreenSource
 ndi:NAME                              stream.sources.ndi.NdiSource
 spout:NAME, syphon:NAME               stream.sources.spout, stream.sources.syphon
 clip.mp4, testsrc                     stream.sources.paced.PacedSource of a VideoSource
+-                                     the same of stream.sources.pipe.PipeSource
 
 Cameras, streams and other programs are wrapped in a ReconnectingSource, which opens them again when
 they are lost, and that in a SteadySource, which reads in a thread of its own and repeats the last
@@ -18,9 +19,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from stream.addresses import shown
+from stream.addresses import PIPE, shown
 from stream.clock import Clock
 from stream.frame import Size
 from stream.media.other_programs import carrier_of
@@ -30,7 +31,10 @@ from stream.sources.reconnecting import OnLoss, ReconnectingSource
 from stream.sources.steady import SteadySource
 from stream.stats import Stats
 
-SourceKind = Literal["camera", "network", "screen", "program", "file"]
+if TYPE_CHECKING:
+    from stream.sources.pipe import RawVideo
+
+SourceKind = Literal["camera", "network", "screen", "program", "file", "pipe"]
 
 DEFAULT_CAMERA = "camera"
 """The spec of the first camera there is."""
@@ -52,6 +56,7 @@ class LiveInput:
         on_loss: What is shown while a camera or stream is away.
         sound: Give the sound of a file or a stream too.
         insecure: Certificates of encrypted streams are not checked.
+        raw: What standard input is, where it does not say that itself.
     """
 
     spec: str = DEFAULT_CAMERA
@@ -61,10 +66,13 @@ class LiveInput:
     on_loss: OnLoss = field(default="hold")
     sound: bool = False
     insecure: bool = False
+    raw: "RawVideo | None" = None
 
 
 def source_kind(spec: str) -> SourceKind:
     """What a spec names."""
+    if spec == PIPE:
+        return "pipe"
     if URL.match(spec):
         return "network"
     if carrier_of(spec) is not None:
@@ -84,6 +92,11 @@ def open_live_source(wanted: LiveInput, *, clock: Clock, stats: Stats) -> Source
         SourceError: There is nothing of that name, or it gives no pictures.
     """
     kind = source_kind(wanted.spec)
+    if kind == "pipe":
+        from stream.sources.paced import PacedSource
+        from stream.sources.pipe import PipeSource
+
+        return PacedSource(lambda: PipeSource(wanted.raw), clock=clock)
     if kind == "file":
         from stream.sources.paced import PacedSource
 
@@ -111,7 +124,7 @@ def _opener(kind: SourceKind, wanted: LiveInput, clock: Clock) -> Callable[[], S
     if kind == "program":
         from stream.sources.other_programs import open_other_program
 
-        return lambda: open_other_program(wanted.spec, clock=clock)
+        return lambda: open_other_program(wanted.spec, clock=clock, sound=wanted.sound)
     if kind == "screen":
         from stream.sources.screen import ScreenSource
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from models import Style
+from stream.live.pipes import check_pipes
 from stream.stylizer.masks import check_mask
 from stream.stylizer.options import EngineOptions, check_report
 
@@ -47,6 +48,10 @@ class LiveOptions(EngineOptions):
     codec: str | None
     crf: int | None
     preset: str | None
+    framerate: float | None = None
+    pixel_format: str | None = None
+    input_size: str | None = None
+    output_format: str | None = None
     control: str | None
     osc: str | None
     midi: str | None
@@ -78,6 +83,19 @@ class LiveOptions(EngineOptions):
         """
         return self.with_images(replace(default, **self.style_fields))
 
+    def with_images(self, style: Style) -> Style:
+        """As `EngineOptions` has it; cameras and films have a grey picture for the time being."""
+        if not self.style_images:
+            return style
+        from stream.live.style_sources import is_moving, waiting_image
+        from stream.stylizer.style_images import load_style_images
+
+        images = [
+            waiting_image(spec) if is_moving(spec) else load_style_images((spec,))[0]
+            for spec in self.style_images
+        ]
+        return replace(style, images=tuple(images))
+
     def check(self) -> None:
         """Refuse what no model and no device could make right.
 
@@ -88,6 +106,7 @@ class LiveOptions(EngineOptions):
         self.check_engine()
         check_mask(self.mask)
         check_report(self.json, [self.source, *self.outputs])
+        check_pipes(self)
         self._check_words()
         self._check_numbers()
 

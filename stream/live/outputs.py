@@ -11,6 +11,7 @@ take.mp4, any video file          stream.sinks.video.VideoSink, tuned for speed
 ndi:NAME                          stream.sinks.ndi.NdiSink
 spout:NAME, syphon:NAME           stream.sinks.spout.SpoutSink, stream.sinks.syphon.SyphonSink
 null                              stream.sinks.null.NullSink
+-                                 stream.sinks.pipe.PipeSink
 """
 
 from collections.abc import Mapping
@@ -18,9 +19,11 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+from stream.addresses import PIPE
 from stream.clock import Clock
 from stream.live.controls import Controls
 from stream.live.options import WINDOW
+from stream.live.pipes import open_pipe_sink
 from stream.media.other_programs import Carrier, carrier_of, name_of
 from stream.sinks import names_video, open_sink
 from stream.sinks.base import NULL, Sink, VideoEncoding
@@ -52,6 +55,7 @@ class LiveOutputs:
         overwrite: Whether a recording may replace a file.
         mirrored: Whether the window is.
         insecure: Certificates of encrypted streams are not checked.
+        output_format, pixel_format: Of standard output, as `open_pipe_sink` takes them.
     """
 
     info: VideoInfo
@@ -62,6 +66,8 @@ class LiveOutputs:
     overwrite: bool = False
     mirrored: bool = False
     insecure: bool = False
+    output_format: str | None = None
+    pixel_format: str | None = None
 
 
 def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
@@ -78,7 +84,7 @@ def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
         )
     carrier = carrier_of(spec)
     if carrier is not None:
-        return _open_other_program(carrier, name_of(spec), shared.info.rate or DEFAULT_RATE)
+        return _open_other_program(carrier, name_of(spec), shared.info)
     if "://" in spec or spec.lower().endswith(PLAYLIST):
         from stream.sinks.network import NetworkSink
 
@@ -100,16 +106,20 @@ def open_live_sink(spec: str, shared: LiveOutputs) -> Sink:
 
         rate = shared.info.rate or DEFAULT_RATE
         return PipeWireSink(rate=rate, clock=shared.clock, stats=shared.stats)
+    if spec == PIPE:
+        return open_pipe_sink(
+            shared.info, shared.output_format, shared.encoding, shared.pixel_format
+        )
     if spec == NULL:
         return open_sink(spec, info=shared.info)
     return _open_recording(spec, shared)
 
 
-def _open_other_program(carrier: Carrier, name: str, rate: Fraction) -> Sink:
+def _open_other_program(carrier: Carrier, name: str, info: VideoInfo) -> Sink:
     if carrier == "ndi":
         from stream.sinks.ndi import NdiSink
 
-        return NdiSink(name, rate=rate)
+        return NdiSink(name, rate=info.rate or DEFAULT_RATE, sound=info.sound)
     if carrier == "spout":
         from stream.sinks.spout import SpoutSink
 

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from stream.addresses import shown
+from stream.addresses import PIPE, shown
 from stream.clock import Clock
 from stream.errors import ControlError, SinkError, StreamError
 from stream.geometry import parse_output_size
@@ -29,9 +30,11 @@ from stream.live.outputs import (
     open_live_sink,
     open_source_recording,
 )
+from stream.live.pipes import raw_video
 from stream.live.scheduling import schedule_beats
 from stream.live.services import OpenedService, service_openers
 from stream.live.session import TIME_BASE, LiveSession
+from stream.live.style_sources import StyleSource, is_moving
 from stream.live.styles_file import read_styles
 from stream.live.tape import SourceRecording, Tape
 from stream.sinks.base import Sink, VideoEncoding
@@ -113,6 +116,7 @@ class LiveRunner:
                 )
             for service in services:
                 on_failure.callback(service.abandon)
+            services += self._open_style_sources(controls, on_failure)
             sound = source.has_sound or microphone is not None
             with option_errors():
                 shared = self._shared_by_outputs(source, controls, sound=sound)
@@ -166,7 +170,9 @@ class LiveRunner:
         on_loss = cast(OnLoss, options.on_loss)
         sound = options.audio and options.audio_device is None
         rate = options.camera_rate
-        return LiveInput(options.source, size, rate, options.loop, on_loss, sound, options.insecure)
+        raw = raw_video(options) if options.source == PIPE else None
+        given = size, rate, options.loop, on_loss, sound, options.insecure, raw
+        return LiveInput(options.source, *given)
 
     def _controls(self) -> Controls:
         from models import STYLES, Style
@@ -191,6 +197,15 @@ class LiveRunner:
             except ControlError as err:
                 self._go_without(err)
         return services
+
+    def _open_style_sources(self, controls: Controls, on_failure: ExitStack) -> list[OpenedService]:
+        """What reads each style that moves."""
+        opened: list[OpenedService] = []
+        for spec in filter(is_moving, self._options.style_images):
+            make = partial(StyleSource, spec, controls, clock=self._clock, stats=self.stats)
+            opened.append(interruptibly("open", make))
+            on_failure.callback(opened[-1].abandon)
+        return opened
 
     def _go_without(self, err: StreamError) -> None:
         self.stats.note(str(err))
@@ -220,6 +235,8 @@ class LiveRunner:
             overwrite=options.overwrite,
             mirrored=is_camera if options.mirror is None else options.mirror,
             insecure=options.insecure,
+            output_format=options.output_format,
+            pixel_format=options.pixel_format,
         )
 
     def _open_tape(self, shared: LiveOutputs, on_failure: ExitStack) -> Tape:
@@ -239,7 +256,7 @@ class LiveRunner:
         options = self._options
         sinks, missing = [], []
         for spec in options.outputs:
-            if os.path.exists(spec) and _is_same_file(spec, options.source):
+            if spec != PIPE and os.path.exists(spec) and _is_same_file(spec, options.source):
                 raise SinkError(f"{spec} is the input; give the output another name.")
             try:
                 sink = open_live_sink(spec, shared)

@@ -23,6 +23,7 @@ from av.video.reformatter import VideoReformatter
 from stream.errors import SinkError
 from stream.frame import Frame, Size
 from stream.media import colour
+from stream.media.sound import Sound
 from stream.sinks.base import Sink, VideoEncoding
 from stream.sinks.encoding import EncodingPlan, plan_encoding
 from stream.sinks.muxing import DEFAULT_RATE, SCALING, Muxer
@@ -43,6 +44,8 @@ class PipeSink(Sink):
         format: One of `FORMATS`.
         encoding: Codec and quality, for NUT and Matroska.
         pixel_format: Of rawvideo; ``None`` is yuv420p.
+        is_live: Frames come as a session shows them, and sound by `hear`. Where there are no times,
+            one is written again or left out, so that the rate is even.
 
     Raises:
         SinkError: Standard output is a terminal, or there is no such encoder.
@@ -56,6 +59,7 @@ class PipeSink(Sink):
         format: str = FORMATS[0],
         encoding: VideoEncoding | None = None,
         pixel_format: str | None = None,
+        is_live: bool = False,
     ) -> None:
         self._plan = check_pipe(format, encoding, pixel_format)
         self._file = PipeFile()
@@ -75,6 +79,8 @@ class PipeSink(Sink):
         self._encoder: VideoCodecContext | None = None
         self._muxer: Muxer | None = None
         self._early = self._done = False
+        self._is_live, self._last = is_live, b""
+        self.hears = is_live and info.sound and self._plan is not None
 
     def write(self, frame: Frame) -> None:
         if self._size not in (None, frame.size):
@@ -84,18 +90,41 @@ class PipeSink(Sink):
             with _ffmpeg_errors():
                 self._mux(frame)
             return
-        self._look_at_time(frame)
         if is_first and self._format == "yuv4mpegpipe":
             self._file.write(self._header(frame.size))
+        if self._is_live:
+            self._write_evenly(frame)
+            return
+        self._look_at_time(frame)
+        self._write_pixels(self._pixels(frame))
+
+    def hear(self, sound: Sound) -> None:
+        if self._muxer is not None and not self._done:
+            with _ffmpeg_errors():
+                self._muxer.hear(sound)
+
+    def _write_evenly(self, frame: Frame) -> None:
+        """Write a frame at its place in an even rate, and the one before up to there."""
+        self._first = self._first or frame.replace(frame.data[:0])
+        place = round((frame.time_s - self._first.time_s) * float(self._rate))
+        self.took_last = place >= self._count
+        if not self.took_last:
+            return
+        while self._count < place:
+            self._write_pixels(self._last)
+        self._last = self._pixels(frame)
+        self._write_pixels(self._last)
+
+    def _write_pixels(self, pixels: bytes) -> None:
         if self._format == "yuv4mpegpipe":
             self._file.write(b"FRAME\n")
-        self._file.write(self._pixels(frame))
+        self._file.write(pixels)
+        self._count += 1
 
     def _look_at_time(self, frame: Frame) -> None:
         """Say once where a frame is not where it will be taken to be."""
         self._first = self._first or frame.replace(frame.data[:0])
         due_s = self._first.time_s + self._count / float(self._rate)
-        self._count += 1
         if abs(frame.time_s - due_s) > 1 / float(self._rate) and not self.notes:
             self.notes.append(f"{TIMELESS} from the sound; nut and matroska keep them.")
 

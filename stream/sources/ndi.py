@@ -1,4 +1,4 @@
-"""NdiSource: pictures that another program sends by NDI, by cyndilib.
+"""NdiSource: pictures, their opacity and sound that another program sends by NDI, by cyndilib.
 
 NDI is Vizrt's; its library comes with cyndilib's wheels under a licence of its own, so that it is
 an extra.
@@ -13,7 +13,9 @@ import numpy as np
 from stream.clock import Clock
 from stream.errors import SourceError
 from stream.media.other_programs import load, refuse_without_discovery
+from stream.media.sound import Sound
 from stream.sources.other_program import Data, OtherProgramSource
+from stream.sources.sound_decoding import SoundDecoder
 
 FIND_S = 5.0
 """How long a name is looked for; found after a second, as a rule."""
@@ -29,13 +31,16 @@ class NdiSource(OtherProgramSource):
 
     Args:
         name: Part of its name, in either case; "" takes the first.
+        sound: Give its sound too.
         library: The module cyndilib; the tests have another.
 
     Raises:
         SourceError: The library or its daemon is missing, or there is no source of that name.
     """
 
-    def __init__(self, name: str, *, clock: Clock | None = None, library: Any = None) -> None:
+    def __init__(
+        self, name: str, *, clock: Clock | None = None, sound: bool = False, library: Any = None
+    ) -> None:
         if library is None:
             library = load("ndi", SourceError)
             refuse_without_discovery(SourceError)
@@ -48,6 +53,12 @@ class NdiSource(OtherProgramSource):
             color_format=library.RecvColorFormat.RGBX_RGBA, allow_video_fields=False
         )
         self._receiver.set_video_frame(self._frame)
+        self.has_sound = sound
+        self._audio = library.AudioRecvFrame() if sound else None
+        self._decoder, self._heard = SoundDecoder(), list[Sound]()
+        if self._audio is not None:
+            self._audio.reference_level = library.AudioReference.dBFS_smpte
+            self._receiver.set_audio_frame(self._audio)
         try:
             self._connect(name)
             self._begin()
@@ -80,7 +91,10 @@ class NdiSource(OtherProgramSource):
 
     def _receive(self, limit_s: float) -> Data | None:
         kinds = self._library.receiver.ReceiveFrameType
-        got = self._receiver.receive(kinds.recv_video, round(limit_s * 1000))
+        wanted = kinds.recv_video | kinds.recv_audio if self._audio else kinds.recv_video
+        got = self._receiver.receive(wanted, round(limit_s * 1000))
+        if self._audio is not None and got & kinds.recv_audio:
+            self._hear(self._audio)
         if not got & kinds.recv_video:
             return None
         width, height = self._frame.get_resolution()
@@ -90,7 +104,22 @@ class NdiSource(OtherProgramSource):
         stride = self._frame.get_line_stride()
         lines = data[: stride * height].reshape(height, stride)
         pixels = lines[:, : width * COLOURS].reshape(height, width, COLOURS)
-        return np.ascontiguousarray(pixels[..., :3])
+        is_transparent = self._frame.get_fourcc() == self._library.FourCC.RGBA
+        return np.ascontiguousarray(pixels if is_transparent else pixels[..., :3])
+
+    def _hear(self, audio: Any) -> None:
+        """Take what has come since the first picture: it ends now, and follows what came before."""
+        while (read := audio.get_read_data()) is not None:
+            if self._first_s is None:
+                continue
+            planes = np.array(read[0], np.float32)
+            since_s = self._clock.now_s() - self._first_s
+            begin_s = since_s - planes.shape[1] / audio.sample_rate
+            self._heard += self._decoder.pieces(planes, audio.sample_rate, begin_s)
+
+    def sounds(self) -> list[Sound]:
+        heard, self._heard = self._heard, []
+        return heard
 
     def _rate(self) -> Fraction | None:
         rate = Fraction(self._frame.get_frame_rate())

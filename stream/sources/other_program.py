@@ -29,6 +29,8 @@ FIRST_S = 5.0
 STALL_S = 1.8
 """How long a program may pause before it is taken for gone; noticed within 2 s."""
 
+COLOURS, OPAQUE = 3, 255
+
 LOOK_S = 0.1
 """How long one look for a picture takes at most."""
 
@@ -45,11 +47,12 @@ class OtherProgramSource(Source):
         self._clock = clock or Clock()
         self._stopped = threading.Event()
         self._first: Data | None = None
-        self._first_s = 0.0
+        self._first_s: float | None = None
 
     @abstractmethod
     def _receive(self, limit_s: float) -> Data | None:
-        """The next picture, uint8 RGB (H, W, 3); ``None`` where none came in time.
+        """The next picture, uint8 RGB (H, W, 3), or with its opacity (H, W, 4); ``None`` where
+        none came in time.
 
         Raises:
             SourceError: The program is gone.
@@ -94,8 +97,24 @@ class OtherProgramSource(Source):
                 return None
             self.close()
             raise SourceError(f"{self._name} gives no pictures any more; check that it runs.")
-        pts = round((self._clock.now_s() - self._first_s) * TIME_BASE.denominator)
-        return Frame(np.ascontiguousarray(fit(data, self.info.size)), pts, TIME_BASE)
+        since_s = self._clock.now_s() - (self._first_s or 0.0)
+        pts = round(since_s * TIME_BASE.denominator)
+        data, alpha = _on_black(data)
+        fitted = np.ascontiguousarray(fit(data, self.info.size))
+        is_kept = alpha is not None and fitted.shape[:2] == data.shape[:2]
+        return Frame(fitted, pts, TIME_BASE, alpha=alpha if is_kept else None)
 
     def interrupt(self) -> None:
         self._stopped.set()
+
+
+def _on_black(data: Data) -> tuple[Data, Data | None]:
+    """A picture as it shows on black, and its opacity, if it is transparent anywhere."""
+    if data.shape[2] == COLOURS:
+        return data, None
+    alpha = data[..., COLOURS]
+    if alpha.min() == OPAQUE:
+        return np.ascontiguousarray(data[..., :COLOURS]), None
+    opacity = alpha[..., None].astype(np.uint16)
+    shown = (data[..., :COLOURS] * opacity + OPAQUE // 2) // OPAQUE
+    return shown.astype(np.uint8), np.ascontiguousarray(alpha)

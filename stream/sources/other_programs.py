@@ -19,8 +19,13 @@ LISTED_AFTER_S = 2.0
 """How long names of a network are collected."""
 
 
-def open_other_program(spec: str, *, clock: Clock | None = None) -> OtherProgramSource:
+def open_other_program(
+    spec: str, *, clock: Clock | None = None, sound: bool = False
+) -> OtherProgramSource:
     """
+    Args:
+        sound: Give its sound too, where it has any way to send that: NDI has.
+
     Raises:
         SourceError: It cannot be had here, or there is none of that name.
         ValueError: The spec names no other program.
@@ -29,7 +34,7 @@ def open_other_program(spec: str, *, clock: Clock | None = None) -> OtherProgram
     if carrier == "ndi":
         from stream.sources.ndi import NdiSource
 
-        return NdiSource(name, clock=clock)
+        return NdiSource(name, clock=clock, sound=sound)
     if carrier == "spout":
         from stream.sources.spout import SpoutSource
 

@@ -97,6 +97,7 @@ class PacedSource(Source):
 
     def interrupt(self) -> None:
         self._stopped.set()
+        self._inner.interrupt()
 
     def close(self) -> None:
         self._inner.close()

@@ -4,6 +4,7 @@ SoundDecoder: packets of one stream. FileSound: a file's, read along with its pi
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
@@ -14,11 +15,15 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from numpy.typing import NDArray
 
 from stream.media.continuity import Continuity
 from stream.media.demuxing import packets
 from stream.media.safe_opening import open_file
 from stream.media.sound import CHANNELS, SOUND_RATE, Sound
+
+JITTER_S = 0.2
+"""By how much pieces that arrive by themselves may come too early or late."""
 
 GAP_S = 0.02
 """Less than this between the times of two pieces is rounding: they are end to end."""
@@ -48,6 +53,26 @@ class SoundDecoder:
             return [piece for frame in frames for piece in self._pieces(frame)]
         except av.FFmpegError:
             return []
+
+    def pieces(self, planes: NDArray[np.float32], rate: int, time_s: float) -> list[Sound]:
+        """Samples that came by themselves, end to end unless they come `JITTER_S` too early or
+        late.
+
+        Args:
+            planes: (channels, samples), -1 to 1; of more than two channels the first two.
+            rate: Samples a second.
+            time_s: When the first is due.
+        """
+        layout = "mono" if len(planes) == 1 else "stereo"
+        frame = AudioFrame.from_ndarray(
+            np.ascontiguousarray(planes[:CHANNELS]), format="fltp", layout=layout
+        )
+        frame.sample_rate = rate
+        due = round(time_s * SOUND_RATE)
+        begins = self._next is None or abs(due - self._next) > JITTER_S * SOUND_RATE
+        frame.time_base = Fraction(1, SOUND_RATE)
+        frame.pts = max(0, due) if begins else None
+        return list(self._pieces(frame))
 
     def _pieces(self, frame: AudioFrame) -> Iterator[Sound]:
         setup = frame.format.name, frame.layout.name, frame.sample_rate

@@ -19,16 +19,18 @@ def load_style_images(specs: tuple[str, ...]) -> tuple[StyleImage, ...]:
 
 
 def _load(spec: str) -> StyleImage:
-    name, weight = _parsed(spec)
+    name, weight = parse_style_image(spec)
     path = Path(name).expanduser()
     rgb, _ = load_picture(path)
     return StyleImage(rgb, path.stem, weight)
 
 
-def _parsed(spec: str) -> tuple[str, float]:
-    """Split at the last colon that a number follows."""
+def parse_style_image(spec: str) -> tuple[str, float]:
+    """Split at the last colon that a number follows; that of an address may be a port."""
     head, colon, tail = spec.rpartition(":")
     try:
-        return (head, float(tail)) if colon else (spec, 1.0)
+        weight = float(tail) if colon else None
     except ValueError:
-        return spec, 1.0
+        weight = None
+    is_port = "://" in spec and tail.isdigit()
+    return (spec, 1.0) if weight is None or is_port else (head, weight)

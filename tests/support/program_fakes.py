@@ -34,7 +34,13 @@ class WaitingClock(ManualClock):
 class FrameTypes(enum.IntFlag):
     nothing = 0
     recv_video = 1
+    recv_audio = 2
     recv_all = 7
+
+
+class Levels(enum.IntEnum):
+    dBVU = 0
+    dBFS_smpte = -20
 
 
 class Finder:
@@ -80,8 +86,36 @@ class VideoRecvFrame:
         height, width = self.picture.shape[:2]
         lines = dest.reshape(height, -1)
         lines[:] = 99
-        lines[:, : width * 4].reshape(height, width, 4)[..., :3] = self.picture
+        channels = self.picture.shape[2]
+        lines[:, : width * 4].reshape(height, width, 4)[..., :channels] = self.picture
         return True
+
+    def get_fourcc(self) -> str:
+        return "RGBA" if self.picture.shape[2] == 4 else "RGBX"
+
+
+class AudioRecvFrame:
+    """Holds blocks until they are read."""
+
+    reference_level = Levels.dBVU
+    sample_rate = 0
+
+    def __init__(self) -> None:
+        self.blocks: list[np.ndarray] = []
+
+    def get_read_data(self) -> tuple[np.ndarray, int] | None:
+        assert self.reference_level == Levels.dBFS_smpte  # full scale is 1
+        return (self.blocks.pop(0), 0) if self.blocks else None
+
+
+class AudioSendFrame:
+    """Of as many samples each time: cyndilib 0.1.3 sends shorter ones wrongly."""
+
+    reference_level = Levels.dBVU
+
+    def __init__(self, max_num_samples: int = 1602) -> None:
+        self.max_num_samples = max_num_samples
+        self.sample_rate = self.num_channels = 0
 
 
 class Receiver:
@@ -92,13 +126,21 @@ class Receiver:
     def set_video_frame(self, vf: VideoRecvFrame) -> None:
         self.frame = vf
 
+    def set_audio_frame(self, af: AudioRecvFrame) -> None:
+        self.audio = af
+
     def set_source(self, src: Any) -> None:
         self.source = src
         if src is None:
             self._network.closed.append("receiver")
 
     def receive(self, recv_type: FrameTypes, timeout_ms: int) -> FrameTypes:
-        assert recv_type == FrameTypes.recv_video and self.source is not None
+        assert recv_type & FrameTypes.recv_video and self.source is not None
+        if self._network.heard and recv_type & FrameTypes.recv_audio:
+            self.audio.sample_rate, block = self._network.heard.pop(0)
+            self.audio.blocks.append(block)
+            self._network.clock.advance(block.shape[1] / self.audio.sample_rate)
+            return FrameTypes.recv_audio
         if not self._network.pictures:
             self._network.clock.advance(timeout_ms / 1000)
             return FrameTypes.nothing
@@ -126,6 +168,18 @@ class Sender:
         assert not self._is_open
         self.frame = vf
 
+    def set_audio_frame(self, af: AudioSendFrame) -> None:
+        assert not self._is_open
+        assert (af.sample_rate, af.num_channels) == (48_000, 2)
+        assert af.reference_level == Levels.dBFS_smpte
+        self.audio = af
+
+    def write_audio(self, data: np.ndarray) -> bool:
+        assert self._is_open and data.dtype == np.float32
+        assert data.shape == (2, self.audio.max_num_samples)
+        self._network.sent_sound.append(data)
+        return True
+
     def open(self) -> None:
         self._is_open = True
         self._network.names.append(f"HERE ({self._name})")
@@ -149,18 +203,22 @@ class FakeNdi(ModuleType):
         self.clock = WaitingClock()
         self.pictures: list[np.ndarray] = []
         self.sent: list[tuple[Any, np.ndarray]] = []
+        self.heard: list[tuple[int, np.ndarray]] = []
+        self.sent_sound: list[np.ndarray] = []
         self.closed: list[str] = []
         self.receiver = SimpleNamespace(ReceiveFrameType=FrameTypes)
         self.RecvColorFormat = SimpleNamespace(RGBX_RGBA="rgbx")
-        self.FourCC = SimpleNamespace(RGBX="RGBX")
+        self.FourCC = SimpleNamespace(RGBX="RGBX", RGBA="RGBA")
+        self.AudioReference = Levels
+        self.AudioRecvFrame, self.AudioSendFrame = AudioRecvFrame, AudioSendFrame
         self.VideoRecvFrame, self.VideoSendFrame = VideoRecvFrame, VideoSendFrame
         self.Finder = partial(Finder, self)
         self.Receiver = partial(Receiver, self)
         self.Sender = partial(Sender, self)
 
-    def source(self, name: str) -> NdiSource:
+    def source(self, name: str, *, sound: bool = False) -> NdiSource:
         """Our source, in this network."""
-        return NdiSource(name, clock=self.clock, library=self)
+        return NdiSource(name, clock=self.clock, sound=sound, library=self)
 
 
 # Spout

@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +25,7 @@ from stream.errors import SinkError, SourceError
 from stream.live.inputs import source_kind
 from stream.live.outputs import may_be_lacking
 from stream.media.other_programs import carrier_of, load, name_of, refuse_without_discovery
+from stream.media.sound import SOUND_RATE, Sound
 from stream.sinks.ndi import NdiSink
 from stream.sinks.spout import SpoutSink
 from stream.sinks.syphon import SyphonSink
@@ -118,6 +121,65 @@ def test_ndi_sends_pictures_of_one_size() -> None:
     assert all(data.size == 64 * 48 * 4 for _, data in network.sent)
     assert network.closed == ["sender"]
     assert ndi_names(network, 0.1, network.clock) == ["HERE (stage)"]
+
+
+def test_ndi_sends_opacity_where_there_is_any() -> None:
+    network = FakeNdi()
+    alpha = np.arange(64 * 48, dtype=np.uint8).reshape(48, 64)
+    with NdiSink("stage", rate=RATE, library=network) as sink:
+        for frame in make_frames(2):
+            sink.write(replace(frame, alpha=alpha))
+    setup, data = network.sent[1]
+    assert setup.fourcc == "RGBA"
+    assert np.array_equal(data.reshape(48, 64, 4)[..., 3], alpha)
+
+
+def test_ndi_gives_opacity_and_shows_it_on_black() -> None:
+    network = FakeNdi("STAGE (a)")
+    half = np.full((48, 64, 4), 200, np.uint8)
+    half[..., 3] = 128
+    opaque = half.copy()
+    opaque[..., 3] = 255
+    network.pictures = [half, opaque]
+    with network.source("a") as source:
+        first, second = source.read(), source.read()
+    assert first is not None and second is not None
+    assert first.alpha is not None and first.alpha.min() == first.alpha.max() == 128
+    assert first.data[0, 0].tolist() == [100, 100, 100]
+    assert second.alpha is None and second.data[0, 0].tolist() == [200, 200, 200]
+
+
+def test_ndi_sends_sound_in_blocks_without_a_gap() -> None:
+    network = FakeNdi()
+    tone = (10_000 * np.sin(np.arange(SOUND_RATE // 5) / 20)).astype(np.int16)
+    samples = np.stack([tone, -tone], axis=1)
+    with NdiSink("stage", rate=RATE, sound=True, library=network) as sink:
+        assert sink.hears
+        sink.hear(Sound(samples[:100], 0))  # nothing is open yet
+        sink.write(make_frames(1)[0])
+        for begin in range(0, len(samples), 1001):
+            sink.hear(Sound(samples[begin : begin + 1001], begin))
+    sent = np.concatenate(network.sent_sound, axis=1)
+    assert sent.shape == (2, len(samples))
+    assert np.abs(sent.T * 32768 - samples).max() < 1
+
+
+@pytest.mark.parametrize("rate", [48_000, 44_100])
+def test_ndi_gives_sound_at_one_rate_end_to_end(rate: int) -> None:
+    network = FakeNdi("STAGE (a)")
+    block = rate, np.full((4, rate // 50), 0.25, np.float32)
+    network.pictures, network.heard = data_of(4), [block]  # too early: nothing is shown yet
+    with network.source("a", sound=True) as source:
+        assert source.has_sound
+        network.heard = [block] * 50
+        heard = []
+        for _ in range(3):
+            source.read()
+            heard += source.sounds()
+    assert 0.9 < sum(len(one.samples) for one in heard) / SOUND_RATE <= 1.0
+    middle = np.concatenate([one.samples for one in heard])[5000:-5000]
+    assert np.abs(middle - 0.25 * 32767).max() < 100
+    assert all(later.position == earlier.end for earlier, later in pairwise(heard))
 
 
 def test_what_a_library_raises_is_an_error_of_the_sink(monkeypatch: pytest.MonkeyPatch) -> None:
