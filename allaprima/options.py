@@ -206,13 +206,15 @@ def check_stability(stability: float) -> None:
         raise ValueError(f"got stability={stability!r}, expected 0 to 1")
 
 
-def check_sizes(size: int | None, output_size: Any) -> None:
+def check_rest(blend: str, size: int | None, output_size: Any) -> None:
     """
     Raises:
         ValueError: One cannot be.
     """
     from stream.geometry import check_output_size
+    from stream.stylizer.options import check_blend
 
+    check_blend(blend)
     if size is not None and (not isinstance(size, Integral) or size < 1):
         raise ValueError(f"got size={size!r}, expected a short side such as 512")
     check_output_size(output_size)

@@ -4,17 +4,18 @@ import threading
 from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from weakref import WeakKeyDictionary
 
 from allaprima.frame_stream import FrameStream
 from allaprima.options import (
+    KINDS,
     Compile,
     Mask,
     OutputSize,
     StylePicture,
     changed,
-    check_sizes,
+    check_rest,
     check_stability,
     make_images,
     make_region,
@@ -114,53 +115,34 @@ class Restyler:
         compile: Compile = "auto",
         offline: bool = False,
     ) -> None:
-        from models import Style, load_engine
+        asked = {name: value for name, value in locals().items() if name in KINDS}
+        from models import Style
         from stream import Stats
-        from stream.stylizer.options import check_blend
 
         self._frame_s = 1 / positive("fps", fps)
-        asked = {
-            "prompt": prompt,
-            "strength": strength,
-            "steps": steps,
-            "guidance": guidance,
-            "seed": seed,
-            "images": make_images(style_images),
-            "image_mix": image_mix,
-            "image_weight": image_weight,
-            "structure_weight": structure_weight,
-        }
+        asked["images"] = make_images(style_images)
         changed(Style(), asked)  # refuses what is wrong before a model is loaded in vain
         check_stability(stability)
-        check_blend(blend)
-        check_sizes(size, output_size)
+        check_rest(blend, size, output_size)
         _close(make_region(mask))
-        self._options: dict[str, Any] = {
-            "short_side_px": size,
-            "output_size": output_size,
-            "blend": blend,
-        }
+        self._options: dict[str, Any] = {"short_side_px": size, "output_size": output_size}
+        self._options["blend"] = blend
         self._owns_engine = isinstance(model, (str, PathLike))
-        self._engine: Engine = (
-            load_engine(
-                fspath(model),
-                loras=loras,
-                vae=vae,
-                device=device,
-                compile=compile,
-                offline=offline,
-                image_adapter=ip_adapter or bool(style_images),
-                structures=structures,
-                depth_model=depth_model,
-            )
-            if isinstance(model, (str, PathLike))
-            else model
+        self._engine = _loaded(
+            model,
+            loras=loras,
+            vae=vae,
+            device=device,
+            compile=compile,
+            offline=offline,
+            image_adapter=ip_adapter or bool(style_images),
+            structures=structures,
+            depth_model=depth_model,
         )
         self._style = changed(self._engine.default_style, asked)
         self._engine.encode_prompt(self._style)
         self._stability, self._mask = stability, mask
-        self._regions: WeakKeyDictionary[Stylizer, tuple[Mask | None, Region | None]]
-        self._regions = WeakKeyDictionary()
+        self._regions: _Regions = WeakKeyDictionary()
         self._stats = Stats()
         self._changing = threading.Lock()
         self._stream: FrameStream | None = None
@@ -384,6 +366,15 @@ class Restyler:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("this restyler is closed: make a new one")
+
+
+_Regions: TypeAlias = "WeakKeyDictionary[Stylizer, tuple[Mask | None, Region | None]]"
+
+
+def _loaded(model: "str | PathLike[str] | Engine", **options: Any) -> "Engine":
+    from models import load_engine
+
+    return load_engine(fspath(model), **options) if isinstance(model, (str, PathLike)) else model
 
 
 def _close(region: "Region | None") -> None:

@@ -8,7 +8,6 @@ number (tests/models/test_parity.py) without its per-call host syncs. It knows n
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -30,7 +29,7 @@ from models.errors import explained_memory_errors
 from models.image_encoder import ImageEncoder, encode_images
 from models.networks import Networks
 from models.notes import Detail
-from models.painter import Painter, Painting
+from models.painter import LoraSwitch, Painter, Painting
 from models.plain import painted_frames
 from models.prompt import parse_prompt, understood
 from models.recipe import Computation
@@ -39,9 +38,6 @@ from models.structure import Features, Structure, residuals_of, structure_weight
 from models.style import Style
 from models.temporal import Remembered
 from models.unet_conditions import UNetConditions
-
-if TYPE_CHECKING:
-    from models.weights.lora_choice import LoraChoice
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +109,7 @@ class Engine:
         self.notes: list[str] = []
         self.image_encoder: ImageEncoder | None = None
         self.structure: Structure | None = None
-        self.loras: LoraChoice | None = None
+        self.loras: LoraSwitch | None = None
         self._conditions = UNetConditions(networks, device)
         for note in notes:
             self.note(note)

@@ -69,30 +69,24 @@ def load_engine(
         dtype: What the networks compute in; ``None``: float16, on the CPU what is fastest there.
         loras: More LoRAs to fuse, each "ID[:weight]", ID a .safetensors file, a folder or hub id.
         vae: Folder or hub id of another VAE, e.g. "madebyollin/taesd".
-        acceleration: "auto" takes the fastest path that works here and notes which (on the CPU,
-            with `dtype` given: the plain one); "off" is the plain one; "openvino" and "eager" (both
-            on the CPU) ask for one. There all but "off" set torch's thread count for the process.
-        compile: On CUDA, when faster kernels are compiled, which are kept on disk: "auto" in
-            another process meanwhile, "now" before the first frame of a size, "off" never.
+        acceleration: "auto" takes the fastest path that works here (on the CPU, with `dtype` given:
+            the plain one), "off" the plain one; "openvino" and "eager" (both on the CPU) ask for
+            one. There all but "off" set torch's thread count for the process.
+        compile: On CUDA, when faster kernels are compiled: "auto" beside, "now" before, "off".
         offline: Never ask the network; HF_HUB_OFFLINE in the environment says the same.
         on_download: Told how far a download is: (hub id, bytes here, bytes in all).
         recipe: With `acceleration` "auto", what to compute in, as far as it can be had here.
-        image_adapter: An IP-Adapter, so that styles may have pictures: True is the one that is
-            known for the UNet, else a .safetensors file with ``image_encoder/`` beside it.
-        structures: Networks that hold paintings to their frames, ``KIND[=SOURCE][:WEIGHT]``, KIND
-            canny, lineart, tile or depth, SOURCE the folder or hub id of a ControlNet or
-            T2I-Adapter.
-        depth_model: What finds depth for that: the folder or hub id of one of transformers'
-            networks for depth; ``None`` is the known one.
-        switchable_loras: Let `Style.loras` switch those of `loras` while frames are painted. On a
-            CPU it is then torch that paints, not OpenVINO, which has copies of the weights.
+        image_adapter: An IP-Adapter, for pictures of a style: True is the known one, else a file.
+        structures: ``KIND[=SOURCE][:WEIGHT]``, KIND canny, lineart, tile or depth, SOURCE a
+            ControlNet or T2I-Adapter.
+        depth_model: One of transformers' networks for depth, for that; ``None`` is the known one.
+        switchable_loras: Let `Style.loras` switch `loras` (on a CPU torch paints then).
 
     Raises:
         ModelNotFoundError: No such preset, folder or hub id, or the hub is out of reach.
         ModelFormatError: A part is missing, damaged, pickled or of a kind that is not served.
         ModelMemoryError: The device is too small.
-        ValueError: No such device or structure, a weight that is no number, or an acceleration not
-            known, not for this device (so compile="now"), or that cannot compute in `dtype`.
+        ValueError: No such device, structure or acceleration, or none for this device or `dtype`.
         ImportError: "openvino" was asked for and is not installed.
     """
     preset, target = find_preset(name), choose_device(device)
@@ -106,12 +100,21 @@ def load_engine(
     plain = cache(lambda: _plain_engine(preset, target, *rest, held))
     with explained_memory_errors(target):
         engine = _kept_engine(preset, plain, recipe) if is_kept else None
-        if engine is None:
-            engine = plain()
-            accelerate(engine, acceleration, dtype, compile, recipe)
-        if engine.loras is not None:
-            engine.loras.attach(engine)
+        engine = engine or _accelerated(plain(), acceleration, dtype, compile, recipe)
     _name_looks(engine)
+    return engine
+
+
+def _accelerated(
+    engine: Engine,
+    acceleration: Acceleration,
+    dtype: torch.dtype | None,
+    compile: CompileMode,
+    recipe: Recipe | None,
+) -> Engine:
+    accelerate(engine, acceleration, dtype, compile, recipe)
+    if engine.loras is not None:
+        engine.loras.attach(engine)
     return engine
 
 

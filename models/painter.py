@@ -1,7 +1,7 @@
 """Painter: the interface of fast paths that paint whole frames in place of single network calls."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,3 +38,13 @@ class Painter(Protocol):
 
     def close(self) -> None:
         """End what it has running beside."""
+
+
+class LoraSwitch(Protocol):
+    """Changes the LoRAs of an engine while it paints: `models.weights.lora_choice.LoraChoice`."""
+
+    def attach(self, engine: Any) -> None:
+        """Begin, on an engine that has its fast path."""
+
+    def choose(self, asked: str) -> None:
+        """Have what `Style.loras` asks for."""

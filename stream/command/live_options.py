@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stream.command.shared_options import OUT, PAINT, TALK, flag, number, option, rate, whole_number
+from stream.command.shared_options import OUT, PAINT, TALK, flag, number, option, whole_number
 from stream.live.options import LiveOptions
 from stream.stylizer.options import STYLE_OPTIONS
 
@@ -35,16 +35,6 @@ To = Annotated[
         "repeated.",
     ),
 ]
-Framerate = Annotated[
-    float | None,
-    option(
-        IN,
-        "--framerate",
-        metavar="FPS",
-        parser=rate,
-        help="Frames a second of rawvideo on standard input; 25 if not given.",
-    ),
-]
 PixelFormat = Annotated[
     str | None,
     option(
@@ -53,10 +43,6 @@ PixelFormat = Annotated[
         metavar="FORMAT",
         help="Of rawvideo in a pipe, by FFmpeg's name: rgb24; yuv420p if not given.",
     ),
-]
-InputSize = Annotated[
-    str | None,
-    option(IN, "--input-size", metavar="WxH", help="Take standard input as rawvideo of this size."),
 ]
 OutputFormat = Annotated[
     str | None,
@@ -69,11 +55,19 @@ OutputFormat = Annotated[
 ]
 CameraSize = Annotated[
     str | None,
-    option(IN, "--camera-size", metavar="WxH", help="Size to ask of a camera."),
+    option(
+        IN, "--camera-size", metavar="WxH", help="Size to ask of a camera; of rawvideo in --from -."
+    ),
 ]
 CameraRate = Annotated[
     float | None,
-    option(IN, "--camera-rate", metavar="FPS", parser=number, help="Rate to ask of a camera."),
+    option(
+        IN,
+        "--camera-rate",
+        metavar="FPS",
+        parser=number,
+        help="Rate to ask of a camera; of rawvideo, 25 if not given.",
+    ),
 ]
 Loop = Annotated[bool, flag(IN, "--loop", "Play a file round and round.")]
 OnLossOption = Annotated[

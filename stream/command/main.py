@@ -156,7 +156,10 @@ def restyle(
     raise typer.Exit(code(asked))
 
 
-@app.command(epilog=epilog("live", EPILOG))
+@app.command(
+    epilog=epilog("live", EPILOG),
+    help="Restyle a camera, a stream, the screen or a playing file, live.",
+)
 def live(
     source: live_options.From = "camera",
     to: live_options.To = None,
@@ -208,9 +211,7 @@ def live(
     codec: shared.Codec = None,
     crf: shared.Crf = None,
     preset: shared.EncoderPreset = None,
-    framerate: live_options.Framerate = None,
     pixel_format: live_options.PixelFormat = None,
-    input_size: live_options.InputSize = None,
     output_format: live_options.OutputFormat = None,
     overwrite: shared.Overwrite = False,
     json: shared.JsonFile = None,
@@ -218,9 +219,7 @@ def live(
     debug: shared.Debug = False,
     quiet: shared.Quiet = False,
 ) -> None:
-    """Restyle a camera, a stream, the screen or a playing file, live."""
-    asked = live_options.from_words(dict(locals()))
-    raise typer.Exit(_live(asked, debug))
+    raise typer.Exit(_live(live_options.from_words(dict(locals())), debug))
 
 
 def _live(asked: LiveOptions, debug: bool) -> ExitCode:

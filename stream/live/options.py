@@ -48,9 +48,7 @@ class LiveOptions(EngineOptions):
     codec: str | None
     crf: int | None
     preset: str | None
-    framerate: float | None = None
     pixel_format: str | None = None
-    input_size: str | None = None
     output_format: str | None = None
     control: str | None
     osc: str | None

@@ -6,12 +6,11 @@ whose times are those of the session; formats without times get every frame of a
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stream.addresses import PIPE
 
 if TYPE_CHECKING:
-    from stream.live.options import LiveOptions
     from stream.sinks.base import Sink, VideoEncoding
     from stream.sources.pipe import RawVideo
     from stream.video_info import VideoInfo
@@ -21,19 +20,16 @@ RAW_RATE = 25.0
 """Frames a second of rawvideo unless given, as FFmpeg has it."""
 
 
-def check_pipes(options: "LiveOptions") -> None:
+def check_pipes(options: Any) -> None:
     """Refuse options of pipes that make no sense together.
+
+    Args:
+        options: As `LiveOptions`.
 
     Raises:
         ValueError: They are of pipes, and there is none; or their values cannot be used.
     """
     reads, writes = options.source == PIPE, PIPE in options.outputs
-    if options.input_size is not None and not reads:
-        raise ValueError(f"got input_size={options.input_size}, expected it with the input -")
-    if options.framerate is not None and options.input_size is None:
-        raise ValueError(
-            f"got framerate={options.framerate:g}, expected it with the size of rawvideo"
-        )
     if options.output_format is not None and not writes:
         raise ValueError(
             f"got output_format={options.output_format}, expected it with the output -"
@@ -58,21 +54,18 @@ def check_pipes(options: "LiveOptions") -> None:
         )
 
 
-def raw_video(options: "LiveOptions") -> "RawVideo | None":
+def raw_video(options: Any) -> "RawVideo | None":
     """What standard input is, where that was said.
 
     Raises:
         ValueError: It cannot be.
     """
-    if options.input_size is None:
+    if options.camera_size is None:
         return None
     from stream.sources.pipe import RawVideo
 
-    rate = options.framerate or RAW_RATE
-    if not 0 < rate <= 1000:
-        raise ValueError(f"got framerate={rate:g}, expected more than 0, at most 1000")
-    pixel_format = options.pixel_format or "yuv420p"
-    return RawVideo(options.input_size, pixel_format, Fraction(rate).limit_denominator(1001))
+    rate = Fraction(options.camera_rate or RAW_RATE).limit_denominator(1001)
+    return RawVideo(options.camera_size, options.pixel_format or "yuv420p", rate)
 
 
 def open_pipe_sink(
@@ -91,7 +84,7 @@ def open_pipe_sink(
     )
 
 
-def _encoding(options: "LiveOptions") -> "VideoEncoding":
+def _encoding(options: Any) -> "VideoEncoding":
     from stream.sinks.base import VideoEncoding
 
     return VideoEncoding(options.codec, options.crf, options.preset)

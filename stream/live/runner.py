@@ -104,11 +104,7 @@ class LiveRunner:
                 "open", lambda: open_live_source(wanted, clock=self._clock, stats=self.stats)
             )
             on_failure.callback(source.close)
-            microphone = self._open_microphone()
-            if microphone is not None:
-                on_failure.callback(microphone.abandon)
-            elif options.audio and not source.has_sound:
-                self.stats.note(f"{shown(options.source)} gives no sound, so there is none.")
+            microphone = self._open_microphone(source, on_failure)
             with option_errors():
                 controls = self._controls()
                 services = self._open_services(
@@ -211,11 +207,19 @@ class LiveRunner:
         self.stats.note(str(err))
         self._on_trouble(str(err))
 
-    def _open_microphone(self) -> Microphone | Silence | None:
-        device = self._options.audio_device
-        if device == SILENT:
-            return Silence()
-        return None if device is None else interruptibly("open", lambda: Microphone(device))
+    def _open_microphone(
+        self, source: Source, on_failure: ExitStack
+    ) -> Microphone | Silence | None:
+        options, device = self._options, self._options.audio_device
+        if device is None:
+            if options.audio and not source.has_sound:
+                self.stats.note(f"{shown(options.source)} gives no sound, so there is none.")
+            return None
+        opened: Microphone | Silence = (
+            Silence() if device == SILENT else interruptibly("open", lambda: Microphone(device))
+        )
+        on_failure.callback(opened.abandon)
+        return opened
 
     def _shared_by_outputs(self, source: Source, controls: Controls, *, sound: bool) -> LiveOutputs:
         options = self._options

@@ -13,6 +13,7 @@ from stream.errors import SinkError
 from stream.frame import Frame, Size
 from stream.geometry import fit
 from stream.media.other_programs import LIBRARIES, Carrier
+from stream.media.sound import Sound
 from stream.sinks.base import Sink
 
 Data = NDArray[np.uint8]
@@ -57,6 +58,18 @@ class OtherProgramSink(Sink):
             self._send(np.ascontiguousarray(fit(frame.data, self._size)))
         except Exception as err:
             raise SinkError(f"{self._title} takes no pictures ({err}); start it again.") from err
+
+    def hear(self, sound: Sound) -> None:
+        if self._closed or self._size is None:
+            return
+        try:
+            self._send_sound(sound)
+        except Exception as err:
+            raise SinkError(f"{self._title} takes no sound ({err}); start it again.") from err
+
+    def _send_sound(self, sound: Sound) -> None:
+        """Send a piece of sound, where it takes such."""
+        return
 
     def close(self) -> None:
         was_open, self._closed = self._size is not None and not self._closed, True
