@@ -11,7 +11,8 @@ them one by one. Sinks: `null` (in this process), `tcp` (H.264 in MPEG-TS throug
 process to a decoder here, which takes each packet as a picture; `tcp, parsed` looks for the start
 of the next one first, as most players do), `rtmp` (to FFmpeg's server in another process, which
 decodes), `pipewire` (to a GStreamer program and back), `recording` and `window` (when the write has
-returned). What is not on this machine has a row that says so. Last line: one JSON object.
+returned), `ndi` (to our own source in this process; `sh tests/devices/ndi.sh` brings its name
+service). What is not on this machine has a row that says so. Last line: one JSON object.
 """
 
 import argparse
@@ -20,15 +21,16 @@ import queue
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from machine import commit, machine, versions
 from numpy.typing import NDArray
-from readers import ProgramReader, Reader, StreamReader, display, rtmp_server
+from readers import NdiReader, ProgramReader, Reader, StreamReader, display, rtmp_server
 from stamps import draw_marker, marker_lag, read_stamp, stamp
 from timed_painter import TimedPainter
 
@@ -39,6 +41,7 @@ from stream.errors import SinkError
 from stream.live.controls import Controls, Look
 from stream.live.outputs import LiveOutputs, open_live_sink
 from stream.live.session import TIME_BASE, LiveSession
+from stream.sinks.ndi import NdiSink
 from stream.sinks.network import NetworkSink
 from stream.sinks.pipewire import LAUNCH, NODE, PipeWireSink
 from stream.sinks.pipewire import NAME as PIPEWIRE
@@ -53,6 +56,8 @@ READY_S = 60.0
 
 CAMERA_S = 3.0
 """Until a PipeWire camera can be asked for its pictures."""
+
+NDI_NAME = "allaprima latency"
 
 RECEIVERS = {"tcp": "nobuffer+noparse", "tcp, parsed": "nobuffer"}
 """Flags of the reader's demuxer (ffmpeg-formats(1), fflags)."""
@@ -223,17 +228,27 @@ class Outputs:
         self._source, self._clock, self._moved = source, clock, moved
         self._rate = source.info.rate or Fraction(24)
 
-    def open(self, folder: Path) -> None:
-        """Open each; a folder of its own for the recording."""
-        self.sinks.append(("null", self._reading("null")))
-        for name, flags in RECEIVERS.items():
-            receiver = StreamReader(self._reading(name), flags)
-            self._publish(name, receiver.url, receiver)
+    def open(self, folder: Path, only: Collection[str]) -> None:
+        """Open each, or those that are named; a folder of its own for the recording."""
+        steps: dict[str, Callable[[], None]] = {
+            "null": lambda: self.sinks.append(("null", self._reading("null"))),
+            **{name: partial(self._open_tcp, name) for name in RECEIVERS},
+            "rtmp": self._open_rtmp,
+            PIPEWIRE: self._open_pipewire,
+            "ndi": self._open_ndi,
+            "recording": lambda: self._watch(WatchedRecording, "recording", folder / "a.mp4"),
+            "window": lambda: self._watch(WatchedWindow, "window", "window"),
+        }
+        for name in only or steps:
+            self._try(name, steps[name])
+
+    def _open_tcp(self, name: str) -> None:
+        receiver = StreamReader(self._reading(name), RECEIVERS[name])
+        self._publish(name, receiver.url, receiver)
+
+    def _open_rtmp(self) -> None:
         url, command = rtmp_server()
         self._publish("rtmp", url, ProgramReader(command, SIZE, self._reading("rtmp")))
-        self._try(PIPEWIRE, self._open_pipewire)
-        self._try("recording", lambda: self._watch(WatchedRecording, "recording", folder / "a.mp4"))
-        self._try("window", lambda: self._watch(WatchedWindow, "window", "window"))
 
     def have_seen(self) -> bool:
         """Whether every reading has had a picture."""
@@ -268,6 +283,11 @@ class Outputs:
         self.readers.append(ProgramReader(command, SIZE, reading, after_s=CAMERA_S))
         self.sinks.append((PIPEWIRE, sink))
 
+    def _open_ndi(self) -> None:
+        sink = NdiSink(NDI_NAME, rate=self._rate)
+        self.readers.append(NdiReader(NDI_NAME, self._reading("ndi")))
+        self.sinks.append(("ndi", sink))
+
     def _watch(self, kind: type[WatchedSink], name: str, spec: str | Path) -> None:
         info = VideoInfo(SIZE, TIME_BASE, self._rate)
         shared = LiveOutputs(info, self.controls, self.stats, self._clock)
@@ -276,14 +296,14 @@ class Outputs:
 
 
 def run_live(
-    fps: float, seconds: float, paint_s: float, every: int
+    fps: float, seconds: float, paint_s: float, every: int, only: Collection[str] = ()
 ) -> dict[str, dict[str, object]]:
     """The live session into all sinks at once."""
     clock = Clock()
     source = StampingSource(fps, seconds, clock)
     outputs = Outputs(source, clock, moved=every > 1)
     with tempfile.TemporaryDirectory() as folder:
-        outputs.open(Path(folder))
+        outputs.open(Path(folder), only)
         session = LiveSession(
             source,
             lambda: TimedPainter(paint_s, SIZE[1], every),
@@ -316,6 +336,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--paint-ms", type=float, default=60.0)
     parser.add_argument("--fps", type=float, default=24.0)
+    parser.add_argument("--only", nargs="+", help="these outputs alone, such as window ndi")
     asked = parser.parse_args()
     paint_s = asked.paint_ms / 1e3
     every = int(np.ceil(paint_s * asked.fps))
@@ -325,7 +346,9 @@ def main() -> None:
             **{
                 f"live, {name}, {sink}": row
                 for name, pace in (("newest only", 1), ("moved between", every))
-                for sink, row in run_live(asked.fps, asked.seconds, paint_s, pace).items()
+                for sink, row in run_live(
+                    asked.fps, asked.seconds, paint_s, pace, asked.only or ()
+                ).items()
             },
         }
     goal_ms = asked.paint_ms + 1.5e3 / asked.fps

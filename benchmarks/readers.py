@@ -64,6 +64,29 @@ class StreamReader:
         self._listener.close()
 
 
+class NdiReader:
+    """Our own source of an NDI name, opened when that has appeared."""
+
+    def __init__(self, name: str, looks: Looks) -> None:
+        self._name, self._looks = name, looks
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        from stream.errors import SourceError
+        from stream.sources.ndi import NdiSource
+
+        while not self._over.is_set():
+            with suppress(SourceError), NdiSource(self._name) as source:
+                while not self._over.is_set() and (frame := source.read()) is not None:
+                    self._looks.look_at(frame.data)
+
+    def end(self) -> None:
+        self._over.set()
+        self._thread.join(END_S)
+
+
 class ProgramReader:
     """A program that writes raw RGB pictures to its standard output; started again if it ends.
 
