@@ -98,7 +98,9 @@ def test_openvino_keeps_the_picture_within_35_db(fast: Engine, saved: Callable[[
         assert psnr_db(paint(fast, image=image), paint(plain, image=image)) >= LEAST_PSNR_DB
 
 
-@pytest.mark.parametrize("acceleration", ["openvino", "eager"])
+@pytest.mark.parametrize(
+    "acceleration", [pytest.param("openvino", marks=pytest.mark.slow), "eager"]
+)
 def test_the_bundled_model_keeps_its_picture(acceleration: Any) -> None:
     if not is_present(PRESETS["bundled"]):
         pytest.skip("the bundled model is not made yet")

@@ -150,6 +150,7 @@ def test_a_piped_film_is_written_to_a_file(tmp_path: Path, model: str, clip: Pat
     assert len(decoded((tmp_path / "out.mp4").read_bytes())) == FRAMES
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_it_with_one_sentence(model: str, clip: Path) -> None:
     words = f"restyle {clip} -o - --model {model} --size 64"
     line = f"{PLAIN_COMMAND} {words} | head -c 100 >/dev/null; exit ${{PIPESTATUS[0]}}"

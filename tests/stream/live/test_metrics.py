@@ -78,6 +78,7 @@ def labelled(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]
     return f"allaprima_{name}", frozenset(labels.items())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="ends it by SIGTERM")
 def test_a_live_session_tells_its_figures_while_it_runs(tmp_path: Path) -> None:
     model = save(make_lcm(vae="tiny"), tmp_path / "model")

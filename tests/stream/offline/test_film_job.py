@@ -61,7 +61,10 @@ def test_parts_join_to_a_film_with_all_frames_times_and_sound(film: Path, tmp_pa
     assert in_folder(tmp_path) == ["film.mp4", "out.mp4"]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode",
+    ["plain", "causal", *(pytest.param(one, marks=pytest.mark.slow) for one in ("every", "batch"))],
+)
 def test_an_interrupted_film_goes_on_and_ends_in_the_same_bytes(
     film: Path, tmp_path: Path, mode: str
 ) -> None:
@@ -208,7 +211,17 @@ def test_what_failed_before_its_first_part_leaves_nothing(film: Path, tmp_path: 
     assert in_folder(tmp_path) == ["film.mp4"]
 
 
-@pytest.mark.parametrize("harm", ["torn", "flipped", "missing", "foreign", "no side file"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "torn",
+        "foreign",
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in ("flipped", "missing", "no side file")
+        ),
+    ],
+)
 def test_a_part_that_is_not_whole_is_painted_again(film: Path, tmp_path: Path, harm: str) -> None:
     job = Job(film, tmp_path / "out.mp4")
     job.again(stop_after=100).run()

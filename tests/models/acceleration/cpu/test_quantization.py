@@ -327,6 +327,7 @@ def test_integers_keep_every_size_and_batch(
     assert is_alike(found, exact, cpu.QUANTIZED_PSNR_DB)
 
 
+@pytest.mark.slow
 def test_the_bundled_model_in_integers_keeps_its_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu, "is_better", lambda *_: True)
     plain = load_engine("bundled", device="cpu", acceleration="off")
