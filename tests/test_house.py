@@ -6,7 +6,7 @@ Who imports whom is in the contracts of pyproject.toml, which `make lint` checks
 import ast
 import importlib
 import re
-from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -39,15 +39,16 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-def calls(path: Path) -> Iterator[str]:
+@cache
+def calls(path: Path) -> tuple[str, ...]:
     """The dotted text of everything that the file calls."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func)
+    found = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call))
+    return tuple(ast.unparse(node.func) for node in found)
 
 
 def test_no_module_is_in_an_import_circle() -> None:
