@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from command import PLAIN_COMMAND
@@ -17,9 +18,9 @@ LIMIT_S = 600
 
 def run(*arguments: str) -> tuple[int, str]:
     """How it ended, and what it said."""
-    done = subprocess.run(
-        [*COMMAND, "--no-open", *arguments], capture_output=True, text=True, timeout=LIMIT_S
-    )
+    command = [*COMMAND, "--no-open", *arguments]
+    with TemporaryDirectory() as folder:  # it keeps files where it is started
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S)
     return done.returncode, " ".join(done.stderr.split())
 
 
