@@ -11,6 +11,8 @@ import numpy as np
 
 import allaprima
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 clip, out, *model = sys.argv[1:]
 capture = cv2.VideoCapture(clip)
 count, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)

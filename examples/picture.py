@@ -12,6 +12,8 @@ from models import load_engine
 from stream import open_sink, open_source
 from stream.geometry import model_size, resize
 
+if len(sys.argv) < 4:
+    sys.exit(__doc__)
 picture, folder, model, *prompts = sys.argv[1:]
 Path(folder).mkdir(exist_ok=True)
 engine = load_engine(model)

@@ -5,6 +5,8 @@ import sys
 from models import Style, load_engine
 from stream import Session, Stylizer, open_sink, open_source
 
+if len(sys.argv) < 4:
+    sys.exit(__doc__)
 clip, painted, prompt, *model = sys.argv[1:]
 source = open_source(clip)
 sink = open_sink(painted, info=source.info)

@@ -14,6 +14,8 @@ from models import load_engine
 from stream import Session, Stylizer, open_sink, open_source
 from stream.geometry import resize
 
+if len(sys.argv) < 5:
+    sys.exit(__doc__)
 clip, folder, model, *sides = sys.argv[1:]
 
 

@@ -14,6 +14,8 @@ COLUMNS = 5
 TILE = (320, 180)
 LABEL_PX = 26
 
+if len(sys.argv) < 4:
+    sys.exit(__doc__)
 clip, at_s, out, *model = sys.argv[1:]
 engine = load_engine(*model or ["bundled"])
 with open_source(clip) as source:

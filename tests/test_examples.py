@@ -35,6 +35,18 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, *args: object) -> None:
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["numpy_frames.py", "picture.py", "restyle_file.py", "speed.py", "styles_sheet.py"],
+)
+def test_an_example_without_arguments_says_what_it_takes(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, name)
+    assert f"{name} " in str(ended.value.code)
+
+
 def test_every_example_is_run_here() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         "demo.py",
