@@ -148,7 +148,7 @@ class OpenVinoCall:
         model = self.model.clone()
         model.reshape(dict(enumerate(shapes)))
         compiled = self._core.compile_model(model, "CPU", {**self._settings, **changed})
-        _seal(self._plans)
+        seal(self._plans)
         return compiled
 
 
@@ -257,7 +257,7 @@ def _core() -> Any:
     return _openvino().Core()
 
 
-def _seal(plans: Path | None) -> None:
+def seal(plans: Path | None) -> None:
     """Note what OpenVINO has just kept; what is not noted is made again the next time."""
     if plans is not None:
         with suppress(OSError):
@@ -285,7 +285,7 @@ def read_compiled(
             fixed = model.clone()
             fixed.reshape(dict(enumerate(shapes)))
             compiled = core.compile_model(fixed, "CPU", settings("f32", threads, plans))
-            _seal(plans)
+            seal(plans)
             requests[shapes] = compiled.create_infer_request()
         outputs = requests[shapes].infer([tensor.numpy() for tensor in inputs])
         return tuple(torch.from_numpy(outputs[index].copy()) for index in range(len(outputs)))

@@ -147,7 +147,9 @@ def _digest(preset: Preset, precision: Precision) -> str:
     told = [*device_facts(), precision, repr(preset)]
     told += [f"{name} {_version(name)}" for name in LIBRARIES]
     code = Path(__file__).parents[2]
-    sources = [*code.glob("*.py"), *code.glob("acceleration/**/*.py")]
+    sources = [
+        path for part in ("*", "fields/*", "acceleration/**/*") for path in code.glob(f"{part}.py")
+    ]
     for path in sorted([*sources, *_files(Path(preset.source))]):
         facts = path.stat()
         told.append(f"{path} {facts.st_size} {facts.st_mtime_ns}")
