@@ -53,12 +53,16 @@ class Work(NamedTuple):
     Attributes:
         decision: What was decided.
         painting: Its painting; ``None`` where the picture before is shown again.
-        then: Takes the picture that is to be shown.
+        then: Takes the picture that is to be shown, and the decision.
     """
 
     decision: Decision
     painting: Painting | None
-    then: Callable[[Data], None]
+    then: "Then"
+
+
+Then = Callable[[Data, Decision], None]
+"""Takes a picture and, without its history, what was decided for it."""
 
 
 class CausalOrder:
@@ -148,7 +152,7 @@ class CausalOrder:
         with self._stats.stage("decide"):
             return self._temporal.decide(data, grid, time_s, stability, seen)
 
-    def _take_up(self, data: Data, decision: Decision, then: Callable[[Data], None]) -> None:
+    def _take_up(self, data: Data, decision: Decision, then: Then) -> None:
         """Begin a frame's picture, and wait for the oldest in work if there are too many."""
         painting = None
         if self._carries_noise and not decision.is_still:
@@ -175,7 +179,7 @@ class CausalOrder:
         while self._in_work and (self._painting > left or len(self._in_work) > STILLS * left):
             work = self._in_work.popleft()
             self._painting -= work.painting is not None
-            work.then(self._shown(work))
+            work.then(self._shown(work), work.decision._replace(history=None, trail=None))
 
     def _shown(self, work: Work) -> Data:
         decision, canvas = work.decision, work.decision.canvas
@@ -187,7 +191,7 @@ class CausalOrder:
         with self._stats.stage("blend"):
             return self._temporal.mix(painted, decision)
 
-    def _show(self, frame: Frame, shown: Data) -> None:
+    def _show(self, frame: Frame, shown: Data, _: Decision) -> None:
         self._later.append(lambda: [frame.replace(shown)])
 
     def _put_off(self) -> list[Later]:

@@ -161,13 +161,11 @@ class LookAheadBuffer(CausalOrder):
             newest = newest._replace(time_s=0.0)
             decision = self._decide(data, grid, newest.time_s, self._stability, seen)
         self._painted = newest.look
-        then = partial(
-            self._smooth, Group(newest.frame, interpolated), newest, decision, self._stability
-        )
+        then = partial(self._smooth, Group(newest.frame, interpolated), newest, self._stability)
         self._take_up(data, decision, then)
 
     def _smooth(
-        self, group: Group, newest: Waiting, decision: Decision, stability: float, shown: Data
+        self, group: Group, newest: Waiting, stability: float, shown: Data, decision: Decision
     ) -> None:
         """Let a picture wait for those after it, where they may change it."""
         moment = Moment(group, shown, newest.look, newest.time_s, decision)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from stream.temporal import blend, gate
 from stream.temporal.buffers import Buffers
-from stream.temporal.motion import FlowEstimator
+from stream.temporal.motion import FlowEstimator, Motion
 from stream.temporal.settings import DEFAULTS, TemporalSettings
 from stream.temporal.state import Decision
 
@@ -142,9 +142,7 @@ class LookAhead(Generic[T]):
             return None
         if decision.resting.all():
             return WHOLLY
-        looks = now.look.luma, then.look.luma
-        noise = gate.sensor_noise(looks[0], gate.pixel_change(*looks, now.look.grid))
-        motion = self._flow.estimate(*looks, noise)
+        motion = self._motion(now.look, then)
         dt_s = then.time_s - self._since_s  # a picture shown twice is no nearer for that
         memory = FORESIGHT * self._settings.memory
         kept = np.float32(blend.history_weight(dt_s, stability, memory))
@@ -152,6 +150,16 @@ class LookAhead(Generic[T]):
         weight = np.asarray(kept * sure * blend.faded(motion.flow), dtype=np.float32)
         resting = decision.resting.astype(np.uint8) if decision.resting.any() else None
         return Link(weight, motion.flow, resting, float(kept))
+
+    def _motion(self, now: gate.Look, then: Moment[T]) -> Motion:
+        """Where each pixel of `now` is in the next moment: its own motion, turned round."""
+        decision = then.decision
+        if decision.motion is not None:
+            lumas = then.look.luma, now.luma
+            return self._flow.turned(decision.motion, *lumas, decision.noise)
+        looks = now.luma, then.look.luma
+        noise = gate.sensor_noise(looks[0], gate.pixel_change(*looks, now.grid))
+        return self._flow.estimate(*looks, noise)
 
     def _pulled(self, later: Data, moment: Moment[T], link: Link) -> Data:
         """The moment's picture with what it takes from the smoothed picture after it."""

@@ -106,6 +106,8 @@ class Decision(NamedTuple):
             they have settled; ``None`` where there is no history.
         canvas: Where the picture is history for the next frames; ``None`` at stability 0.
         advance: What an engine that remembers is told (`stream.temporal.on_device`).
+        motion: Of the frame, once it was followed and if anything changed; with the sensor's
+            `noise`, in levels, that it was found under.
     """
 
     is_still: bool = False
@@ -115,6 +117,8 @@ class Decision(NamedTuple):
     resting: NDArray[np.bool_] | None = None
     canvas: Canvas | None = None
     advance: Advance | None = None
+    motion: Motion | None = None
+    noise: float = 0.0
 
 
 PLAIN = Decision()
@@ -232,7 +236,8 @@ class Temporal:
         motion = trail.motion
         if motion is None and trail.changed.any():
             motion = self._flow.estimate(trail.now, trail.then, trail.noise)
-        return decision._replace(trail=None, history=_history(motion, trail))
+        history = _history(motion, trail)
+        return decision._replace(trail=None, history=history, motion=motion, noise=trail.noise)
 
     def noise_places(self, decision: Decision) -> carried_noise.Places | None:
         """Where the frame's noise comes from, once a frame and in order; ``None`` = as it is.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sequences import SIZE_PX, photograph, view
 
-from stream.temporal.motion import FlowEstimator
+from stream.temporal.motion import FlowEstimator, Motion
 
 
 def gray(data: np.ndarray) -> np.ndarray:
@@ -24,6 +24,36 @@ def test_flow_points_to_where_things_were(speed_px: float) -> None:
     assert np.median(inner[..., 0]) == pytest.approx(speed_px, rel=0.05, abs=0.12)
     assert np.median(inner[..., 1]) == pytest.approx(0, abs=0.05)
     assert np.median(motion.confidence[12:-12, 12:-12]) > 0.9
+
+
+@pytest.mark.parametrize("speed_px", [0.4, 3.3, 12.0])
+def test_a_turned_flow_points_to_where_things_will_be(speed_px: float) -> None:
+    canvas = photograph(4, side_px=SIZE_PX + 150)
+    now, then = gray(view(canvas, 20 + speed_px)), gray(view(canvas, 20))
+    estimator = FlowEstimator()
+
+    turned = estimator.turned(estimator.estimate(now, then, 0.5), now, then, 0.5)
+
+    inner = 2 * turned.flow[12:-12, 12:-12]
+    assert np.median(inner[..., 0]) == pytest.approx(-speed_px, rel=0.05, abs=0.12)
+    assert np.median(turned.confidence[12:-12, 12:-12]) > 0.9
+    leaves = max(0, round(speed_px / 2) - 2)
+    assert turned.confidence[:, :leaves].sum() == 0
+
+
+def test_a_turned_zoom_is_its_inverse_and_not_its_opposite() -> None:
+    """p came from c + 0.9 (p - c): so q goes to c + (q - c) / 0.9."""
+    side, flat = 64, np.full((128, 128), 127, np.uint8)
+    estimator = FlowEstimator()
+    off = estimator.positions((side, side)) - side / 2
+    motion = Motion(-0.1 * off, np.ones((side, side), np.float32))
+
+    turned = estimator.turned(motion, flat, flat, 0.5)
+
+    inner = np.s_[12:-12, 12:-12]
+    assert np.abs(turned.flow - off / 9)[inner].max() < 0.01
+    assert np.abs(turned.flow + motion.flow)[inner].max() > 0.2
+    assert turned.confidence[inner].min() > 0.99
 
 
 def test_what_comes_into_the_picture_is_not_trusted() -> None:
