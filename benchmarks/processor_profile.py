@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -219,11 +219,12 @@ class Profile:
         return 1e3 * float(half), 1e3 * float(most)
 
 
-def opencv_threads() -> set[int]:
+@cache
+def opencv_threads() -> frozenset[int]:
     """Threads that OpenCV works with, made to start; to be called before a model is loaded."""
     before = set(_tasks())
     cv2.resize(np.zeros((4096, 4096, 3), np.uint8), (2048, 2000), interpolation=cv2.INTER_CUBIC)
-    return set(_tasks()) - before
+    return frozenset(set(_tasks()) - before)
 
 
 def _tasks() -> dict[int, float]:
@@ -237,35 +238,33 @@ def _tasks() -> dict[int, float]:
     return found
 
 
-def profiled(clips: Mapping[str, Path], options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the command takes of the processor for each clip, in ms a frame, by stage.
+def profiled(name: str, clip: Path, warm: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the command takes of the processor for a clip, in ms a frame, by stage.
 
     Args:
-        clips: By their names in the table.
+        name: In the table.
+        warm: A short clip of that size, painted before: it loads and compiles.
         options: Further fields of `RestyleOptions`.
     """
     opencv = opencv_threads()
-    found = []
     with tempfile.TemporaryDirectory() as folder:
         target = str(Path(folder, "painted.mp4"))
-        for name, clip in clips.items():
-            asked = RestyleOptions(inputs=[str(clip)], output=target, overwrite=True,
-                                   **{"workers": 1, **options})  # fmt: skip
-            (job,) = plan_jobs([str(clip)], target, overwrite=True)
-            restyler = Restyler(asked, watch=lambda *_: nullcontext(lambda _: None))
-            with closing(restyler):
-                restyler.restyle(job)  # loads, compiles and warms up
-                profile = Profile(opencv)
-                with profile.measured():
-                    stats = restyler.restyle(job).stats
-            frames = stats.frames_out
-            rows = {
-                row: {"ms": 1e3 * spent_s / frames, **_calls(profile, row)}
-                for row, spent_s in sorted(profile.rows.items(), key=lambda item: -item[1])
-            }
-            total_ms = 1e3 * profile.total_s / frames
-            found.append({"clip": name, "frames": frames, "total_ms": total_ms, "rows": rows})
-    return found
+        asked = RestyleOptions(inputs=[str(clip)], output=target, overwrite=True,
+                               **{"workers": 1, **options})  # fmt: skip
+        first, job = (plan_jobs([str(one)], target, overwrite=True)[0] for one in (warm, clip))
+        restyler = Restyler(asked, watch=lambda *_: nullcontext(lambda _: None))
+        with closing(restyler):
+            restyler.restyle(first)
+            profile = Profile(opencv)
+            with profile.measured():
+                stats = restyler.restyle(job).stats
+    frames = stats.frames_out
+    rows = {
+        row: {"ms": 1e3 * spent_s / frames, **_calls(profile, row)}
+        for row, spent_s in sorted(profile.rows.items(), key=lambda item: -item[1])
+    }
+    total_ms = 1e3 * profile.total_s / frames
+    return {"clip": name, "frames": frames, "total_ms": total_ms, "rows": rows}
 
 
 def _calls(profile: Profile, row: str) -> dict[str, float]:
@@ -274,7 +273,10 @@ def _calls(profile: Profile, row: str) -> dict[str, float]:
 
 
 def profile_table(found: list[dict[str, Any]]) -> Table:
-    """A column each clip: ms of processor time a frame, and in brackets p50 and p95 of one call."""
+    """A column each clip: ms of processor time a frame, and in brackets p50 and p95 of one call.
+
+    The rows below the first add up to it.
+    """
     table = Table("processor, ms a frame", *(one["clip"] for one in found))
     table.add_row("all", *(f"{one['total_ms']:.1f}" for one in found))
     for row in dict.fromkeys(row for one in found for row in one["rows"]):
