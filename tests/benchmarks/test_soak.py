@@ -12,11 +12,11 @@ from stream.stats import Stats
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-SOURCE = "testsrc=size=96x64:rate=120:duration=1"
+SOURCE = "testsrc=size=192x128:rate=120:duration=1"
 """Five times the rate of a camera: ten seconds of it are a minute's work."""
 
 FRAMES = 1200
-"""Kept, they would take 21 MiB; three quarters of it between the first quarter and the last."""
+"""Kept, they would take 84 MiB; three quarters of it between the first quarter and the last."""
 
 
 def test_growth_is_between_the_first_quarter_and_the_last() -> None:
@@ -57,8 +57,8 @@ def test_nothing_grows_in_a_short_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sinks == []
     assert grew["threads"] <= 0
     assert grew["handles"] <= 2  # a scrape may be under way
-    assert grew["rss_mib"] < 40
-    assert grew["in_use_mib"] < 10
+    assert grew["rss_mib"] < 80
+    assert grew["in_use_mib"] < 40
     assert told["far_side_bytes"]
     assert told["frames"]
     assert told["seconds"]
