@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what type checkers need spelled out; a test holds it equal 
     from models.loading import load_engine as load_engine
     from models.notes import FIRST_USE as FIRST_USE
     from models.notes import Detail as Detail
+    from models.preparation import size_preparation as size_preparation
     from models.presets import PRESETS as PRESETS
     from models.presets import Preset as Preset
     from models.prompt import parse_prompt as parse_prompt
@@ -60,6 +61,7 @@ _NAMES = {
     "models.learning.learner": ("LearningProgress",),
     "models.learning.looks": ("LearnedLook", "learn_look"),
     "models.loading": ("load_engine",),
+    "models.preparation": ("size_preparation",),
     "models.presets": ("PRESETS", "Preset"),
     "models.prompt": ("parse_prompt",),
     "models.recipe": ("Recipe", "file_mark", "recipe_of"),

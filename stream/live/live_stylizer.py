@@ -2,8 +2,9 @@
 
     frame ─► stylizer of the size that the governor allows ─► cross-fade from the style before ─►
 
-It times each painting, passes the time to the governor and applies the governor's decisions. Starts
-no thread; it is made and called in the one thread that uses torch. Called by `stream.live.session`.
+It times each painting, passes the time to the governor and applies the governor's decisions. It
+paints at the size before until the engine is ready for another. Made and called in the one thread
+that uses torch. Called by `stream.live.session` and the studio's seats.
 """
 
 import logging
@@ -21,6 +22,7 @@ from stream.live.controls import Look
 from stream.live.cross_fade import CrossFade
 from stream.live.governor import Effort, Governor, GovernorMode, make_rungs
 from stream.live.motion_carry import Reference, make_reference
+from stream.live.size_preparation import SizePreparation
 from stream.stats import STILL, Stats
 from stream.stylizer.masks import PERSON
 from stream.stylizer.regions import Region, make_region
@@ -78,6 +80,7 @@ class LiveStylizer:
 
     Attributes:
         crowd: How many times longer a painting takes than by itself, as others paint by turns.
+        preparation: Makes the engine ready for sizes.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class LiveStylizer:
         stats: Stats,
     ) -> None:
         self.crowd: Callable[[], float] = lambda: 1.0
+        self.preparation = SizePreparation(engine)
         self._engine = engine
         self._options = options
         self._clock = clock
@@ -101,6 +105,7 @@ class LiveStylizer:
         self._stylizers = {self._short_side_px: self._full}
         self._governor = Governor(self._rungs(look.style), 1 / options.fps_target)
         self._last: Reference | None = None
+        self._painted_px: int | None = None
         self._fade = CrossFade()
 
     @property
@@ -133,6 +138,21 @@ class LiveStylizer:
             data = random.integers(0, 256, (height, width, 3), np.uint8)
             rehearsal.process(Frame(data, index, 1 / Fraction(self._options.fps_target)))
 
+    def can_begin(self, source_size: Size) -> bool:
+        """Whether a painting of now waits for nothing to be made; if not, that is made beside."""
+        return self._painted_px is not None or self._is_ready(
+            self.effort.short_side_px, source_size
+        )
+
+    def can_rest(self, source_size: Size) -> bool:
+        """Likewise of a painting at rest."""
+        return self._is_ready(self._governor.best.short_side_px, source_size)
+
+    def prepare_all(self, source_size: Size) -> bool:
+        """Make ready, beside, one size more that the governor may ask for; whether all are."""
+        sides_px = sorted({rung.short_side_px for rung in self._rungs(self._style)})
+        return all(self._is_ready(side_px, source_size) for side_px in sides_px)
+
     def is_due(self, frame: Frame) -> bool:
         """Whether this frame is one to paint: one in every `Effort.every`, by capture time."""
         if self._last is None or self.effort.every == 1:
@@ -151,14 +171,16 @@ class LiveStylizer:
         if look.style != self._style:
             self._change_style(look, frame, start_s)
         effort = self.effort
-        stylizer = self._stylizer(effort.short_side_px, frame.size)
+        side_px = self._side_px(effort.short_side_px, frame.size, start_s)
+        stylizer = self._stylizer(side_px, frame.size)
         steps = min(look.style.num_inference_steps, effort.steps)
         stylizer.style = replace(look.style, num_inference_steps=steps)
         stylizer.stability, stylizer.is_gradual = look.stability, look.gliding
         stylizer.region = self._region_of(look)
         rested = self._stats.count_of(STILL)
         painted = stylizer.process(frame)[-1]
-        self._observe(start_s, has_painted=self._stats.count_of(STILL) == rested)
+        has_painted = self._stats.count_of(STILL) == rested
+        self._observe(start_s, has_painted=has_painted, at_effort=side_px == effort.short_side_px)
         painted = self._fade.mixed(frame, painted, self._clock.now_s())
         self._last = make_reference(frame, painted)
         if not self._fade.runs and _repaints(effort, self.effort):
@@ -197,7 +219,7 @@ class LiveStylizer:
         """Let go of what the stylizers hold of the stream; the next frame may have another size."""
         for stylizer in self._stylizers.values():
             stylizer.reset()
-        self._last = None
+        self._last = self._painted_px = None
         self._fade.end()
 
     def close(self) -> None:
@@ -211,6 +233,21 @@ class LiveStylizer:
         multiple_px = self._engine.size_multiple
         steps = style.num_inference_steps
         return make_rungs(self._options.governor, steps, self._short_side_px, multiple_px)
+
+    def _side_px(self, wanted_px: int, source_size: Size, now_s: float) -> int:
+        """What to paint at: the size before, as long as another is being made ready."""
+        before_px = self._painted_px
+        if before_px in (None, wanted_px):
+            self._painted_px = wanted_px
+        elif self._is_ready(wanted_px, source_size):
+            self._painted_px = wanted_px
+            if self._last is not None and not self._fade.runs:
+                self._fade.start(self._last, now_s, EASE_S)
+        return self._painted_px or wanted_px
+
+    def _is_ready(self, short_side_px: int, source_size: Size) -> bool:
+        sizes = self._stylizer(short_side_px, source_size).sizes(source_size)
+        return self.preparation.is_ready(sizes.model, sizes.cell_px)
 
     def _stylizer(self, short_side_px: int, source_size: Size) -> Stylizer:
         """The one that paints at this size; all give out pictures of one size."""
@@ -253,14 +290,15 @@ class LiveStylizer:
             else:
                 self._fade.start(self._last, now_s, look.transition_s)
 
-    def _observe(self, start_s: float, *, has_painted: bool) -> None:
+    def _observe(self, start_s: float, *, has_painted: bool, at_effort: bool) -> None:
         now_s = self._clock.now_s()
         self._stats.record("paint", now_s - start_s)
         if has_painted:
             self._stats.count_painted(now_s)
-        # a picture shown again tells nothing of the machine
+        # a picture shown again, or of another size than was asked for, tells nothing of that effort
         spent_s = (now_s - start_s) * self.crowd()
-        decision = self._governor.observe(spent_s, now_s) if has_painted else None
+        tells = has_painted and at_effort
+        decision = self._governor.observe(spent_s, now_s) if tells else None
         self._stats.effort, self._stats.effort_level = str(self.effort), self._governor.level
         if decision is None:
             return

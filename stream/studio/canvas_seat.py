@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 REST_S = 0.3
 """How long nothing is drawn before it counts as rest."""
 
-FPS_TARGET = 20.0
+FPS_TARGET = 30.0
 """Paintings a second while somebody draws, below which effort is given up."""
 
 SIZE_SHARE = 1.5
@@ -71,6 +71,7 @@ class CanvasSeat(Seat):
         self._rest_at_s: float | None = None
         self._grain = GRAIN
         self._thumbnails = Thumbnails(options.prompts, rounds=1)
+        self._has_all_sizes = False
 
     # The web thread
 
@@ -128,13 +129,20 @@ class CanvasSeat(Seat):
 
     @property
     def has_frame(self) -> bool:
-        return self._changed_at_s is not None
+        return self._changed_at_s is not None and not self._is_preparing
 
     @property
     def due_at_s(self) -> float | None:
         return self._thumbnails.due_at_s if self._rest_at_s is None else self._rest_at_s
 
     def paint_frame(self, engine: "Engine") -> None:
+        try:
+            if self._can_begin(engine):
+                self._paint_newest(engine)
+        except ModelError as err:
+            self._fail(err)
+
+    def _paint_newest(self, engine: "Engine") -> None:
         with self._lock:
             changed_at_s, self._changed_at_s = self._changed_at_s, None
             data, mark = self._picture.with_grain(self._grain), self._mark
@@ -143,15 +151,13 @@ class CanvasSeat(Seat):
         frame = self._newest = self._stamped(data, mark, changed_at_s)
         self._thumbnails.rest()
         look, start_s = self.controls.look, self.clock.now_s()
-        try:
-            stylizer = self._stylizer_of(engine)
-            painted = stylizer.paint(frame, look)
-        except ModelError as err:
-            self._fail(err)
-            return
+        stylizer = self._stylizer_of(engine)
+        painted = stylizer.paint(frame, look)
         self._times_s = start_s - changed_at_s, self.clock.now_s() - start_s
         self._show(frame, None if look.bypass else painted, stylizer.output_size(frame.size))
         self._rest_at_s = self.clock.now_s() + REST_S
+        if not self._has_all_sizes:
+            self._has_all_sizes = stylizer.prepare_all(frame.size)
         self.timelapse.keep(painted.data)
 
     def paint_due(self, engine: "Engine") -> None:
@@ -159,10 +165,13 @@ class CanvasSeat(Seat):
             super().paint_due(engine)
             return
         self._rest_at_s = None
-        if self._newest is None:
+        newest, now_s = self._newest, self.clock.now_s()
+        if newest is None:
             return
-        now_s = self.clock.now_s()
-        frame = self._stamped(self._newest.data, self._newest.mark, now_s)
+        if not self._stylizer_of(engine).can_rest(newest.size):
+            self._rest_at_s = now_s + REST_S
+            return
+        frame = self._stamped(newest.data, newest.mark, now_s)
         look = self.controls.look
         try:
             stylizer = self._stylizer_of(engine)
@@ -175,6 +184,7 @@ class CanvasSeat(Seat):
         self._show(frame, None if look.bypass else painted, stylizer.output_size(frame.size))
         self.timelapse.keep(painted.data)
         self._thumbnails.begin(self.clock.now_s())
+        self._has_all_sizes = stylizer.prepare_all(frame.size)
 
     def _stylizer_options(self, engine: "Engine") -> LiveStylizerOptions:
         return LiveStylizerOptions(

@@ -227,7 +227,8 @@ class StudioRunner:
         short_px = options.size or engine.native_size
         size = camera_size(short_px)
         engine.warm_up(geometry.model_size(size, short_px, engine.size_multiple))
-        seats = options.seats or seats_for(self._rate(engine, size))
+        rate = self._rate(engine, size)  # also makes ready what a camera's pictures need
+        seats = options.seats or seats_for(rate)
         studio.know_engine(engine.default_style, short_px, seats)
         return engine
 

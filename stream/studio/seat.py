@@ -30,11 +30,11 @@ from stream.live.live_stylizer import LiveStylizer, LiveStylizerOptions
 from stream.live.motion_carry import Carrier
 from stream.live.presenter import Presenter
 from stream.live.session import TIME_BASE
-from stream.media.sound import CHANNELS, SOUND_RATE, Sound, SoundClock
 from stream.stats import Stats
 from stream.studio import pictures
 from stream.studio.h264 import H264Decoder
 from stream.studio.protocol import AT_REST, CODECS, KEY, Kind, Packet, ProtocolError, write_packet
+from stream.studio.seat_sound import SeatSound
 from stream.studio.thumbnails import Thumbnails
 from stream.studio.viewer import BrowserSink, Viewer
 from stream.video_info import VideoInfo
@@ -105,6 +105,7 @@ class Seat:
         self._h264, self._lost = H264Decoder(), 0
         self._waiting: Channel[Frame] = Channel(1, leaky=True)
         self._stylizer: LiveStylizer | None = None
+        self._is_preparing = False
         self._carrier, self._moving = Carrier(), threading.Event()
         self._thumbnails = Thumbnails(options.prompts, rounds=None)
         self._newest: Frame | None = None
@@ -112,7 +113,7 @@ class Seat:
         self._rest_pts: int | None = None
         self._times_s = (0.0, 0.0)
         self._first_s: float | None = None
-        self._sound_clock, self._samples = SoundClock(), 0
+        self._sound = SeatSound(self.fan_out)
         self._viewers: list[tuple[Viewer, Worker]] = []
         self._decoder = Worker("seat decoder", [self._decode_all], self.failures, JOIN_S)
 
@@ -136,13 +137,10 @@ class Seat:
         self._carrier = Carrier()
 
     def take(self, packet: Packet) -> None:
-        """A picture or a piece of sound from the page.
-
-        Raises:
-            ProtocolError: This seat takes no such thing.
-        """
+        """A picture or a piece of sound from the page; `ProtocolError` where it is neither."""
         if packet.kind is Kind.SOUND:
-            self._hear(packet)
+            if self._first_s is not None:
+                self._sound.hear(packet, self.clock.now_s() - self._first_s)
             return
         if packet.kind not in (Kind.JPEG, Kind.H264):
             raise ProtocolError(f"got a message of kind {packet.kind:d} from a camera's page")
@@ -195,7 +193,7 @@ class Seat:
         self.controls.change(asked)
 
     def try_change(self, asked: dict[str, Any]) -> None:
-        """Change the look where that can be."""
+        """Likewise, where that can be."""
         with suppress(ValueError):
             self.change(asked)
 
@@ -286,24 +284,12 @@ class Seat:
             moved = reference.frame
         self._show(frame, moved, moved.size)
 
-    def _hear(self, packet: Packet) -> None:
-        if self._first_s is None:
-            return
-        mono = np.frombuffer(packet.payload, "<i2")
-        sound = Sound(np.repeat(mono[:, np.newaxis], CHANNELS, axis=1), self._samples)
-        self._samples += len(mono)
-        now_s = self.clock.now_s() - self._first_s
-        self._sound_clock.anchor(sound.end / SOUND_RATE, now_s)
-        placed = self._sound_clock.place(sound)
-        if placed is not None:
-            self.fan_out.hear(placed)
-
     # The engine's thread
 
     @property
     def has_frame(self) -> bool:
-        """Whether a picture waits to be painted."""
-        return len(self._waiting) > 0
+        """Whether a picture waits to be painted, and for nothing else."""
+        return len(self._waiting) > 0 and not self._is_preparing
 
     @property
     def due_at_s(self) -> float | None:
@@ -312,11 +298,12 @@ class Seat:
 
     def paint_frame(self, engine: "Engine") -> None:
         """Paint the picture that waits, and show it."""
-        frame = self._waiting.poll()
-        if frame is None:
-            return
         try:
-            self._paint(engine, frame)
+            if not self._can_begin(engine):
+                return
+            frame = self._waiting.poll()
+            if frame is not None:
+                self._paint(engine, frame)
             due_at_s = self._thumbnails.due_at_s
             if due_at_s is not None and due_at_s <= self.clock.now_s():
                 self.paint_due(engine)
@@ -331,9 +318,25 @@ class Seat:
             return
         try:
             style = self.controls.look.style
-            self.post(self._thumbnails.paint(engine, frame, style, self.clock.now_s()))
+            message = self._thumbnails.paint(engine, frame, style, self.clock.now_s())
+            if message is not None:
+                self.post(message)
         except ModelError as err:
             self._fail(err)
+
+    def _can_begin(self, engine: "Engine") -> bool:
+        """Whether the engine is ready for this seat; others have their turns until it is."""
+        stylizer = self._stylizer_of(engine)
+        self._is_preparing = True
+        if stylizer.can_begin(self.options.size):
+            self._is_preparing = False
+            return True
+        return False
+
+    def _end_preparing(self) -> None:
+        """A size is ready; in another thread."""
+        self._is_preparing = False
+        self._engine_thread.wake()
 
     def _paint(self, engine: "Engine", frame: Frame) -> None:
         stylizer, look = self._stylizer_of(engine), self.controls.look
@@ -375,6 +378,7 @@ class Seat:
                 stats=self.stats,
             )
             self._stylizer.crowd = partial(self._engine_thread.crowd, self)
+            self._stylizer.preparation.then = self._end_preparing
             self.tell({"look": self.look_as_dict()})
         return self._stylizer
 

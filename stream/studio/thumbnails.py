@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stream.frame import Frame
+from stream.frame import Frame, Size
+from stream.live.size_preparation import SizePreparation
 from stream.studio import pictures
 from stream.studio.protocol import Kind, Packet, write_packet
 from stream.stylizer.stylizer import Stylizer
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 HEIGHT_PX = 96
 QUALITY = 82
+MODEL_SHARE = 0.75
+"""Short side that is painted at, of the model's own; the governor's smaller size, so no other."""
 
 FIRST_S, FAST_S, SLOW_S = 1.0, 0.7, 6.0
 """Until the first, between those of the first round, and between those of later rounds."""
@@ -31,6 +34,7 @@ class Thumbnails:
         self._rounds = rounds
         self._next = 0
         self._stylizer: Stylizer | None = None
+        self._preparation: SizePreparation | None = None
         self.due_at_s: float | None = None
 
     def begin(self, now_s: float) -> None:
@@ -42,16 +46,21 @@ class Thumbnails:
         """Nothing is to be painted until `begin`."""
         self.due_at_s = None
 
-    def paint(self, engine: "Engine", frame: Frame, style: "Style", now_s: float) -> bytes:
-        """The next thumbnail, as a message.
+    def paint(self, engine: "Engine", frame: Frame, style: "Style", now_s: float) -> bytes | None:
+        """The next thumbnail, as a message; ``None`` while the engine is made ready for it.
 
         Args:
             style: How the person paints: everything but the prompt is kept.
         """
         index = self._next % len(self._prompts)
         wanted = replace(style, prompt=self._prompts[index], num_inference_steps=1)
-        if self._stylizer is None:
-            self._stylizer = Stylizer(engine, wanted, output_size="model", stability=0.0)
+        if self._stylizer is None or self._preparation is None:
+            self._stylizer = _make_stylizer(engine, wanted, frame.size)
+            self._preparation = SizePreparation(engine)
+        sizes = self._stylizer.sizes(frame.size)
+        if not self._preparation.is_ready(sizes.model, sizes.cell_px):
+            self.due_at_s = now_s + FAST_S
+            return None
         self._stylizer.reset()
         self._stylizer.style = wanted
         painted = self._stylizer.process(frame)[-1].data
@@ -66,3 +75,17 @@ class Thumbnails:
             self.due_at_s = None
         else:
             self.due_at_s = now_s + (SLOW_S if round_ else FAST_S)
+
+
+def _make_stylizer(engine: "Engine", style: "Style", size: Size) -> Stylizer:
+    """Paints pictures of this size smaller, at no more pixels than a thumbnail shows sharply."""
+    multiple_px = engine.size_multiple
+    side_px = int(MODEL_SHARE * engine.native_size / multiple_px) * multiple_px
+    scale = 2 * HEIGHT_PX / size[1]
+    return Stylizer(
+        engine,
+        style,
+        short_side_px=max(multiple_px, side_px),
+        output_size=(round(size[0] * scale), 2 * HEIGHT_PX),
+        stability=0.0,
+    )

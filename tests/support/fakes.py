@@ -3,6 +3,7 @@
 Each breaks where it is told to, with the error that it is given.
 """
 
+import threading
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from types import SimpleNamespace
@@ -70,6 +71,9 @@ class FakeEngine:
     revision = 0
     image_encoder = None
     loras = None
+    networks = SimpleNamespace(
+        encode=None, predict=None, decode=None, stem=None, exit=None, exit_block=lambda cell: None
+    )
 
     def __init__(self, breaks: Breaks | None = None) -> None:
         self.calls = breaks or Breaks()
@@ -172,6 +176,45 @@ class FakeEngine:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+class SizesEngine(FakeEngine):
+    """Each size but those that are ready has to be made, which takes until `made` is set.
+
+    Attributes:
+        ready: Sides of the sizes that are ready, (width, height).
+        asked: Set when a size is being made.
+        painted: The sizes of what was painted, in order; in one that is not ready is an error.
+    """
+
+    def __init__(self, *ready: Size) -> None:
+        super().__init__()
+        self.ready = set(ready)
+        self.asked, self.made = threading.Event(), threading.Event()
+        self.painted: list[Size] = []
+        names = "predict", "decode", "stem", "exit"
+        self.networks = SimpleNamespace(
+            encode=self, exit_block=lambda cell: None, **dict.fromkeys(names)
+        )
+
+    def preparation(
+        self, first: tuple[int, ...], *, scaled: bool = False
+    ) -> Callable[[], object] | None:
+        size = first[3], first[2]
+
+        def make() -> None:
+            self.asked.set()
+            assert self.made.wait(LIMIT_S)
+            self.ready.add(size)
+
+        return None if size in self.ready else make
+
+    @torch.inference_mode()
+    def encode(self, image: Tensor) -> Tensor:
+        size = image.shape[3], image.shape[2]
+        assert size in self.ready, f"{size} would have been waited for"
+        self.painted.append(size)
+        return super().encode(image)
 
 
 class LateEngine(FakeEngine):

@@ -9,11 +9,12 @@ and out: who calls need not know.
 
 import copy
 import platform
+import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +33,10 @@ X86 = {"x86_64", "amd64"}
 
 INSTALL = 'pip install "allaprima[cpu]"'
 SIZES_KEPT = 4
-"""Compiled shapes a module keeps; each holds its own copy of the weights."""
+MOST_SIZES_KEPT = 12
+WEIGHTS_KEPT_BYTES = 200_000_000
+"""Compiled shapes that a module keeps, each of which holds its own copy of the weights: the first
+number at least, and no more than the second, or than weigh this much."""
 
 MOST_PLANS_BYTES = 300_000_000
 """On disk; the bundled model has 20 MB for each size of frame."""
@@ -42,7 +46,7 @@ Shapes = tuple[tuple[int, ...], ...]
 
 
 class OpenVinoCall:
-    """Calls one module through OpenVINO. Not thread-safe.
+    """Calls one module through OpenVINO. Not thread-safe, but for what `preparation` gives.
 
     Args:
         module: Takes float32 or int64 CPU tensors, gives one of float32 (or uint8).
@@ -84,18 +88,54 @@ class OpenVinoCall:
         self._plans = plans
         self._on_failure = on_failure
         self._compiled: OrderedDict[Shapes, Request | None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._newest: Shapes | None = None
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        shapes = tuple(tuple(tensor.shape) for tensor in inputs)
-        if shapes not in self._compiled:
-            self._compiled[shapes] = self._compile(shapes)
-            if len(self._compiled) > SIZES_KEPT:
-                self._compiled.popitem(last=False)
-        self._compiled.move_to_end(shapes)
-        request = self._compiled[shapes]
+        shapes = self._newest = tuple(tuple(tensor.shape) for tensor in inputs)
+        request = self._request(shapes)
         if request is None:
             return self.plain(*inputs)
         return request.infer(inputs)
+
+    def preparation(
+        self, first: tuple[int, ...], *, scaled: bool = False
+    ) -> Callable[[], object] | None:
+        """What a call whose first tensor has this shape would have to wait for.
+
+        Another thread may take this step while this one makes calls. ``None`` where nothing has to
+        be waited for, or where it is not known what the other tensors will be.
+
+        Args:
+            scaled: The sides of the other tensors are in proportion to the first one's; otherwise
+                they are what they were the time before.
+        """
+        shapes = self._shapes_for(first, scaled=scaled)
+        with self._lock:
+            is_ready = shapes is None or shapes in self._compiled
+        return None if is_ready or shapes is None else partial(self._request, shapes)
+
+    def _shapes_for(self, first: tuple[int, ...], *, scaled: bool) -> Shapes | None:
+        if self._newest is None:
+            return (first,) if len(self.model.inputs) == 1 else None
+        before, *rest = self._newest
+        if scaled:
+            sides = [zip(one, first, before, strict=False) for one in rest]  # fewer, of a style
+            rest = [tuple(n * new // old for n, new, old in each) for each in sides]
+        return first, *rest
+
+    def _request(self, shapes: Shapes) -> "Request | None":
+        """What runs these shapes; ``None`` where OpenVINO refuses them."""
+        with self._lock:
+            if shapes in self._compiled:
+                self._compiled.move_to_end(shapes)
+                return self._compiled[shapes]
+        request = self._compile(shapes)
+        with self._lock:
+            self._compiled[shapes] = request
+            while len(self._compiled) > sizes_kept(self.model):
+                self._compiled.popitem(last=False)
+        return request
 
     def quantized(self, ranges: Ranges) -> "OpenVinoCall":
         """The same with its convolutions in 8-bit integers, as `quantization.quantized` has it.
@@ -114,6 +154,7 @@ class OpenVinoCall:
         """
         other = copy.copy(self)
         other.model, other.plain, other._compiled = model, plain or self.plain, OrderedDict()
+        other._lock, other._newest = threading.Lock(), None
         return other
 
     def save(self, path: Path) -> None:
@@ -263,6 +304,13 @@ def seal(plans: Path | None) -> None:
         with suppress(OSError):
             add_digest(plans)
             trim(plans, MOST_PLANS_BYTES)
+
+
+def sizes_kept(model: Any) -> int:
+    """How many compiled shapes of a model are kept."""
+    constants = (each for each in model.get_ops() if each.get_type_name() == "Constant")
+    weights_bytes = sum(int(each.get_byte_size()) for each in constants)
+    return max(SIZES_KEPT, min(MOST_SIZES_KEPT, WEIGHTS_KEPT_BYTES // max(1, weights_bytes)))
 
 
 def read_compiled(

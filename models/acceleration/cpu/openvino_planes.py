@@ -34,6 +34,11 @@ class OpenVinoPlanes:
         self._given = threads, on_failure, plans
         self._known: dict[tuple[str, ...], OpenVinoCall] = {}
 
+    @property
+    def known(self) -> tuple[OpenVinoCall, ...]:
+        """Those that have been asked for."""
+        return tuple(self._known.values())
+
     def __call__(self, kinds: tuple[str, ...]) -> OpenVinoCall:
         if kinds not in self._known:
             self._known[kinds] = self._kept(kinds) or self._call(kinds, _examples(kinds))

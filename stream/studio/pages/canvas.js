@@ -7,6 +7,7 @@ import { Drawing } from "./drawing.js";
 import { get, make, recall, remember, save, toast } from "./dom.js";
 import { Layers } from "./layers.js";
 import { LookPanel, Strip } from "./look.js";
+import { PatchEncoder } from "./patches.js";
 import { StateLayer } from "./states.js";
 import { keep, kept } from "./store.js";
 import { StrokeInput } from "./stroke-input.js";
@@ -15,7 +16,7 @@ import { View } from "./view.js";
 import { aboutEffort, aboutLine } from "./words.js";
 import { AT_REST, FULL, JPEG, PATCH, PHOTO, THUMBNAIL } from "./wire.js";
 
-const SEND_MS = 33;
+const SEND_MS = 16;
 const KEEP_MS = 400;
 const LOST_MS = 1000;
 const RECENT = 500;
@@ -39,6 +40,7 @@ export class Canvas {
     this.mode = recall("canvas.mode", innerWidth < 760 ? "onto" : "side");
     /** @type {import("./brush.js").Rectangle | null} */
     this.dirty = null;
+    this.patches = new PatchEncoder();
     this.isSending = false;
     this.sentAt = 0;
     this.sendTimer = 0;
@@ -212,12 +214,8 @@ export class Canvas {
     this.sentAt = performance.now();
     const since = this.changedAt;
     const { x, y, w, h } = bounds;
-    const part = new OffscreenCanvas(w, h);
-    const context = part.getContext("2d", { alpha: false });
-    context?.drawImage(this.drawing.flat.canvas, x, y, w, h, 0, 0, w, h);
     try {
-      const blob = await part.convertToBlob({ type: "image/png" });
-      const bytes = await blob.arrayBuffer();
+      const bytes = await this.patches.encode(this.drawing.flat.canvas, bounds);
       const isWhole = w === this.side && h === this.side;
       if (this.connection?.room) {
         const id = this.connection.send(PATCH, bytes, { flags: isWhole ? FULL : 0, rectangle: [x, y, w, h] });

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from models import PRESETS, Engine, Style, is_present, load_engine
 from models.acceleration.cpu import threads
 from models.acceleration.cpu.accelerate import use_eager
-from models.acceleration.cpu.openvino import SIZES_KEPT, OpenVinoCall
+from models.acceleration.cpu.openvino import SIZES_KEPT, OpenVinoCall, sizes_kept
 from models.acceleration.cpu.threads import physical_cores, quickest_threads
 from models.acceleration.rewrites import SplitPredictor
 
@@ -157,12 +157,20 @@ def test_changed_style_compiles_nothing_and_equals_a_fresh_start(
 
 
 def test_few_sizes_are_kept_compiled(fast: Engine) -> None:
-    widths = [16 * k for k in range(2, 4 + SIZES_KEPT)]
+    assert isinstance(fast.networks.encode, OpenVinoCall)
+    count = sizes_kept(fast.networks.encode.model)
+    widths = [16 * k for k in range(2, 4 + count)]
     for width in widths:
         fast.encode(make_image((width, 32)))
-    assert isinstance(fast.networks.encode, OpenVinoCall)
     kept = [shapes[0][-1] for shapes in fast.networks.encode._compiled]
-    assert kept == widths[-SIZES_KEPT:]
+    assert kept == widths[-count:]
+
+
+def test_heavy_models_are_kept_at_fewer_sizes(fast: Engine, monkeypatch: Any) -> None:
+    assert isinstance(fast.networks.encode, OpenVinoCall)
+    light = sizes_kept(fast.networks.encode.model)
+    monkeypatch.setattr("models.acceleration.cpu.openvino.WEIGHTS_KEPT_BYTES", 0)
+    assert sizes_kept(fast.networks.encode.model) == SIZES_KEPT < light
 
 
 def test_refused_shapes_run_on_plain_torch_and_say_so() -> None:

@@ -1,0 +1,75 @@
+"""What pictures of another size have to wait for, so that it can be made before they come.
+
+size ──► the calls of a frame ──► what each has yet to make ──► one step, for another thread
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from models.engine import Engine, Size
+
+Step = Callable[[], object]
+Call = tuple[Any, tuple[int, ...], bool]
+"""One of a frame's, the shape of its first tensor, and whether the others' sides follow it."""
+
+
+@runtime_checkable
+class Preparable(Protocol):
+    """A call that has something to make for each set of shapes."""
+
+    def preparation(self, first: tuple[int, ...], *, scaled: bool = False) -> Step | None:
+        """As `models.acceleration.cpu.openvino.OpenVinoCall.preparation`."""
+
+
+def size_preparation(engine: "Engine", size: "Size", cell_px: int | None = None) -> Step | None:
+    """What the first picture of a size would have to wait for.
+
+    Call this in the engine's thread. Any thread may take the step, while the engine paints others.
+
+    Args:
+        size: (width, height) that the model is to see, in px.
+        cell_px: As `Engine.begin` will be told.
+
+    Returns:
+        ``None`` where nothing would be waited for, or nothing can be made beforehand, as on a GPU.
+        Before the first picture of any size not everything is known that will be needed.
+
+    Raises:
+        ValueError: The size is no multiple of `size_multiple`.
+    """
+    found = [
+        step
+        for call, first, scaled in _calls(engine, size, cell_px)
+        if isinstance(call, Preparable)
+        and (step := call.preparation(first, scaled=scaled)) is not None
+    ]
+    if not found:
+        return None
+
+    def prepare() -> None:
+        for step in found:
+            step()
+
+    return prepare
+
+
+def _calls(engine: "Engine", size: "Size", cell_px: int | None) -> Iterator[Call]:
+    networks: Any = engine.networks
+    width, height = size
+    image, latents = (1, 3, height, width), (1, *engine.latent_shape(size))
+    yield networks.encode, image, False
+    body = getattr(networks.predict, "body", None)
+    if body is not None:
+        channels = latents[1] * (2 if networks.sees_frame else 1)
+        shown = 0 if networks.stem is None else networks.stem.channels
+        yield body, (1, channels + shown, *latents[2:]), False
+    if networks.stem is not None:
+        yield networks.stem.features, image, True
+        for planes in getattr(networks.stem.planes_of, "known", ()):
+            yield planes, image, True
+    block = networks.exit_block(cell_px)
+    if block is None:
+        yield networks.decode, latents, False
+    elif hasattr(networks.exit, "call"):
+        yield networks.exit.call(block), latents, False
