@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from models.engine import Engine, Size
+    from models.style import Style
 
 Step = Callable[[], object]
 Call = tuple[Any, tuple[int, ...], bool]
@@ -22,14 +23,17 @@ class Preparable(Protocol):
         """As `models.acceleration.cpu.openvino.OpenVinoCall.preparation`."""
 
 
-def size_preparation(engine: "Engine", size: "Size", cell_px: int | None = None) -> Step | None:
-    """What the first picture of a size would have to wait for.
+def size_preparation(
+    engine: "Engine", size: "Size", cell_px: int | None = None, style: "Style | None" = None
+) -> Step | None:
+    """What the first picture of a size, or the first in a style, would have to wait for.
 
     Call this in the engine's thread. Any thread may take the step, while the engine paints others.
 
     Args:
         size: (width, height) that the model is to see, in px.
         cell_px: As `Engine.begin` will be told.
+        style: ``None`` leaves out what only some styles need.
 
     Returns:
         ``None`` where nothing would be waited for, or nothing can be made beforehand, as on a GPU.
@@ -44,6 +48,7 @@ def size_preparation(engine: "Engine", size: "Size", cell_px: int | None = None)
         if isinstance(call, Preparable)
         and (step := call.preparation(first, scaled=scaled)) is not None
     ]
+    found += [] if style is None else _planes(engine, size, style)
     if not found:
         return None
 
@@ -66,10 +71,18 @@ def _calls(engine: "Engine", size: "Size", cell_px: int | None) -> Iterator[Call
         yield body, (1, channels + shown, *latents[2:]), False
     if networks.stem is not None:
         yield networks.stem.features, image, True
-        for planes in getattr(networks.stem.planes_of, "known", ()):
-            yield planes, image, True
     block = networks.exit_block(cell_px)
     if block is None:
         yield networks.decode, latents, False
     elif hasattr(networks.exit, "call"):
         yield networks.exit.call(block), latents, False
+
+
+def _planes(engine: "Engine", size: "Size", style: "Style") -> list[Step]:
+    """What the marks of a style would have to wait for."""
+    stem: Any = engine.networks.stem
+    if not hasattr(getattr(stem, "planes_of", None), "preparation"):
+        return []
+    asked = engine.encode_prompt(style).stem
+    step = asked and stem.planes_of.preparation(asked.kinds, (1, 3, size[1], size[0]))
+    return [step] if step else []

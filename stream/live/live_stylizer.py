@@ -141,12 +141,12 @@ class LiveStylizer:
     def can_begin(self, source_size: Size) -> bool:
         """Whether a painting of now waits for nothing to be made; if not, that is made beside."""
         return self._painted_px is not None or self._is_ready(
-            self.effort.short_side_px, source_size
+            self.effort.short_side_px, source_size, self._style
         )
 
-    def can_rest(self, source_size: Size) -> bool:
+    def can_rest(self, source_size: Size, look: Look) -> bool:
         """Likewise of a painting at rest."""
-        return self._is_ready(self._governor.best.short_side_px, source_size)
+        return self._is_ready(self._governor.best.short_side_px, source_size, look.style)
 
     def prepare_all(self, source_size: Size) -> bool:
         """Make ready, beside, one size more that the governor may ask for; whether all are."""
@@ -168,6 +168,7 @@ class LiveStylizer:
             ModelError: The model failed.
         """
         start_s = self._clock.now_s()
+        look = self._ready_look(look, frame.size)
         if look.style != self._style:
             self._change_style(look, frame, start_s)
         effort = self.effort
@@ -245,9 +246,20 @@ class LiveStylizer:
                 self._fade.start(self._last, now_s, EASE_S)
         return self._painted_px or wanted_px
 
-    def _is_ready(self, short_side_px: int, source_size: Size) -> bool:
+    def _ready_look(self, look: Look, source_size: Size) -> Look:
+        """The look, with the prompt before as long as the engine is being made ready for it."""
+        before, side_px = self._style.prompt, self._painted_px
+        if look.gliding or look.style.prompt == before or side_px is None:
+            return look
+        if self._is_ready(side_px, source_size, look.style):
+            return look
+        return replace(look, style=replace(look.style, prompt=before))
+
+    def _is_ready(
+        self, short_side_px: int, source_size: Size, style: "Style | None" = None
+    ) -> bool:
         sizes = self._stylizer(short_side_px, source_size).sizes(source_size)
-        return self.preparation.is_ready(sizes.model, sizes.cell_px)
+        return self.preparation.is_ready(sizes.model, sizes.cell_px, style)
 
     def _stylizer(self, short_side_px: int, source_size: Size) -> Stylizer:
         """The one that paints at this size; all give out pictures of one size."""

@@ -1,8 +1,8 @@
-"""SizePreparation: what an engine lacks for another size is made beside, while it paints on.
+"""SizePreparation: what an engine lacks for another size or style is made while it paints on.
 
     is it ready? ──no──► a thread makes it, one size at a time ──► `then` ──► asked again: yes
 
-On a CPU each size is compiled, which takes longer than dozens of paintings.
+On a CPU each size is compiled, and each kind of marks, for longer than dozens of paintings take.
 """
 
 import logging
@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 
 from models import size_preparation
 from stream.frame import Size
-from stream.workers import meanwhile
+from stream.workers import Failures, meanwhile
 
 if TYPE_CHECKING:
-    from models import Engine
+    from models import Engine, Style
 
 logger = logging.getLogger(__name__)
 
+Wanted = tuple[Size, int | None, "Style | None"]
+
 
 class SizePreparation:
-    """Makes an engine ready for sizes. `is_ready` belongs to the engine's thread.
+    """Makes an engine ready for sizes and styles. `is_ready` belongs to the engine's thread.
 
     Attributes:
         then: Called, in another thread, when a size has been made ready.
@@ -31,19 +33,20 @@ class SizePreparation:
         self.then: Callable[[], None] = lambda: None
         self._engine = engine
         self._is_busy = False
-        self._failed: set[tuple[Size, int | None]] = set()
+        self._failed: set[Wanted] = set()
 
-    def is_ready(self, size: Size, cell_px: int | None) -> bool:
-        """Whether a picture of this size is painted at once.
+    def is_ready(self, size: Size, cell_px: int | None, style: "Style | None" = None) -> bool:
+        """Whether a picture of this size and style is painted at once.
 
-        If not, what it lacks is being made from now on, or from when another size is ready. What
-        cannot be made counts as ready: who paints sees the error.
+        If not, what it lacks is being made from now on, or from when another is ready. What cannot
+        be made counts as ready: who paints sees the error.
 
         Args:
             size: (width, height) that the model is to see, in px.
             cell_px: As `Engine.begin` takes it.
+            style: ``None`` asks for no style's own needs.
         """
-        wanted = size, cell_px
+        wanted = size, cell_px, style
         step = None if wanted in self._failed else size_preparation(self._engine, *wanted)
         if step is None:
             return True
@@ -52,12 +55,9 @@ class SizePreparation:
             meanwhile("size", partial(self._make, wanted, step))
         return False
 
-    def _make(self, wanted: tuple[Size, int | None], step: Callable[[], object]) -> None:
-        try:
-            step()
-        except Exception as err:  # whoever paints this size comes upon it again
-            logger.warning("not ready for %s: %s", wanted, err)
+    def _make(self, wanted: Wanted, step: Callable[[], object]) -> None:
+        if not Failures().guard(step):  # whoever paints this size comes upon it again
+            logger.warning("the engine was not made ready for %s", wanted)
             self._failed.add(wanted)
-        finally:
-            self._is_busy = False
-            self.then()
+        self._is_busy = False
+        self.then()

@@ -137,6 +137,13 @@ class NetworkSink(Sink):
         self._starts = 0
         self._closed = False
 
+    @property
+    def waits_for(self) -> str:
+        """Why nothing arrives just now, as a sentence; "" while it does."""
+        if self._child is not None and self._child.connected:
+            return ""
+        return self._last_reason or f"{self._name} has not answered yet."
+
     def write(self, frame: Frame) -> None:
         if self._closed:
             return

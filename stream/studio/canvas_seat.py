@@ -168,7 +168,7 @@ class CanvasSeat(Seat):
         newest, now_s = self._newest, self.clock.now_s()
         if newest is None:
             return
-        if not self._stylizer_of(engine).can_rest(newest.size):
+        if not self._stylizer_of(engine).can_rest(newest.size, self.controls.look):
             self._rest_at_s = now_s + REST_S
             return
         frame = self._stamped(newest.data, newest.mark, now_s)

@@ -100,6 +100,15 @@ class SeatOutputs:
         """Those that run."""
         return list(self._running)
 
+    @property
+    def waits(self) -> dict[str, str]:
+        """Those that reach nobody just now, and why."""
+        said = {
+            name: str(getattr(output.outlet.sink, "waits_for", ""))
+            for name, output in self._running.items()
+        }
+        return {name: sentence for name, sentence in said.items() if sentence}
+
     def start(self, name: str, address: str = "") -> None:
         """Open an output; one that runs stays as it is.
 

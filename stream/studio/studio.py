@@ -174,6 +174,7 @@ class Studio:
             "ready": self.is_ready,
             "seats": self.seats.figures(),
             "outputs": place.outputs.names,
+            "waits": place.outputs.waits,
             "stage": place.on_stage,
             "watchers": len(self._watchers),
         }

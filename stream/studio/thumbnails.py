@@ -58,7 +58,7 @@ class Thumbnails:
             self._stylizer = _make_stylizer(engine, wanted, frame.size)
             self._preparation = SizePreparation(engine)
         sizes = self._stylizer.sizes(frame.size)
-        if not self._preparation.is_ready(sizes.model, sizes.cell_px):
+        if not self._preparation.is_ready(sizes.model, sizes.cell_px, wanted):
             self.due_at_s = now_s + FAST_S
             return None
         self._stylizer.reset()

@@ -111,6 +111,22 @@ def test_keys_and_controls_change_the_look(studio: RunningStudio, browser: Any) 
     tab.close()
 
 
+def test_only_people_are_painted_where_that_is_asked_for(
+    studio: RunningStudio, browser: Any
+) -> None:
+    tab = Tab(browser)
+    start_live(tab, studio)
+    seat = studio.runner._studio.seats.places[-1].seat
+    tab.page.locator("#live-mask").click()
+    tab.wait("document.querySelector('#live-mask').getAttribute('aria-checked') === 'true'")
+    tab.page.wait_for_function("() => window.studio.live.stats?.fps > 0")
+    tab.page.reload()
+    tab.page.get_by_text("Start the camera").or_(tab.page.locator("#seam")).first.wait_for()
+    assert tab.page.locator("#live-mask").get_attribute("aria-checked") == "true"
+    assert seat.controls.look.mask
+    tab.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="PipeWire is for Linux")
 def test_an_output_runs_or_says_what_it_lacks(studio: RunningStudio, browser: Any) -> None:
     tab = Tab(browser)

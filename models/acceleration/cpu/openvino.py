@@ -23,6 +23,7 @@ from torch import Tensor
 
 from models.acceleration.cache.digests import add_digest, trim
 from models.acceleration.cpu.quantization import Ranges, quantized
+from models.acceleration.cpu.sizes_kept import sizes_kept
 from models.acceleration.cpu.threads import told
 from models.errors import in_short
 
@@ -32,12 +33,6 @@ PRECISIONS: dict[Precision, str] = {"bf16": "bfloat16", "f32": "float32"}
 X86 = {"x86_64", "amd64"}
 
 INSTALL = 'pip install "allaprima[cpu]"'
-SIZES_KEPT = 4
-MOST_SIZES_KEPT = 12
-WEIGHTS_KEPT_BYTES = 200_000_000
-"""Compiled shapes that a module keeps, each of which holds its own copy of the weights: the first
-number at least, and no more than the second, or than weigh this much."""
-
 MOST_PLANS_BYTES = 300_000_000
 """On disk; the bundled model has 20 MB for each size of frame."""
 
@@ -90,6 +85,7 @@ class OpenVinoCall:
         self._compiled: OrderedDict[Shapes, Request | None] = OrderedDict()
         self._lock = threading.Lock()
         self._newest: Shapes | None = None
+        self._making: dict[Shapes, threading.Lock] = {}
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         shapes = self._newest = tuple(tuple(tensor.shape) for tensor in inputs)
@@ -111,9 +107,16 @@ class OpenVinoCall:
                 they are what they were the time before.
         """
         shapes = self._shapes_for(first, scaled=scaled)
+        return None if shapes is None or self.has(shapes) else partial(self.prepare, shapes)
+
+    def has(self, shapes: Shapes) -> bool:
+        """Whether a call with tensors of these shapes waits for nothing."""
         with self._lock:
-            is_ready = shapes is None or shapes in self._compiled
-        return None if is_ready or shapes is None else partial(self._request, shapes)
+            return shapes in self._compiled
+
+    def prepare(self, shapes: Shapes) -> None:
+        """Compile for these shapes, in any thread."""
+        self._request(shapes)
 
     def _shapes_for(self, first: tuple[int, ...], *, scaled: bool) -> Shapes | None:
         if self._newest is None:
@@ -130,12 +133,17 @@ class OpenVinoCall:
             if shapes in self._compiled:
                 self._compiled.move_to_end(shapes)
                 return self._compiled[shapes]
-        request = self._compile(shapes)
+            making = self._making.setdefault(shapes, threading.Lock())
+        with making:  # once, whoever asks
+            if not self.has(shapes):
+                self._keep(shapes, self._compile(shapes))
+            return self._compiled.get(shapes)
+
+    def _keep(self, shapes: Shapes, request: "Request | None") -> None:
         with self._lock:
             self._compiled[shapes] = request
             while len(self._compiled) > sizes_kept(self.model):
                 self._compiled.popitem(last=False)
-        return request
 
     def quantized(self, ranges: Ranges) -> "OpenVinoCall":
         """The same with its convolutions in 8-bit integers, as `quantization.quantized` has it.
@@ -154,7 +162,7 @@ class OpenVinoCall:
         """
         other = copy.copy(self)
         other.model, other.plain, other._compiled = model, plain or self.plain, OrderedDict()
-        other._lock, other._newest = threading.Lock(), None
+        other._lock, other._newest, other._making = threading.Lock(), None, {}
         return other
 
     def save(self, path: Path) -> None:
@@ -304,13 +312,6 @@ def seal(plans: Path | None) -> None:
         with suppress(OSError):
             add_digest(plans)
             trim(plans, MOST_PLANS_BYTES)
-
-
-def sizes_kept(model: Any) -> int:
-    """How many compiled shapes of a model are kept."""
-    constants = (each for each in model.get_ops() if each.get_type_name() == "Constant")
-    weights_bytes = sum(int(each.get_byte_size()) for each in constants)
-    return max(SIZES_KEPT, min(MOST_SIZES_KEPT, WEIGHTS_KEPT_BYTES // max(1, weights_bytes)))
 
 
 def read_compiled(

@@ -5,15 +5,17 @@ compiles what is traced anew anew, because the names in it differ.
 """
 
 import shutil
+import threading
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
-from models.acceleration.cpu.openvino import OpenVinoCall, seal
+from models.acceleration.cpu.openvino import OpenVinoCall, Shapes, seal
 from models.fields import CarriedFields
 
 EXAMPLE_PLANE_SIDE = 32
@@ -33,15 +35,26 @@ class OpenVinoPlanes:
     ) -> None:
         self._given = threads, on_failure, plans
         self._known: dict[tuple[str, ...], OpenVinoCall] = {}
+        self._making: dict[tuple[str, ...], threading.Lock] = {}
 
-    @property
-    def known(self) -> tuple[OpenVinoCall, ...]:
-        """Those that have been asked for."""
-        return tuple(self._known.values())
+    def preparation(
+        self, kinds: tuple[str, ...], image: tuple[int, ...]
+    ) -> Callable[[], object] | None:
+        """What an image of this shape would have to wait for, as `OpenVinoCall.preparation`."""
+        plane = (1, 1, image[2] // 2, image[3] // 2)
+        shapes = (image, plane, (1, len(kinds))) if kinds else (image, plane)
+        call = self._known.get(kinds)
+        return None if call is not None and call.has(shapes) else partial(self._make, kinds, shapes)
+
+    def _make(self, kinds: tuple[str, ...], shapes: Shapes) -> None:
+        self(kinds).prepare(shapes)
 
     def __call__(self, kinds: tuple[str, ...]) -> OpenVinoCall:
-        if kinds not in self._known:
-            self._known[kinds] = self._kept(kinds) or self._call(kinds, _examples(kinds))
+        if kinds in self._known:
+            return self._known[kinds]
+        with self._making.setdefault(kinds, threading.Lock()):
+            if kinds not in self._known:
+                self._known[kinds] = self._kept(kinds) or self._call(kinds, _examples(kinds))
         return self._known[kinds]
 
     def _kept(self, kinds: tuple[str, ...]) -> OpenVinoCall | None:

@@ -42,6 +42,7 @@ export class LookPanel {
       this.slider("strength", "Strength", 0.05, 1, 0.01),
       this.slider("stability", "Stability", 0, 1, 0.01),
       this.steps(), this.seed());
+    if (name === "live") place.append(this.people());
     this.refresh();
   }
 
@@ -82,10 +83,20 @@ export class LookPanel {
       make("div", { class: "row" }, input, shuffle));
   }
 
+  /** Whether the room stays as it is. */
+  people() {
+    const id = `${this.name}-mask`;
+    const control = make("button", { class: "switch", id, role: "switch", onclick: () => this.set({ mask: !this.look.mask }) });
+    this.refreshers.push(() => control.setAttribute("aria-checked", String(Boolean(this.look.mask))));
+    const label = make("label", { for: id, text: "Only people" });
+    label.append(make("small", { text: "the room stays as it is" }));
+    return make("div", { class: "switch-row" }, label, control);
+  }
+
   /** The words to start a seat with. */
   get words() {
-    const { prompt, strength, stability, steps, seed, grain } = this.look;
-    const words = { prompt, strength, stability, steps, seed, grain };
+    const { prompt, strength, stability, steps, seed, grain, mask } = this.look;
+    const words = { prompt, strength, stability, steps, seed, grain, mask: this.name === "live" ? mask : undefined };
     return Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined));
   }
 

@@ -67,6 +67,9 @@ export class Outputs {
     for (const [name, id] of Object.entries(SWITCHES)) {
       get(id).setAttribute("aria-checked", String(stats.outputs.includes(name)));
     }
+    const said = stats.waits?.stream ?? "";
+    get("stream-state").textContent = said;
+    get("stream-state").hidden = !said;
     get("to-stage").setAttribute("aria-checked", String(stats.stage));
     this.showStage(stats.stage);
     if (stats.outputs.includes("recording") !== Boolean(this.recordedSince)) {

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from models import PRESETS, Engine, Style, is_present, load_engine
 from models.acceleration.cpu import threads
 from models.acceleration.cpu.accelerate import use_eager
-from models.acceleration.cpu.openvino import SIZES_KEPT, OpenVinoCall, sizes_kept
+from models.acceleration.cpu.openvino import OpenVinoCall
+from models.acceleration.cpu.sizes_kept import SIZES_KEPT, sizes_kept
 from models.acceleration.cpu.threads import physical_cores, quickest_threads
 from models.acceleration.rewrites import SplitPredictor
 
@@ -169,7 +170,7 @@ def test_few_sizes_are_kept_compiled(fast: Engine) -> None:
 def test_heavy_models_are_kept_at_fewer_sizes(fast: Engine, monkeypatch: Any) -> None:
     assert isinstance(fast.networks.encode, OpenVinoCall)
     light = sizes_kept(fast.networks.encode.model)
-    monkeypatch.setattr("models.acceleration.cpu.openvino.WEIGHTS_KEPT_BYTES", 0)
+    monkeypatch.setattr("models.acceleration.cpu.sizes_kept.WEIGHTS_KEPT_BYTES", 0)
     assert sizes_kept(fast.networks.encode.model) == SIZES_KEPT < light
 
 

@@ -1,6 +1,7 @@
 """A size that the engine is not ready for holds nothing up: it is made beside."""
 
 import threading
+from dataclasses import replace
 
 from fakes import LIMIT_S, SizesEngine, make_frames
 from live_fakes import make_painter
@@ -60,6 +61,18 @@ def test_paintings_at_the_size_before_tell_the_governor_nothing() -> None:
     assert len(efforts) == 2
 
 
+def test_it_keeps_the_look_before_until_the_other_is_ready() -> None:
+    painter, engine, prepared = make()
+    painter.paint(make_frames(1)[0], LOOK)
+    other = replace(LOOK, style=Style(prompt="stained glass"))
+    engine.ready.clear()  # as if all were to be made for these marks
+    look = painter._ready_look(other, make_frames(1)[0].size)
+    assert look.style == LOOK.style
+    engine.made.set()
+    assert prepared.wait(LIMIT_S)
+    assert painter._ready_look(other, make_frames(1)[0].size) == other
+
+
 def test_the_first_painting_can_wait_for_its_size_elsewhere() -> None:
     painter, engine, prepared = make()
     frame = make_frames(1)[0]
@@ -68,7 +81,7 @@ def test_the_first_painting_can_wait_for_its_size_elsewhere() -> None:
     assert not painter.can_begin(frame.size)
     engine.made.set()
     assert prepared.wait(LIMIT_S)
-    assert painter.can_begin(frame.size) and painter.can_rest(frame.size)
+    assert painter.can_begin(frame.size) and painter.can_rest(frame.size, LOOK)
 
 
 def test_all_that_may_be_asked_for_is_made_one_size_after_the_other() -> None:
@@ -81,7 +94,7 @@ def test_all_that_may_be_asked_for_is_made_one_size_after_the_other() -> None:
         prepared.clear()
         asked += 1
     assert asked > 1
-    assert painter.can_rest(size)
+    assert painter.can_rest(size, LOOK)
 
 
 def test_a_size_that_cannot_be_made_is_left_to_who_paints_it() -> None:

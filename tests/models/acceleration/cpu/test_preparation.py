@@ -10,6 +10,7 @@ from miniature import save_bundled_like
 
 from models import Engine, load_engine, size_preparation
 from models.acceleration.cpu.openvino import OpenVinoCall
+from models.acceleration.cpu.openvino_planes import OpenVinoPlanes
 
 pytest.importorskip("openvino")
 
@@ -46,6 +47,21 @@ def test_a_picture_of_a_prepared_size_compiles_nothing(engine: Engine, monkeypat
 
 def test_a_size_that_was_painted_at_needs_no_preparation(engine: Engine) -> None:
     assert size_preparation(engine, SIZE, engine.cell_sizes[-1]) is None
+
+
+def test_the_marks_of_a_style_are_made_beside_as_well(monkeypatch: Any) -> None:
+    planes = OpenVinoPlanes(1, pytest.fail)
+    kinds, image = ("hatching",), (1, 3, SIZE[1], SIZE[0])
+    step = planes.preparation(kinds, image)
+    assert step is not None
+    thread = threading.Thread(target=step)
+    thread.start()
+    thread.join(LIMIT_S)
+    assert planes.preparation(kinds, image) is None
+    assert planes.preparation((), image) is not None
+    monkeypatch.setattr(OpenVinoCall, "_compile", lambda self, shapes: pytest.fail(str(shapes)))
+    plane = torch.zeros(1, 1, SIZE[1] // 2, SIZE[0] // 2)
+    planes(kinds)(torch.zeros(image), plane, torch.ones(1, 1))
 
 
 def test_a_plain_engine_has_nothing_to_prepare(tmp_path: Path) -> None:
