@@ -20,7 +20,7 @@ class Preparable(Protocol):
     """A call that has something to make for each set of shapes."""
 
     def preparation(self, first: tuple[int, ...], *, scaled: bool = False) -> Step | None:
-        """As `models.acceleration.cpu.openvino.OpenVinoCall.preparation`."""
+        """As `OpenVinoCall.preparation`."""
 
 
 def size_preparation(

@@ -207,23 +207,6 @@ def test_an_output_that_cannot_be_had_is_one_sentence(studio: RunningStudio) -> 
     page.close()
 
 
-def test_a_stream_that_reaches_nobody_says_so(studio: RunningStudio) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        page = FakePage(studio.port).hello()
-        page.until("welcome")
-        address = f"rtmp://127.0.0.1:{silent.getsockname()[1]}/live/a-secret"
-        page.say(output="stream", on=True, address=address)
-        assert page.until("output") == "stream"
-        while not (stats := page.until("stats"))["waits"]:
-            assert "stream" in stats["outputs"] or not stats["outputs"]
-        assert "has not answered yet" in stats["waits"]["stream"]
-        assert "a-secret" not in stats["waits"]["stream"]
-        page.say(output="stream", on=False)
-        while page.until("stats")["outputs"]:
-            pass
-        page.close()
-
-
 def malformed(random_: random.Random) -> Any:
     """One message that no page of ours would send."""
     good = HEADER.pack(1, 0, 0, 1, 0) + jpeg(plain((5, 5, 5)))
