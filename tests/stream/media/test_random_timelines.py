@@ -9,7 +9,7 @@ import pytest
 from edit_lists import EMPTY, with_edits
 from signals import Presented, Signal, carry, reference, write_signal
 
-CASES = 150
+CASES = 300
 FAST = 12
 IN_STEP_S = 0.04
 FLASH_S = 0.01
