@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -21,6 +22,9 @@ from stream.sources.base import Source
 from stream.video_info import VideoInfo
 
 SPEC = re.compile(r"screen(:(?P<size>\d+x\d+)(\+(?P<x>\d+)\+(?P<y>\d+))?)?")
+PROGRAM = Path(__file__).with_name("screen_process.py")
+"""Run as a file: as a module it would import this package first, and OpenCV with it."""
+
 RATE = 24.0
 END_S = 5.0
 """How long the grabbing process may take to end; it is killed after that."""
@@ -101,4 +105,4 @@ def _command(spec: str, rate: float) -> list[str]:
         )
     place = f"{display}+{match['x'] or 0},{match['y'] or 0}"
     size = [match["size"]] if match["size"] else []
-    return [sys.executable, "-m", "stream.sources.screen_process", place, f"{rate:g}", *size]
+    return [sys.executable, "-P", str(PROGRAM), place, f"{rate:g}", *size]

@@ -1,10 +1,11 @@
 """Grabs an X11 screen in a process of its own.
 
-    python -m stream.sources.screen_process PLACE RATE [WxH]
+    python -P screen_process.py PLACE RATE [WxH]
 
 Writes one line ``width height``, then raw RGB pictures, to standard output, and ends when nobody
-reads them any more. It must not import OpenCV: the X libraries of both wheels crash each other
-(with OpenCV loaded first the grabbing does, with PyAV loaded first OpenCV's windows hang).
+reads them any more. It must import neither OpenCV nor `stream`, which loads it: the X libraries
+of both wheels crash each other (with OpenCV loaded first the grabbing does, with PyAV loaded first
+OpenCV's windows hang).
 Started by `stream.sources.screen`.
 """
 
