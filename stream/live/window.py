@@ -11,6 +11,8 @@ from stream.stats import Stats
 
 ESCAPE = 27
 
+LOADING = "The model is being loaded;  this is the picture as it comes in."
+
 
 def key_line() -> str:
     """What the HUD tells of the keys, from the table of words."""
@@ -42,7 +44,9 @@ def _action(controls: Controls, word: Word, key: Key) -> Callable[[], None]:
 
 
 def hud_lines(controls: Controls, stats: Stats) -> list[str]:
-    """The lines of the HUD."""
+    """The lines of the HUD; until the first painting, only that it is on its way."""
+    if not stats.frames_out:
+        return [LOADING, *losses(stats)]
     look = controls.look
     latency = stats.latency_ms
     paint = stats.stages.get("paint", {"p95": 0.0})
@@ -62,9 +66,10 @@ def hud_lines(controls: Controls, stats: Stats) -> list[str]:
 
 def losses(stats: Stats) -> list[str]:
     """What was dropped on the way, by cause, and by each output that is in trouble."""
-    lost = {"dropped": stats.dropped_by_cause} | stats.missed_by_sink
+    missed = {f"missed by {name}": causes for name, causes in stats.missed_by_sink.items()}
+    lost = {"frames dropped": stats.dropped_by_cause} | missed
     return [
-        f"{name}  {', '.join(f'{count} {cause}' for cause, count in causes.items())}"
+        f"{name}: {', '.join(f'{count} ({cause})' for cause, count in causes.items())}"
         for name, causes in lost.items()
         if causes
     ]

@@ -21,7 +21,7 @@ from stream.command.exit_codes import ExitCode
 from stream.errors import SinkError
 from stream.frame import Frame
 from stream.live.controls import Controls, Look, NamedStyle
-from stream.live.window import hud_lines, key_actions, key_line, open_window
+from stream.live.window import LOADING, hud_lines, key_actions, key_line, open_window
 from stream.live.words import WORDS
 from stream.sinks import window
 from stream.sinks.hud import draw_hud
@@ -127,7 +127,7 @@ def test_every_key_does_what_the_hud_says() -> None:
     assert ended == [True]
     bound = {key.key for word in WORDS.values() for key in word.keys} - {"Esc"}
     assert bound | {chr(27)} == {chr(code) for code in actions}
-    assert key_line().startswith("q quit   - + strength   [ ] stability   n next style")
+    assert key_line().startswith("q quit   - + strength   [ ] stability   n p next, previous style")
 
 
 def test_hud_tells_style_rate_age_and_switches() -> None:
@@ -142,11 +142,19 @@ def test_hud_tells_style_rate_age_and_switches() -> None:
 
 def test_hud_tells_what_was_dropped_and_which_output_is_in_trouble() -> None:
     stats = Stats()
+    stats.count_out(0.0, 0.031)
     stats.count_dropped("newer frame", 3)
     stats.count_missed("rtmp://far/app/***", "no connection", 7)
     stats.count_missed("null", "newer frame", 0)
     lines = hud_lines(make(), stats)
-    assert lines[2:] == ["dropped  3 newer frame", "rtmp://far/app/***  7 no connection"]
+    assert lines[2:] == [
+        "frames dropped: 3 (newer frame)",
+        "missed by rtmp://far/app/***: 7 (no connection)",
+    ]
+
+
+def test_hud_tells_no_figures_before_the_first_painting() -> None:
+    assert hud_lines(make(), Stats()) == [LOADING]
 
 
 def test_hud_is_drawn_into_the_picture() -> None:
@@ -157,9 +165,12 @@ def test_hud_is_drawn_into_the_picture() -> None:
     assert (bgr[100:300] == 128).all()
 
 
+@pytest.mark.parametrize("painted", [False, True])
 @pytest.mark.parametrize("width", [320, 400, 640, 1920])
-def test_hud_fits_the_picture(width: int) -> None:
+def test_hud_fits_the_picture(width: int, painted: bool) -> None:
     stats = Stats()
+    if painted:
+        stats.count_out(0.0, 0.031)
     stats.effort = "1 step, 192 px, 1 frame in 24"
     stats.count_missed("rtmp://far/app/***", "no connection", 7)
     height = width * 9 // 16
