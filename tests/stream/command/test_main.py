@@ -236,9 +236,14 @@ def start_endless(folder: Path, model: str) -> "subprocess.Popen[str]":
     options = ["--model", model, "--size", "64", "--codec", "ffv1"]
     command = [*shlex.split(PLAIN_COMMAND), "restyle", source, "-o", str(folder / "out.mkv")]
     command += options
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    pipe = subprocess.PIPE
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what ignores it hands that on: nohup
+    try:
+        return subprocess.Popen(
+            command, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("command", EXAMPLES)
