@@ -69,7 +69,8 @@ class Beside:
         until(lambda: self.stats.frames_out >= wanted)
 
     def taken(self, name: str) -> int:
-        return self.stats.sink_summaries[name].frames if name in self.stats.sink_summaries else 0
+        sinks = self.stats.sink_summaries
+        return sinks[shown(name)].frames if shown(name) in sinks else 0
 
 
 class NoisePainter(NegativePainter):
