@@ -47,7 +47,7 @@ class RememberingEngine:
         self.size_multiple = engine.size_multiple
         self.output_scale = engine.output_scale
         self.cell_sizes = engine.cell_sizes[-1:]  # compared at their whole size
-        self.carries_noise = engine.carries_noise
+        self.carries_noise, self.loras = engine.carries_noise, engine.loras
         self.notes = engine.notes
         self.revision = engine.revision
         self.frames_painted = 0
