@@ -9,8 +9,7 @@ if len(sys.argv) < 4:
     sys.exit(__doc__)
 clip, painted, prompt, *model = sys.argv[1:]
 source = open_source(clip)
-sink = open_sink(painted, info=source.info)
 engine, style = load_engine(*model or ["bundled"]), Style(prompt=prompt)
 stylizer = Stylizer(engine, style, look_ahead=True, overlap=True)  # as a file job has it
-stats = Session(source, stylizer, sink).run()
+stats = Session(source, stylizer, open_sink(painted, info=source.info)).run()
 print(f"{painted}: {stats.frames_out} frames at {stats.fps:.1f} a second", *stats.notes, sep="\n")
