@@ -163,16 +163,16 @@ class Muxer:
         picture.duration = duration
         self._key_frames.mark(picture, picture.pts * frame.time_base)
         self._end_s = max(self._end_s, (picture.pts + duration) * frame.time_base)
-        self._mux(self._encode(picture))
+        self._open_encoder()
+        self._mux(self._video.encode(picture))
         if self._track is not None:
             self._track.advance(self._end_s)
 
-    def _encode(self, picture: VideoFrame) -> "list[Packet[VideoStream]]":
-        """The first picture opens the encoder, which starts its threads then."""
-        if self._video.codec_context.is_open:
-            return self._video.encode(picture)
-        with kept_scheduling():
-            return self._video.encode(picture)
+    def _open_encoder(self) -> None:
+        """Once, before anything is encoded or written: the encoder starts its threads here."""
+        if not self._video.codec_context.is_open:
+            with kept_scheduling():
+                self._video.codec_context.open(strict=False)
 
     @property
     def losses(self) -> list[str]:
@@ -182,6 +182,7 @@ class Muxer:
     def hear(self, sound: Sound) -> None:
         """Encode a piece of sound, where the container was opened with a track for it."""
         if self._track is not None:
+            self._open_encoder()
             self._track.hear(sound)
 
     def _to_picture(self, frame: Frame) -> VideoFrame:
@@ -242,6 +243,7 @@ class Muxer:
         Raises:
             av.FFmpegError: The container cannot be completed.
         """
+        self._open_encoder()
         self._mux(self._video.encode(None))
         self._mux_last()
         if self._track is not None:
