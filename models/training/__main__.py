@@ -123,15 +123,11 @@ def _paintings(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from models.training import autoencoder, judge, lcm_lora, student, text
+    from models.training import autoencoder, judge, student, text
 
     runs: Path = options.runs
     if options.stage == "lcm-lora":
-        path = lcm_lora.train(
-            str(options.teacher), lcm_lora.find_pictures(options.pictures), runs / "lcm-lora",
-            plan(options, 1000, 8, 1e-4), window=options.window or 512,
-        )  # fmt: skip
-        logging.getLogger(__name__).info("%s", path)
+        _distil(options)
     elif options.stage == "text":
         text.train(runs / "text", plan(options, 2200, 64, 2e-3), text.sentence_encoder(runs))
     elif options.stage == "autoencoder":
@@ -146,6 +142,20 @@ def _train(options: argparse.Namespace) -> None:
         )  # fmt: skip
     else:
         judge.train(runs, plan(options, 2000, 24, 1.5e-3))
+
+
+def _distil(options: argparse.Namespace) -> None:
+    from models.training import lcm_lora
+
+    try:
+        path = lcm_lora.train(
+            str(options.teacher), lcm_lora.find_pictures(options.pictures),
+            options.runs / "lcm-lora",
+            plan(options, 1000, 8, 1e-4), window=options.window or 512,
+        )  # fmt: skip
+    except ValueError as err:
+        raise SystemExit(f"Error: {err}") from err
+    logging.getLogger(__name__).info("%s", path)
 
 
 def _finish(options: argparse.Namespace) -> None:

@@ -117,7 +117,17 @@ class Teacher:
 
     @classmethod
     def load(cls, folder: str, device: torch.device) -> "Teacher":
-        """From a diffusers folder or hub id of an SD 1.x / 2.x pipeline (epsilon prediction)."""
+        """From a diffusers folder or hub id of an SD 1.x / 2.x pipeline (epsilon prediction).
+
+        Raises:
+            ValueError: The pipeline is of another kind, such as SDXL, or predicts something else.
+        """
+        kind = UNet2DConditionModel.load_config(folder, subfolder="unet")
+        if kind.get("addition_embed_type") is not None:
+            raise ValueError(
+                f"{folder} is no teacher for lcm-lora, which distils SD 1.x and 2.x: its UNet "
+                "wants more than a prompt, as that of SDXL does."
+            )
         config = ScheduleConfig.from_config(
             DDPMScheduler.load_config(folder, subfolder="scheduler")
         )
@@ -226,7 +236,7 @@ def train(
     """Distil a LoRA from the teacher on captioned pictures; returns the file.
 
     Raises:
-        ValueError: There are no pictures, or the teacher does not predict epsilon.
+        ValueError: There are no pictures, or the teacher is none (see `Teacher.load`).
     """
     if not pictures:
         raise ValueError("got no pictures, expected at least one .jpg, .png or .webp")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
-from miniature import make_sd15, save
+from miniature import make_sd15, make_sdxl, save
 from safetensors.torch import load_file, save_file
 
 from models import Style, load_engine
@@ -284,6 +284,12 @@ def full_size(tmp_path: Path) -> tuple[str, list[Path]]:
         cv2.imwrite(str(tmp_path / f"a_shape_{k}.png"), picture)
     (tmp_path / "a_shape_0.txt").write_text("a red shape")
     return save(make_sd15(), tmp_path / "teacher"), lcm_lora.find_pictures(tmp_path)
+
+
+def test_a_teacher_of_another_kind_is_named(tmp_path: Path) -> None:
+    folder = save(make_sdxl(), tmp_path / "teacher")
+    with pytest.raises(ValueError, match="is no teacher for lcm-lora"):
+        lcm_lora.Teacher.load(folder, torch.device("cpu"))
 
 
 @pytest.mark.slow
