@@ -69,6 +69,7 @@ class Joiner(Muxer):
         self._container.close()
 
     def _packets(self, parts: Sequence[JoinedPart]) -> "Iterator[Packet[VideoStream]]":
+        self._open_encoder()
         self._container.start_encoding()
         extradata = self._video.codec_context.extradata
         for part in parts:
