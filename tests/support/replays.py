@@ -10,11 +10,14 @@ import random
 from typing import Any
 
 import torch
+from painting import divided
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from models import Engine
 from models.acceleration.cuda.device import Work
+from models.acceleration.cuda.graphs import FrameGraphs
 
 WAITING_OPERATIONS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero"}
 
@@ -82,6 +85,12 @@ class Repeater(Recorder):
     def capture(self, work: Work, pool: object) -> Work:
         self.settle()
         return work
+
+
+def graphed(engine: Engine, device: Recorder | None = None) -> Engine:
+    """An engine whose frames are replayed."""
+    divided(engine).painter = FrameGraphs(engine, device or Recorder())
+    return engine
 
 
 class _Stream:

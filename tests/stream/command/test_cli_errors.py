@@ -11,24 +11,11 @@ import numpy as np
 import pytest
 from clips import Clip, decoded, write_clip
 from command import allaprima, assert_refused, restyle
-from miniature import make_lcm, save
 
 from stream.command.exit_codes import ExitCode
 
 FEW = tuple(range(0, 8 * 3600, 3600))
 MANY = tuple(range(0, 100 * 3600, 3600))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A miniature pipeline's folder."""
-    return save(make_lcm(vae="tiny"), tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    """Eight frames with sound."""
-    return write_clip(tmp_path / "clip.mp4", Clip(pts=FEW, audio="aac"))
 
 
 # Bad options

@@ -15,7 +15,6 @@ import pytest
 import typer
 from clips import Clip, decoded, write_clip
 from command import COMMAND, PLAIN_COMMAND, allaprima, restyle, wait_for_bytes
-from miniature import make_lcm, save
 
 from stream.command.examples import EXAMPLES
 from stream.command.exit_codes import ExitCode
@@ -28,18 +27,6 @@ HELP_LIMIT_S = 2.0
 
 FEW = tuple(range(0, 8 * 3600, 3600))
 MANY = tuple(range(0, 100 * 3600, 3600))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A miniature pipeline's folder."""
-    return save(make_lcm(vae="tiny"), tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    """Eight frames with sound."""
-    return write_clip(tmp_path / "clip.mp4", Clip(pts=FEW, audio="aac"))
 
 
 # Help

@@ -7,7 +7,6 @@ import fsspec
 import pytest
 from clips import Clip, write_clip
 from command import allaprima, assert_refused, restyle
-from miniature import make_lcm, save
 
 from models import cache_folder
 from stream.command.exit_codes import ExitCode
@@ -15,17 +14,6 @@ from stream.errors import SourceError
 from stream.offline import remote
 
 FEW = tuple(range(0, 8 * 3600, 3600))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A miniature pipeline's folder."""
-    return save(make_lcm(vae="tiny"), tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    return write_clip(tmp_path / "clip.mp4", Clip(pts=FEW, audio="aac"))
 
 
 @pytest.fixture

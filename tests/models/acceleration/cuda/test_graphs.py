@@ -26,18 +26,13 @@ from painting import (
     paint,
     recipe,
 )
-from replays import Recorder
+from replays import Recorder, graphed
 from torch import Tensor
 
 from models import Engine, ModelMemoryError
 from models.acceleration.cuda.device import Work
-from models.acceleration.cuda.graphs import GRAPHS_KEPT, FrameGraphs
+from models.acceleration.cuda.graphs import GRAPHS_KEPT
 from models.acceleration.cuda.whole_frame import FrameFunction, Parts
-
-
-def graphed(engine: Engine, device: Recorder | None = None) -> Engine:
-    divided(engine).painter = FrameGraphs(engine, device or Recorder())
-    return engine
 
 
 @contextmanager

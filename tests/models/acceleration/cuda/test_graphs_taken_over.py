@@ -18,17 +18,12 @@ from painting import (
     paint,
     recipe,
 )
-from replays import Recorder, Repeater
+from replays import Repeater
 
 from models import Engine
 from models.acceleration.cuda.device import Work
 from models.acceleration.cuda.graphs import FrameGraphs
 from models.acceleration.cuda.whole_frame import FrameFunction, Parts, make_parts
-
-
-def graphed(engine: Engine, device: Recorder | None = None) -> Engine:
-    divided(engine).painter = FrameGraphs(engine, device or Recorder())
-    return engine
 
 
 class _Ready:
