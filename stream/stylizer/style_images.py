@@ -4,7 +4,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from models import StyleImage
+from stream.errors import SourceError
 from stream.sources.pictures import load_picture
+from stream.video_info import IMAGE_SUFFIXES
 
 
 @lru_cache(maxsize=4)
@@ -21,7 +23,14 @@ def load_style_images(specs: tuple[str, ...]) -> tuple[StyleImage, ...]:
 def _load(spec: str) -> StyleImage:
     name, weight = parse_style_image(spec)
     path = Path(name).expanduser()
-    rgb, _ = load_picture(path)
+    try:
+        rgb, _ = load_picture(path)
+    except SourceError as err:
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            raise
+        raise SourceError(
+            f"{name} is not a picture; a film, a camera or a stream is the style in live alone."
+        ) from err
     return StyleImage(rgb, path.stem, weight)
 
 

@@ -38,6 +38,12 @@ def test_a_picture_that_is_not_there_is_said() -> None:
         load_style_images(("nowhere.png:0.5",))
 
 
+@pytest.mark.parametrize("spec", ["film.mp4:0.5", "camera", "rtsp://10.0.0.5/stage:0.5"])
+def test_what_moves_is_said_to_be_a_style_in_live_alone(spec: str) -> None:
+    with pytest.raises(SourceError, match="is the style in live alone"):
+        load_style_images((spec,))
+
+
 def test_options_give_the_style_its_pictures(pictures: list[str]) -> None:
     options = RestyleOptions(inputs=["a.mp4"], output="null", style_images=pictures)
     assert [image.name for image in options.style(Style()).images] == ["sea", "ink"]
